@@ -1,0 +1,2 @@
+//! The `sslc` binary.
+fn main() {}

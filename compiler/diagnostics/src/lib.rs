@@ -1,0 +1,12 @@
+//! One diagnostic model for the whole compiler: where (spans over a source
+//! map), what (stable codes) and how it is shown (renderers, kept apart).
+
+mod codes;
+mod diagnostic;
+mod render;
+mod source;
+
+pub use codes::{Code, CodeInfo, all as all_codes, info as code_info};
+pub use diagnostic::{Diagnostic, Fix, Label, Severity};
+pub use render::{MessageFormat, render_human, render_short};
+pub use source::{FileId, SourceFile, SourceMap, Span};

@@ -1,0 +1,154 @@
+//! What is read and how it is augmented.
+
+use serde::{Deserialize, Serialize};
+
+/// The data set and the batch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Data {
+    /// Where the images come from.
+    pub source: Source,
+    /// Number of training images found when the plan was made.
+    pub samples: usize,
+    /// Class names where the source has labels, in label order.
+    pub classes: Option<Vec<String>>,
+    /// Number of held-out labelled images, where the source has them.
+    pub held_out: Option<usize>,
+    /// Images per step, over all devices.
+    pub batch: usize,
+    /// `samples / batch`, rounded down: the incomplete last batch is dropped.
+    pub steps_per_epoch: usize,
+    /// What happens at an image that cannot be read.
+    pub on_corrupt: OnCorrupt,
+    /// Fraction of the images that may be unreadable before the run stops.
+    pub max_corrupt: f64,
+}
+
+/// Where images come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Source {
+    /// The 8x8 handwritten digits embedded in the binary: 1,200 to train,
+    /// 597 held out, 10 classes. Gray, read as three equal channels.
+    Digits,
+    /// A folder of JPEG and PNG files, nested or not. Where every image lies
+    /// in a folder below the top, the first folder's name is its class.
+    ImageFolder {
+        /// The folder.
+        path: String,
+        /// A folder of held-out images with the same classes.
+        test: Option<String>,
+    },
+    /// Stored views: one float32 tensor `[S, B, 3, H, W]` for each view, named
+    /// as the view. Step `s` takes slice `s mod S`; no transform is applied.
+    Recorded {
+        /// A safetensors file.
+        path: String,
+    },
+}
+
+/// What to do at an image that cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnCorrupt {
+    /// Stop the run.
+    Error,
+    /// Take another image in its place, count it and report it.
+    Skip,
+}
+
+/// One augmented view of an image.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct View {
+    /// Its name in the source.
+    pub name: String,
+    /// Height and width in pixels after all transforms.
+    pub size: [usize; 2],
+    /// The transforms in order. Empty for a recorded source.
+    pub transforms: Vec<Transform>,
+}
+
+/// How pixels between pixels are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Interpolation {
+    /// Antialiased bilinear, as Pillow computes it.
+    Bilinear,
+    /// Antialiased bicubic (a = -0.5), as Pillow computes it.
+    Bicubic,
+}
+
+/// One image transform, with torchvision's meaning of every parameter.
+///
+/// A pair `[low, high]` is sampled uniformly; equal ends are a constant.
+/// Transforms before [`Transform::Normalize`] work on 8-bit RGB.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case")]
+pub enum Transform {
+    /// torchvision `RandomResizedCrop`: ten tries, then the centre.
+    RandomResizedCrop {
+        /// Height and width.
+        size: [usize; 2],
+        /// Share of the area.
+        scale: [f64; 2],
+        /// Width over height, sampled in its logarithm.
+        ratio: [f64; 2],
+        /// Resampling filter.
+        interpolation: Interpolation,
+    },
+    /// Resize so that the shorter side is `size`, keeping the aspect.
+    Resize {
+        /// The shorter side in pixels.
+        size: usize,
+        /// Resampling filter.
+        interpolation: Interpolation,
+    },
+    /// Cut the centre, padding with zeros where the image is smaller.
+    CenterCrop {
+        /// Height and width.
+        size: [usize; 2],
+    },
+    /// torchvision `ColorJitter` in random order, applied with probability `p`.
+    ColorJitter {
+        /// Factor on brightness.
+        brightness: [f64; 2],
+        /// Factor on contrast.
+        contrast: [f64; 2],
+        /// Factor on saturation.
+        saturation: [f64; 2],
+        /// Shift of hue in turns, within -0.5..0.5.
+        hue: [f64; 2],
+        /// Probability.
+        p: f64,
+    },
+    /// Luminance in all three channels (ITU-R 601-2, as Pillow).
+    Grayscale {
+        /// Probability.
+        p: f64,
+    },
+    /// Pillow's `GaussianBlur`, radius = sigma.
+    GaussianBlur {
+        /// Standard deviation in pixels.
+        sigma: [f64; 2],
+        /// Probability.
+        p: f64,
+    },
+    /// Invert values at or above the threshold.
+    Solarize {
+        /// 0..=255; 256 never inverts.
+        threshold: u16,
+        /// Probability.
+        p: f64,
+    },
+    /// Mirror left to right.
+    HorizontalFlip {
+        /// Probability.
+        p: f64,
+    },
+    /// `(value / 255 - mean) / std` for each channel.
+    Normalize {
+        /// Mean in 0..1.
+        mean: [f64; 3],
+        /// Standard deviation.
+        std: [f64; 3],
+    },
+}

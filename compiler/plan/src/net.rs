@@ -1,0 +1,239 @@
+//! The networks.
+
+use serde::{Deserialize, Serialize};
+
+/// A named network.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Net {
+    /// Its name in the source.
+    pub name: String,
+    /// What it is.
+    pub kind: NetKind,
+}
+
+/// A network with parameters of its own, or an average of another.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum NetKind {
+    /// Stages run in order.
+    Stages {
+        /// At least one. A net written as one module has one stage without a
+        /// name, and its parameters have no stage in their keys.
+        stages: Vec<Stage>,
+    },
+    /// An exponential moving average of another net's parameters, updated
+    /// before the step's forward passes. Never takes a gradient. Starts as a
+    /// copy. BatchNorm statistics are its own.
+    Ema {
+        /// The net that is averaged; never itself an average.
+        of: String,
+        /// Share of the old value that is kept.
+        decay: crate::Schedule,
+    },
+}
+
+/// One module of a net.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stage {
+    /// Its name, where the net names its stages.
+    pub name: Option<String>,
+    /// What it computes.
+    pub module: Module,
+    /// What goes in, without the batch.
+    pub input: Shape,
+    /// What comes out, without the batch.
+    pub output: Shape,
+}
+
+/// The shape of one sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Shape {
+    /// `[channels, height, width]`
+    Image {
+        /// Channels.
+        channels: usize,
+        /// Pixels.
+        height: usize,
+        /// Pixels.
+        width: usize,
+    },
+    /// `[dim]`
+    Embedding {
+        /// Width.
+        dim: usize,
+    },
+}
+
+/// A module that a stage can be.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Module {
+    /// Vision transformer, timm's parameter names.
+    Vit(Vit),
+    /// Residual network, torchvision's parameter names, without `fc`.
+    Resnet(Resnet),
+    /// Multi-layer perceptron, named as `torch.nn.Sequential`: every linear,
+    /// norm and activation takes an index.
+    Mlp(Mlp),
+}
+
+/// A vision transformer (Dosovitskiy et al. 2021), pre-norm, qkv with bias.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Vit {
+    /// Input height and width in pixels, each divisible by `patch`.
+    pub image: [usize; 2],
+    /// Input channels.
+    pub channels: usize,
+    /// Side of a patch in pixels.
+    pub patch: usize,
+    /// Width, divisible by `heads`.
+    pub dim: usize,
+    /// Blocks.
+    pub depth: usize,
+    /// Attention heads.
+    pub heads: usize,
+    /// Hidden width of a block's MLP.
+    pub hidden: usize,
+    /// What becomes the feature.
+    pub pool: Pool,
+    /// How places are told apart.
+    pub position: Position,
+    /// Whether the patch projection's weight and bias stay as initialised.
+    pub frozen_patch_projection: bool,
+    /// LayerNorm epsilon.
+    pub norm_eps: f64,
+    /// How weights start.
+    pub init: Init,
+}
+
+/// What of a transformer's tokens becomes the feature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pool {
+    /// The class token after the final LayerNorm.
+    Cls,
+    /// The mean of the patch tokens after the final LayerNorm; there is no
+    /// class token.
+    Mean,
+}
+
+/// Position embeddings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Position {
+    /// Fixed two-dimensional sine and cosine, zero for the class token; the
+    /// first half of the width encodes the row (MoCo v3).
+    Sincos2d,
+    /// Trained, started from a truncated normal of 0.02.
+    Learned,
+    /// No position embedding.
+    None,
+}
+
+/// How a backbone's weights start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Init {
+    /// MoCo v3's ViT: Xavier-uniform linears with q, k, v each on its own,
+    /// zero biases, class token normal(0, 1e-6), patch projection
+    /// uniform of +-sqrt(6 / (channels * patch^2 + dim)).
+    MocoV3,
+    /// torchvision's ResNet: Kaiming-normal (fan out, ReLU) convolutions,
+    /// norms one and zero.
+    Torchvision,
+    /// PyTorch's own defaults for a layer.
+    Pytorch,
+}
+
+/// A residual network (He et al. 2016) as in torchvision (v1.5 bottleneck).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Resnet {
+    /// Input height and width in pixels.
+    pub image: [usize; 2],
+    /// Input channels.
+    pub channels: usize,
+    /// Kind of block.
+    pub block: Block,
+    /// Blocks in each of the four stages.
+    pub layers: [usize; 4],
+    /// First convolution.
+    pub stem: Stem,
+    /// Start the last norm of every block at zero.
+    pub zero_init_residual: bool,
+    /// BatchNorm epsilon.
+    pub norm_eps: f64,
+    /// BatchNorm momentum, PyTorch's sense (share of the new value).
+    pub norm_momentum: f64,
+    /// How weights start.
+    pub init: Init,
+}
+
+/// A residual block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Block {
+    /// Two 3x3 convolutions, expansion 1.
+    Basic,
+    /// 1x1, 3x3 (with the stride), 1x1, expansion 4.
+    Bottleneck,
+}
+
+/// The first convolution of a residual network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stem {
+    /// 7x7 stride 2, then 3x3 max pooling of stride 2.
+    Imagenet,
+    /// 3x3 stride 1, no pooling, for images of about 32 pixels.
+    Small,
+}
+
+/// A multi-layer perceptron, layer by layer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Mlp {
+    /// The layers in order.
+    pub layers: Vec<MlpLayer>,
+    /// How weights start. Under [`Init::MocoV3`] PyTorch's linear default is
+    /// used, as the reference does.
+    pub init: Init,
+}
+
+/// A linear map, then a norm, then an activation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MlpLayer {
+    /// Input width.
+    pub input: usize,
+    /// Output width.
+    pub output: usize,
+    /// Whether the linear map has a bias.
+    pub bias: bool,
+    /// The norm after it.
+    pub norm: Option<Norm>,
+    /// The activation after that.
+    pub activation: Option<Activation>,
+}
+
+/// A norm over the batch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Norm {
+    /// BatchNorm; statistics of the batch in training, running ones in
+    /// evaluation (updated with the unbiased variance, as PyTorch).
+    Batch {
+        /// Whether it has a trained scale and shift.
+        affine: bool,
+        /// Epsilon.
+        eps: f64,
+        /// Share of the new value in the running statistics.
+        momentum: f64,
+    },
+}
+
+/// A pointwise nonlinearity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Activation {
+    /// max(x, 0)
+    Relu,
+}

@@ -1,0 +1,93 @@
+//! How the networks are optimised.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Schedule;
+
+/// Length, optimiser and bookkeeping of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Train {
+    /// Steps in the whole run.
+    pub steps: usize,
+    /// The same in epochs.
+    pub epochs: f64,
+    /// The optimiser of every net that takes a gradient.
+    pub optimizer: Optimizer,
+    /// Number format of the forward pass.
+    pub precision: Precision,
+    /// Keys every random draw of the run.
+    pub seed: u64,
+    /// Steps between two lines of the metrics.
+    pub log_every: usize,
+    /// Steps between two checkpoints.
+    pub checkpoint_every: usize,
+    /// Checkpoints kept, the newest.
+    pub keep: usize,
+}
+
+/// An update rule with its schedules.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Optimizer {
+    /// Which rule.
+    pub rule: Rule,
+    /// Learning rate.
+    pub lr: Schedule,
+    /// Weight decay.
+    pub weight_decay: Schedule,
+    /// Parameters without weight decay and, under LARS, without its scaling.
+    pub exclude: Vec<ParamClass>,
+}
+
+/// An update rule.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "rule", rename_all = "snake_case")]
+pub enum Rule {
+    /// Loshchilov & Hutter 2019, as PyTorch: `p -= lr (m / (sqrt(v) + eps) + wd p)`
+    /// with bias-corrected moments.
+    Adamw {
+        /// Decay of the first and second moment.
+        betas: [f64; 2],
+        /// Added to the root.
+        eps: f64,
+    },
+    /// PyTorch's SGD: decay joins the gradient, `v = momentum v + g`,
+    /// `p -= lr v`; the first `v` is `g`.
+    Sgd {
+        /// Share of the old velocity.
+        momentum: f64,
+        /// Look ahead (`g + momentum v`).
+        nesterov: bool,
+    },
+    /// You et al. 2017 as in MoCo v3: `q = trust |p| / |g + wd p|` scales the
+    /// decayed gradient, then momentum, then the learning rate.
+    Lars {
+        /// Share of the old velocity.
+        momentum: f64,
+        /// Trust coefficient.
+        trust: f64,
+    },
+}
+
+/// A class of parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ParamClass {
+    /// Biases of linear maps and convolutions.
+    Bias,
+    /// Scale and shift of LayerNorm and BatchNorm.
+    Norm,
+    /// Learned position embeddings.
+    Position,
+    /// Class token.
+    Token,
+}
+
+/// Number format of the forward pass; parameters are float32 in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// IEEE single.
+    Float32,
+    /// bfloat16 with float32 losses, norms and softmax.
+    Bf16,
+}

@@ -1,0 +1,9 @@
+//! Text to tree. The parser cannot fail: what it does not understand becomes
+//! a diagnostic, and the rest of the file is still there.
+
+pub mod ast;
+mod parse;
+mod trivia;
+
+pub use parse::{Parsed, parse_assignment, parse_file};
+pub use trivia::{Comment, Trivia};
