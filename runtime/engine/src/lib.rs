@@ -1,1 +1,4 @@
-//! To come.
+//! Plan to training: networks, losses, optimisers, evaluation and checkpoints
+//! on Burn.
+
+pub mod nets;
