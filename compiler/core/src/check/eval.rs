@@ -34,11 +34,16 @@ impl Checker<'_> {
             }
             (ExprKind::Path(_) | ExprKind::Call { .. }, Want::Norm) => self.norm(expr, scope),
             (ExprKind::List(items), Want::Classes) => self.classes(items),
-            (ExprKind::List(items), Want::Times) => items
-                .iter()
-                .map(|i| self.eval(i, &Want::Time, scope))
-                .collect::<Option<Vec<_>>>()
-                .map(Value::List),
+            (ExprKind::List(items), Want::Times) => self.each(items, &Want::Time, scope),
+            (ExprKind::List(items), Want::Widths) if !items.is_empty() => {
+                self.each(items, &Want::Int(1, 1 << 24), scope)
+            }
+            (ExprKind::List(items), Want::Size) if items.len() == 2 => {
+                self.each(items, &Want::Int(1, 65_536), scope)
+            }
+            (ExprKind::List(items), Want::Channels) if items.len() == 3 => {
+                self.each(items, &Want::Float(-INF, INF), scope)
+            }
             (_, Want::Schedule(low, high)) => {
                 let spec = self.schedule(expr, scope)?;
                 self.bounded_schedule(&spec, *low, *high, expr.span)?;
@@ -49,6 +54,12 @@ impl Checker<'_> {
                 self.coerce(value, want, expr.span)
             }
         }
+    }
+
+    /// A list whose elements are wanted alike; every wrong one is reported.
+    fn each(&mut self, items: &[Expr], want: &Want, scope: Scope) -> Option<Value> {
+        let values: Vec<Option<Value>> = items.iter().map(|i| self.eval(i, want, scope)).collect();
+        values.into_iter().collect::<Option<Vec<_>>>().map(Value::List)
     }
 
     /// The value of an expression that stands on its own.

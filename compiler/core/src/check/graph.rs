@@ -231,7 +231,7 @@ impl Builder<'_, '_> {
         }
         let tracks_whole = tracks.len() == step.tracks.len();
         for (name, setting) in &step.bindings {
-            if !self.used.contains(name) {
+            if loss.is_some() && !self.used.contains(name) {
                 self.checker.report(
                     Diagnostic::warning(Code::UNUSED, format!("`{name}` is never used"))
                         .at(setting.target, "without effect")

@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use std::path::Path as FsPath;
 
 use ssl_diagnostics::{Code, Diagnostic, SourceMap, Span};
-use ssl_plan::{Origin, Plan, Resolved};
+use ssl_plan::{Origin, Resolved};
 
 use crate::merge::{Effective, Layer, Setting};
 use crate::prelude::Functions;

@@ -30,7 +30,7 @@ impl Checker<'_> {
 
     fn view(&mut self, name: &str, view: &merge::View, data: &DataSection) -> Option<View> {
         let mut transforms: Vec<(Transform, Span)> = Vec::new();
-        let mut fine = true;
+        let mut fine = !view.broken;
         for entry in &view.entries {
             let path = format!("{name}.{}", entry.name.name);
             let bound = self.bind(Group::Transform, &entry.call, Some(&path), Scope::Top);

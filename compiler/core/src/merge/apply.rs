@@ -220,18 +220,21 @@ impl Merger<'_> {
                 extends: base.segments.last().cloned(),
                 changes: Vec::new(),
                 entries: Vec::new(),
+                broken: false,
             },
             (None, SectionBody::Value(value)) => View {
                 name: name.clone(),
                 extends: single_name(value),
                 changes: Vec::new(),
                 entries: Vec::new(),
+                broken: false,
             },
             (None, SectionBody::Block(_)) => existing.unwrap_or(View {
                 name: name.clone(),
                 extends: None,
                 changes: Vec::new(),
                 entries: Vec::new(),
+                broken: false,
             }),
         };
         match &section.body {

@@ -4,7 +4,7 @@ use ssl_diagnostics::{Code, Diagnostic, FileId, SourceMap};
 use ssl_syntax::ast::{File, Ident, Item, Pipeline};
 
 use super::apply::Merger;
-use super::{Effective, Entry, View, set};
+use super::{Change, Effective, Entry, View, set};
 use crate::names;
 
 /// Merges one pipeline of a file. `None` where none can be chosen; the
@@ -204,9 +204,11 @@ fn resolve_view(
         return;
     };
     let mut entries: Vec<Entry> = Vec::new();
+    let mut broken = false;
     trail.push(ident);
     if let Some(base) = &extends {
         if trail.iter().any(|t| t.name == base.name) {
+            broken = true;
             diagnostics.push(
                 Diagnostic::error(
                     Code::EXTENDS_CYCLE,
@@ -219,8 +221,10 @@ fn resolve_view(
             resolve_view(out, &base.name, trail, done, diagnostics);
             if let Some(v) = out.views.get(&base.name) {
                 entries.clone_from(&v.entries);
+                broken = v.broken;
             }
         } else {
+            broken = true;
             let known = out.views.keys().map(String::as_str).filter(|v| *v != name);
             diagnostics.push(
                 Diagnostic::error(Code::UNKNOWN_NAME, format!("there is no view `{}`", base.name))
@@ -230,11 +234,13 @@ fn resolve_view(
         }
     }
     trail.pop();
-    for change in changes {
+    // What a missing base would have had cannot be overridden.
+    for change in changes.into_iter().filter(|c| !broken || matches!(c, Change::Put { .. })) {
         super::apply::change_entries(&mut entries, change, "view", diagnostics);
     }
     if let Some(view) = out.views.get_mut(name) {
         view.entries = entries;
+        view.broken = broken;
     }
     done.push(name.to_owned());
 }

@@ -108,6 +108,8 @@ pub struct View {
     pub changes: Vec<Change>,
     /// The entries, once resolved.
     pub entries: Vec<Entry>,
+    /// Whether what it extends could not be found, which has been reported.
+    pub broken: bool,
 }
 
 /// A change to a list of entries.

@@ -97,7 +97,7 @@ impl Want {
             Want::Time => "a time such as `40 epochs` or `500 steps`".into(),
             Want::Times => "a list of times such as `[60 epochs, 80 epochs]`".into(),
             Want::Amount => "a share such as `10%`, or a number of images".into(),
-            Want::Fraction => "a fraction such as `0.01` or `1%`".into(),
+            Want::Fraction => "a fraction from 0 to 1, or a percentage".into(),
             Want::Schedule(a, b) => {
                 format!("a number or a schedule{}", bounds(*a, *b))
             }
@@ -162,7 +162,7 @@ pub const fn field(
 }
 
 /// A probability.
-pub const PROBABILITY: Want = Want::Float(0.0, 1.0);
+pub const PROBABILITY: Want = Want::Fraction;
 /// A count from one.
 pub const COUNT: Want = Want::Int(1, i64::MAX);
 /// No upper bound.
