@@ -5,7 +5,7 @@ use ssl_diagnostics::Span;
 
 /// Replaces `at..at + remove` by `insert`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Edit {
+pub(crate) struct Edit {
     pub at: usize,
     pub remove: usize,
     pub insert: &'static str,
@@ -92,13 +92,16 @@ impl Patched {
         Patched { text, pieces }
     }
 
-    /// The text after edits, which are in order, do not overlap, and lie on
-    /// char boundaries.
+    /// The text after edits, which are in order and lie on char boundaries; one
+    /// that begins inside another is left out.
     pub fn apply(&self, edits: &[Edit]) -> Patched {
         let mut text = String::with_capacity(self.text.len() + edits.len());
         let mut pieces = Vec::new();
         let mut at = 0;
         for edit in edits {
+            if edit.at < at {
+                continue;
+            }
             self.copy(at, edit.at, &mut text, &mut pieces);
             pieces.push(Piece {
                 start: text.len(),

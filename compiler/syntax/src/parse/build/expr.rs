@@ -439,7 +439,7 @@ impl Builder<'_> {
     }
 }
 
-pub(super) fn missing(span: Span) -> Expr {
+pub(in crate::parse) fn missing(span: Span) -> Expr {
     Expr {
         kind: ExprKind::Missing,
         span,

@@ -9,9 +9,8 @@ use crate::ast::{
 };
 
 impl Builder<'_> {
-    /// The inner pairs of `file`, or of `only_items`.
-    pub(in crate::parse) fn file(&mut self, pairs: Pairs<Rule>, file: &mut File) {
-        let mut docs = Docs::default();
+    /// The inner pairs of `file`, or of `only_items`; `docs` precede them.
+    pub(in crate::parse) fn file(&mut self, mut docs: Docs, pairs: Pairs<Rule>, file: &mut File) {
         let mut pairs = pairs.peekable();
         while let Some(pair) = pairs.next() {
             match pair.as_rule() {
@@ -22,8 +21,7 @@ impl Builder<'_> {
                     file.uses.extend(self.import(&pair));
                 }
                 Rule::bad_line => {
-                    let first = pair;
-                    let mut lines = vec![first];
+                    let mut lines = vec![pair];
                     while let Some(next) = pairs.next_if(|p| p.as_rule() == Rule::bad_line) {
                         lines.push(next);
                     }
@@ -156,7 +154,7 @@ impl Builder<'_> {
         params
     }
 
-    pub(super) fn block(&mut self, pair: &Pair<Rule>, context: Context) -> Block {
+    pub(in crate::parse) fn block(&mut self, pair: &Pair<Rule>, context: Context) -> Block {
         let mut docs = Docs::default();
         let mut stmts = Vec::new();
         let mut start = pair.as_span().start();

@@ -5,6 +5,9 @@ mod expr;
 mod item;
 mod statement;
 
+pub(super) use expr::missing;
+pub(super) use statement::section_kind;
+
 use pest::iterators::Pair;
 use ssl_diagnostics::{Code, Diagnostic, Span};
 use ssl_grammar::Rule;
@@ -30,11 +33,13 @@ pub(super) struct Builder<'a> {
     pub out: &'a mut Vec<Diagnostic>,
     /// Documentation that precedes nothing.
     pub dangling: &'a mut Vec<Span>,
+    /// Where something was reported before the grammar read the text, in order.
+    pub known: &'a [Span],
 }
 
 impl Builder<'_> {
     /// From a pair's first byte to its last token's last.
-    fn span(&self, pair: &Pair<Rule>) -> Span {
+    pub(super) fn span(&self, pair: &Pair<Rule>) -> Span {
         self.text.span(pair.as_span().start(), exact_end(pair))
     }
 

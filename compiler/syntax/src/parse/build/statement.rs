@@ -309,7 +309,7 @@ pub(super) fn assign(name: Ident, value: Expr) -> StmtKind {
     }
 }
 
-pub(super) fn section_kind(keyword: &str) -> Option<SectionKind> {
+pub(in crate::parse) fn section_kind(keyword: &str) -> Option<SectionKind> {
     Some(match keyword {
         "data" => SectionKind::Data,
         "view" => SectionKind::View,
