@@ -4,8 +4,11 @@
 //! 65 bad data, 74 file system, 85 told to stop and saved, 130 interrupted
 //! with a checkpoint.
 
+mod chart;
 mod command;
 mod output;
+mod signals;
+mod watch;
 mod world;
 
 use std::process::ExitCode;
