@@ -2,3 +2,4 @@
 //! on Burn.
 
 pub mod nets;
+pub mod weights;
