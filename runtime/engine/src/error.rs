@@ -92,11 +92,11 @@ pub enum EngineError {
         last_good: Option<PathBuf>,
     },
     /// Weights that do not fit the networks.
-    #[error("`{}` does not fit: {reason}", path.display())]
+    #[error("`{}` cannot be used: {reason}", path.display())]
     Weights {
         /// The file.
         path: PathBuf,
-        /// What is missing or has another shape.
+        /// What is missing, has another shape, or cannot be read.
         reason: String,
     },
     /// The device failed while it computed.

@@ -10,6 +10,7 @@ pub mod optim;
 pub mod run;
 pub mod session;
 pub mod step;
+pub mod weights;
 
 pub use device::{DeviceChoice, DeviceError};
 pub use error::EngineError;

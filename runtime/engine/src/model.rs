@@ -1,13 +1,12 @@
 //! The plan's networks side by side: those that are trained and those that
 //! are averages of them.
 
-use std::collections::HashMap;
-
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 use ssl_plan::{FeatureOf, Net, NetKind, Schedule, Stage};
 
 use crate::error::EngineError;
-use crate::nets::{Kind, Network, Visit};
+use crate::nets::{Network, Visit};
+use crate::weights::{self, Misfit, NamedTensor, Unexpected};
 
 /// All networks of a run.
 pub struct Model {
@@ -69,49 +68,18 @@ impl Model {
             });
         }
         let mut model = Model { members };
-        model.arm();
-        model.start_averages(&|_| true);
+        model.each_average(|average, source, _| average.copy_from(source));
         Ok(model)
     }
 
     /// The nets in the plan's order.
-    pub fn members(&mut self) -> &mut [Member] {
-        &mut self.members
+    pub fn members(&self) -> &[Member] {
+        &self.members
     }
 
     /// The net of that name.
     pub fn member(&mut self, name: &str) -> Option<&mut Member> {
         self.members.iter_mut().find(|member| member.name == name)
-    }
-
-    /// Walks over all tensors of all nets.
-    pub fn visit<V: Visit>(&mut self, visitor: &mut V) {
-        for member in &mut self.members {
-            member.network.visit(visitor);
-        }
-    }
-
-    /// Walks over the nets that are trained.
-    pub fn visit_trained<V: Visit>(&mut self, visitor: &mut V) {
-        for member in &mut self.members {
-            if member.average.is_none() {
-                member.network.visit(visitor);
-            }
-        }
-    }
-
-    /// Makes every trained tensor a leaf that keeps its gradient. Needed after
-    /// tensors were replaced from outside.
-    pub fn arm(&mut self) {
-        self.visit_trained(&mut Arm);
-    }
-
-    /// Runs something on the networks as constants, so that no graph is kept.
-    pub fn without_gradients<T>(&mut self, run: impl FnOnce(&mut Model) -> T) -> T {
-        self.visit_trained(&mut Disarm);
-        let result = run(self);
-        self.arm();
-        result
     }
 
     /// The name of a feature, `NET.STAGE`.
@@ -124,18 +92,23 @@ impl Model {
         }
     }
 
-    /// Makes the averages whose name `which` picks equal to what they average,
-    /// running statistics included.
-    pub fn start_averages(&mut self, which: &dyn Fn(&str) -> bool) {
-        self.blend(|average| which(average).then_some(Blend::Copy));
+    /// Walks over the tensors of the nets that are trained, net by net.
+    pub fn visit_trained<V: Visit>(&mut self, visitor: &mut V) {
+        for member in self.trained() {
+            member.network.visit(visitor);
+        }
+    }
+
+    /// The nets that are trained.
+    pub fn trained(&mut self) -> impl Iterator<Item = &mut Member> {
+        self.members.iter_mut().filter(|member| !member.is_average())
     }
 
     /// One step of every average, `a = m a + (1 - m) p` with `m` at that step,
     /// to be done before the step's forward passes (MoCo v3). Frozen
     /// parameters are copied, running statistics left alone.
     pub fn update_averages(&mut self, step: f64) {
-        let decays: HashMap<String, f64> = self.decays(step).collect();
-        self.blend(|average| decays.get(average).map(|decay| Blend::Decay(*decay)));
+        self.each_average(|average, source, decay| average.average(source, decay.at(step)));
     }
 
     /// Name and decay of every average at a step.
@@ -146,83 +119,45 @@ impl Model {
         })
     }
 
-    fn blend(&mut self, how: impl Fn(&str) -> Option<Blend>) {
-        for i in 0..self.members.len() {
-            let Some(Average { of, .. }) = self.members[i].average else {
-                continue;
-            };
-            let Some(blend) = how(&self.members[i].name) else {
-                continue;
-            };
-            let mut source = Snapshot {
-                prefix: self.members[of].name.len(),
-                tensors: HashMap::new(),
-            };
-            self.members[of].network.visit(&mut source);
-            let mut target = Blender {
-                prefix: self.members[i].name.len(),
-                source: source.tensors,
-                blend,
-            };
-            self.members[i].network.visit(&mut target);
-        }
+    /// Every tensor of every net, averages and running statistics included.
+    pub fn collect(&self) -> Vec<NamedTensor> {
+        let nets = self.members.iter();
+        nets.flat_map(|member| weights::collect(&member.network)).collect()
     }
-}
 
-struct Arm;
-
-impl Visit for Arm {
-    fn tensor<const D: usize>(&mut self, _: &str, kind: Kind, tensor: &mut Tensor<D>) {
-        if matches!(kind, Kind::Trained(_)) {
-            tensor.inplace(|tensor| tensor.inner().autodiff().require_grad());
-        }
-    }
-}
-
-struct Disarm;
-
-impl Visit for Disarm {
-    fn tensor<const D: usize>(&mut self, _: &str, _: Kind, tensor: &mut Tensor<D>) {
-        tensor.inplace(Tensor::inner);
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Blend {
-    Copy,
-    Decay(f64),
-}
-
-struct Snapshot {
-    prefix: usize,
-    tensors: HashMap<String, Tensor<1>>,
-}
-
-impl Visit for Snapshot {
-    fn tensor<const D: usize>(&mut self, key: &str, _: Kind, tensor: &mut Tensor<D>) {
-        let flat = tensor.clone().inner().flatten(0, D - 1);
-        self.tensors.insert(key[self.prefix..].to_string(), flat);
-    }
-}
-
-struct Blender {
-    prefix: usize,
-    source: HashMap<String, Tensor<1>>,
-    blend: Blend,
-}
-
-impl Visit for Blender {
-    fn tensor<const D: usize>(&mut self, key: &str, kind: Kind, tensor: &mut Tensor<D>) {
-        let Some(source) = self.source.remove(&key[self.prefix..]) else {
-            return;
+    /// Replaces all tensors by given ones; see [`weights::load`].
+    ///
+    /// # Errors
+    ///
+    /// Every key that does not fit. Nothing has changed then.
+    pub fn load(&mut self, tensors: &[NamedTensor]) -> Result<(), Misfit> {
+        let trained = |members: &[Member], of: usize| {
+            members[..of].iter().filter(|member| !member.is_average()).count()
         };
-        let source = source.reshape(tensor.dims());
-        match (self.blend, kind) {
-            (Blend::Decay(_), Kind::Buffer) => {}
-            (Blend::Decay(m), Kind::Trained(_)) => {
-                tensor.inplace(|old| old.inner().mul_scalar(m) + source.mul_scalar(1.0 - m));
+        let places: Vec<usize> = (0..self.members.len())
+            .map(|i| trained(&self.members, i))
+            .collect();
+        let mut networks = Vec::new();
+        let mut averages = Vec::new();
+        for member in &mut self.members {
+            match &member.average {
+                None => networks.push(&mut member.network),
+                Some(average) => averages.push(weights::Average {
+                    network: &mut member.network,
+                    of: places[average.of],
+                }),
             }
-            _ => *tensor = source,
+        }
+        weights::load(&mut networks, &mut averages, tensors, Unexpected::Refuse)
+    }
+
+    fn each_average(&mut self, update: impl Fn(&mut Network, &Network, &Schedule)) {
+        for i in 0..self.members.len() {
+            let Some(Average { of, decay }) = &self.members[i].average else {
+                continue;
+            };
+            let (source, decay) = (self.members[*of].network.clone(), decay.clone());
+            update(&mut self.members[i].network, &source, &decay);
         }
     }
 }

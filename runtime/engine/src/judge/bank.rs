@@ -28,7 +28,7 @@ pub struct Saved {
     /// Image numbers, `[filled]`.
     pub samples: Vec<u32>,
     /// Where the next feature goes.
-    pub cursor: u32,
+    pub cursor: usize,
 }
 
 impl Bank {
@@ -110,7 +110,7 @@ impl Bank {
             width,
             labels: self.labels.clone(),
             samples: self.samples.clone(),
-            cursor: self.cursor as u32,
+            cursor: self.cursor,
         })
     }
 
@@ -120,7 +120,7 @@ impl Bank {
         let fits = filled <= self.capacity
             && saved.samples.len() == filled
             && saved.features.len() == filled * saved.width
-            && (saved.cursor as usize) < self.capacity;
+            && saved.cursor < self.capacity;
         if fits && filled > 0 {
             let content = Tensor::<1>::from_floats(saved.features.as_slice(), device)
                 .reshape([filled, saved.width]);
@@ -128,7 +128,7 @@ impl Bank {
             self.features = Some(ring.slice_assign([0..filled, 0..saved.width], content));
             self.labels = saved.labels;
             self.samples = saved.samples;
-            self.cursor = saved.cursor as usize;
+            self.cursor = saved.cursor;
         }
         fits
     }

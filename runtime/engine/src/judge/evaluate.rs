@@ -174,9 +174,9 @@ fn forward(
     feature: &FeatureOf,
     pixels: Tensor<4>,
 ) -> Result<Tensor<2>, EngineError> {
-    let output = model.without_gradients(|model| {
-        let member = model.member(&feature.net)?;
-        let stages = member.network.forward_image(pixels, Mode::Eval);
+    let output = model.member(&feature.net).and_then(|member| {
+        let mut network = member.network.without_gradients();
+        let stages = network.forward_image(pixels, Mode::Eval);
         stages.into_iter().nth(feature.stage)
     });
     output.ok_or_else(|| EngineError::plan(format!("`{}` has no such stage", feature.net)))

@@ -21,7 +21,7 @@ pub fn gradient_norms(
     per: NormPer,
 ) -> Result<BTreeMap<String, f32>, EngineError> {
     let mut squares = BTreeMap::new();
-    for member in model.members().iter_mut().filter(|m| !m.is_average()) {
+    for member in model.trained() {
         let staged = member.stages.iter().any(|stage| stage.name.is_some());
         member.network.visit(&mut Squares {
             gradients,

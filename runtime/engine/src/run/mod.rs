@@ -17,9 +17,9 @@ pub mod curve;
 pub mod files;
 pub mod metrics;
 pub mod recipe;
-pub mod tensors;
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -27,9 +27,9 @@ use serde_json::Value;
 use ssl_plan::{Plan, Recipe};
 
 use crate::error::EngineError;
+use crate::weights::{self, FileError, NamedTensor};
 use checkpoint::{Damaged, Set};
 use files::{Files, write_whole};
-use tensors::Entry;
 
 /// An open run directory. No other process can open it meanwhile.
 pub struct RunDirectory {
@@ -140,10 +140,20 @@ impl RunDirectory {
     /// # Errors
     ///
     /// [`EngineError::Files`].
-    pub fn write_tensors(&self, name: &Path, entries: &[Entry]) -> Result<(), EngineError> {
+    pub fn write_tensors(&self, name: &Path, tensors: &[NamedTensor]) -> Result<(), EngineError> {
         let path = self.root.join(name);
-        write_whole(self.files(), &path, &mut |out| tensors::write(out, entries))
+        write_whole(self.files(), &path, &mut |out| out.write_all(&encode(tensors)?))
             .map_err(EngineError::files("write", &path))
+    }
+}
+
+/// The bytes of a safetensors file.
+pub(crate) fn encode(tensors: &[NamedTensor]) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    match weights::encode(&mut bytes, tensors) {
+        Ok(()) => Ok(bytes),
+        Err(FileError::Io(error)) => Err(error),
+        Err(error) => Err(io::Error::other(error)),
     }
 }
 
@@ -160,7 +170,7 @@ fn lock(root: &Path) -> Result<File, EngineError> {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(EngineError::Locked(root.to_path_buf())),
         // Some network file systems have no locks; the run is no less right.
-        Err(TryLockError::Error(error)) if error.kind() == std::io::ErrorKind::Unsupported => {
+        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
             Ok(file)
         }
         Err(TryLockError::Error(error)) => Err(EngineError::files("lock", &path)(error)),

@@ -1,6 +1,5 @@
 //! A run from its Plan to trained, judged, saved weights.
 
-mod init;
 mod observer;
 mod state;
 
@@ -23,6 +22,7 @@ use crate::run::files::{Disk, Files};
 use crate::run::metrics::{self, Line, Metrics};
 use crate::run::{RunDirectory, curve, recipe};
 use crate::step::Step;
+use crate::weights;
 pub use observer::{Observer, Start, StepDone, Summary};
 use state::{Progress, State};
 
@@ -155,7 +155,9 @@ impl Session {
             }
             None => {
                 if let Some(path) = &options.init {
-                    notes.push(init::load(path, &mut model)?);
+                    let unfit = |reason| EngineError::Weights { path: path.clone(), reason };
+                    let tensors = weights::read(path).map_err(|error| unfit(error.to_string()))?;
+                    model.load(&tensors).map_err(|misfit| unfit(misfit.to_string()))?;
                 }
                 None
             }
@@ -197,10 +199,10 @@ impl Session {
         for note in std::mem::take(&mut self.notes) {
             observer.note(&note);
         }
-        if self.progress.step == 0 && self.progress.before.is_empty() {
-            match self.evaluate(When::Before, observer)? {
-                Some(before) => self.progress.before = before,
-                None => return self.interrupted(observer),
+        if self.progress.before.is_none() {
+            self.progress.before = self.evaluate(When::Before, observer)?;
+            if self.progress.before.is_none() {
+                return self.interrupted(observer);
             }
         }
         if !self.train(observer)? {
@@ -431,7 +433,7 @@ impl Session {
     }
 
     fn save(&mut self, observer: &mut dyn Observer) -> Result<PathBuf, EngineError> {
-        let mut state = State {
+        let state = State {
             model: &mut self.model,
             optimizer: &mut self.optimizer,
             banks: &mut self.banks,
@@ -459,9 +461,9 @@ impl Session {
     }
 
     /// Writes the weights, the curve and the report.
-    fn finish(mut self, after: Vec<Evaluation>) -> Result<Summary, EngineError> {
+    fn finish(self, after: Vec<Evaluation>) -> Result<Summary, EngineError> {
         self.metrics.sync()?;
-        let weights = state::export(&mut self.model, &self.directory)?;
+        let weights = state::export(&self.model, &self.directory)?;
         self.draw()?;
         let train = &self.plan.recipe.train;
         let summary = Summary {
@@ -473,7 +475,7 @@ impl Session {
             epochs: train.epochs,
             seconds: self.progress.seconds,
             loss: self.progress.loss,
-            before: self.progress.before.clone(),
+            before: self.progress.before.clone().unwrap_or_default(),
             after,
             skipped: self.progress.skipped,
             weights,

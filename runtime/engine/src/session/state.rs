@@ -1,9 +1,10 @@
 //! What a checkpoint holds, and how a run is put back into it.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 use ssl_plan::{Module, Plan};
 
@@ -12,8 +13,8 @@ use crate::judge::{Bank, Evaluation, SavedBank};
 use crate::model::Model;
 use crate::optim::{Optimizer, Slot};
 use crate::run::checkpoint::{self, Part, Set};
-use crate::run::tensors::{self, Collect, Entry, Payload, Restore, Stored, Values};
-use crate::run::{RunDirectory, recipe};
+use crate::run::{RunDirectory, encode, recipe};
+use crate::weights::{self, NamedTensor};
 
 /// Where a run stands, beside its tensors.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -28,8 +29,8 @@ pub struct Progress {
     pub seconds: f64,
     /// The last loss that was read.
     pub loss: Option<f32>,
-    /// Evaluations before training; empty where they are yet to be made.
-    pub before: Vec<Evaluation>,
+    /// Evaluations before training; none where they are yet to be made.
+    pub before: Option<Vec<Evaluation>>,
     /// Images that could not be read.
     pub skipped: usize,
 }
@@ -46,38 +47,73 @@ pub struct State<'a> {
     pub progress: &'a mut Progress,
 }
 
+/// `state.json`.
+#[derive(Serialize, Deserialize)]
+struct Document {
+    progress: Progress,
+    /// Updates that each parameter has seen.
+    updates: BTreeMap<String, u32>,
+    banks: Vec<Option<BankDocument>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct BankDocument {
+    cursor: usize,
+    labels: Vec<u32>,
+    samples: Vec<u32>,
+}
+
+const NETS: &str = "nets.safetensors";
+const OPTIMIZER: &str = "optimizer.safetensors";
+const MONITORS: &str = "monitors.safetensors";
+const STATE: &str = "state.json";
+const PLAN: &str = "plan.json";
+
 impl State<'_> {
     /// Saves a checkpoint.
     ///
     /// # Errors
     ///
     /// [`EngineError::Files`]; earlier checkpoints are intact.
-    pub fn save(&mut self, directory: &RunDirectory, plan: &Plan) -> Result<PathBuf, EngineError> {
-        let mut nets = Collect::default();
-        self.model.visit(&mut nets);
+    pub fn save(&self, directory: &RunDirectory, plan: &Plan) -> Result<PathBuf, EngineError> {
+        let saved: Vec<Option<SavedBank>> = self.banks.iter().map(Bank::save).collect();
         let slots = self.optimizer.slots();
-        let optimizer: Vec<Entry> = slots.iter().flat_map(|(k, s)| of_slot(k, s)).collect();
-        let banks: Vec<Entry> = (self.banks.iter().enumerate())
-            .flat_map(|(i, bank)| of_bank(i, bank))
-            .collect();
-        let json = |value: Result<Vec<u8>, serde_json::Error>| {
-            value.map_err(|error| EngineError::plan(error.to_string()))
+        let document = Document {
+            progress: self.progress.clone(),
+            updates: (slots.iter())
+                .map(|(key, slot)| (key.clone(), slot.updates))
+                .collect(),
+            banks: (saved.iter())
+                .map(|bank| {
+                    bank.as_ref().map(|bank| BankDocument {
+                        cursor: bank.cursor,
+                        labels: bank.labels.clone(),
+                        samples: bank.samples.clone(),
+                    })
+                })
+                .collect(),
         };
-        let progress = json(serde_json::to_vec_pretty(&self.progress))?;
-        let plan_text = json(serde_json::to_vec(plan))?;
-        checkpoint::save(
-            directory.files(),
-            &directory.sets(),
-            self.progress.step,
-            vec![
-                tensor_part("nets.safetensors", &nets.0),
-                tensor_part("optimizer.safetensors", &optimizer),
-                tensor_part("monitors.safetensors", &banks),
-                text_part("state.json", &progress),
-                text_part("plan.json", &plan_text),
-            ],
-            plan.recipe.train.keep,
-        )
+        let features: Vec<NamedTensor> = (saved.into_iter().enumerate())
+            .filter_map(|(i, bank)| {
+                let bank = bank?;
+                Some(NamedTensor {
+                    key: i.to_string(),
+                    shape: vec![bank.labels.len(), bank.width],
+                    data: bank.features,
+                })
+            })
+            .collect();
+        // Tensors leave the device one file at a time.
+        let parts = vec![
+            part(NETS, || encode(&self.model.collect())),
+            part(OPTIMIZER, || encode(&moments(slots)?)),
+            part(MONITORS, || encode(&features)),
+            part(STATE, || Ok(serde_json::to_vec_pretty(&document)?)),
+            part(PLAN, || Ok(serde_json::to_vec_pretty(plan)?)),
+        ];
+        let step = self.progress.step;
+        let keep = plan.recipe.train.keep;
+        checkpoint::save(directory.files(), &directory.sets(), step, parts, keep)
     }
 
     /// Takes up a checkpoint.
@@ -85,12 +121,7 @@ impl State<'_> {
     /// # Errors
     ///
     /// [`EngineError::Weights`] where its content is not this plan's.
-    pub fn restore(
-        &mut self,
-        set: &Set,
-        plan: &Plan,
-        device: &Device,
-    ) -> Result<(), EngineError> {
+    pub fn restore(&mut self, set: &Set, plan: &Plan, device: &Device) -> Result<(), EngineError> {
         let unfit = |reason: String| EngineError::Weights {
             path: set.path.clone(),
             reason,
@@ -99,128 +130,103 @@ impl State<'_> {
             let part = set.parts.get(name).map(Vec::as_slice);
             part.ok_or_else(|| unfit(format!("it has no `{name}`")))
         };
-        let progress: Progress = serde_json::from_slice(part("state.json")?)
-            .map_err(|error| unfit(format!("`state.json`: {error}")))?;
-        if progress.recipe != recipe::hash(&plan.recipe)? {
+        let tensors = |name: &str| {
+            let mut bytes = part(name)?;
+            let length = bytes.len() as u64;
+            weights::decode(&mut bytes, length).map_err(|error| unfit(format!("`{name}`: {error}")))
+        };
+        let document: Document = serde_json::from_slice(part(STATE)?)
+            .map_err(|error| unfit(format!("`{STATE}`: {error}")))?;
+        if document.progress.recipe != recipe::hash(&plan.recipe)? {
             return Err(unfit("it was saved by another recipe".to_string()));
         }
-        let mut nets = Restore {
-            stored: tensors::read(part("nets.safetensors")?).map_err(unfit)?,
-            failure: None,
-        };
-        self.model.visit(&mut nets);
-        self.model.arm();
-        let stranger = nets.stored.into_keys().next();
-        let stranger = stranger.map(|key| format!("it holds `{key}`, which no net has"));
-        if let Some(reason) = nets.failure.or(stranger) {
-            return Err(unfit(reason));
-        }
-        let stored = tensors::read(part("optimizer.safetensors")?).map_err(unfit)?;
-        let slots = to_slots(stored, device).map_err(unfit)?;
-        self.optimizer.restore(slots);
-        let mut stored = tensors::read(part("monitors.safetensors")?).map_err(unfit)?;
-        for (i, bank) in self.banks.iter_mut().enumerate() {
-            if let Some(saved) = to_bank(i, &mut stored)
-                && !bank.restore(saved, device)
-            {
+        let nets = tensors(NETS)?;
+        (self.model.load(&nets)).map_err(|misfit| unfit(misfit.to_string()))?;
+        let slots = to_slots(tensors(OPTIMIZER)?, document.updates, device);
+        self.optimizer.restore(slots.map_err(unfit)?);
+
+        let mut features: BTreeMap<String, NamedTensor> = (tensors(MONITORS)?.into_iter())
+            .map(|tensor| (tensor.key.clone(), tensor))
+            .collect();
+        for ((i, bank), saved) in self.banks.iter_mut().enumerate().zip(document.banks) {
+            let Some(saved) = saved else { continue };
+            let fits = features.remove(&i.to_string()).is_some_and(|tensor| {
+                let saved = SavedBank {
+                    width: tensor.shape.get(1).copied().unwrap_or(0),
+                    features: tensor.data,
+                    labels: saved.labels,
+                    samples: saved.samples,
+                    cursor: saved.cursor,
+                };
+                bank.restore(saved, device)
+            });
+            if !fits {
                 return Err(unfit(format!("bank {i} has another size")));
             }
         }
-        *self.progress = progress;
+        *self.progress = document.progress;
         Ok(())
     }
 }
 
-fn tensor_part<'a>(name: &'a str, entries: &'a [Entry]) -> Part<'a> {
+fn part<'a>(name: &'a str, content: impl Fn() -> io::Result<Vec<u8>> + 'a) -> Part<'a> {
     Part {
         name,
-        fill: Box::new(move |out| tensors::write(out, entries)),
+        fill: Box::new(move |out| out.write_all(&content()?)),
     }
 }
 
-fn text_part<'a>(name: &'a str, text: &'a [u8]) -> Part<'a> {
-    Part {
-        name,
-        fill: Box::new(move |out| out.write_all(text)),
-    }
-}
-
-const UPDATES: &str = "updates";
 const FIRST: &str = "first";
 const SECOND: &str = "second";
 
-fn of_slot(key: &str, slot: &Slot) -> Vec<Entry> {
-    let moments = [(FIRST, &slot.first), (SECOND, &slot.second)];
-    let moments = moments.into_iter().filter_map(|(name, tensor)| {
-        Some(Entry::tensor(format!("{key}#{name}"), tensor.as_ref()?))
-    });
-    let updates = Entry {
-        key: format!("{key}#{UPDATES}"),
-        shape: vec![1],
-        payload: Payload::Integers(vec![slot.updates]),
-    };
-    moments.chain([updates]).collect()
+/// The optimiser's tensors; a parameter's are `KEY#first` and `KEY#second`.
+fn moments(slots: &BTreeMap<String, Slot>) -> io::Result<Vec<NamedTensor>> {
+    let mut tensors = Vec::new();
+    for (key, slot) in slots {
+        for (name, moment) in [(FIRST, &slot.first), (SECOND, &slot.second)] {
+            let Some(moment) = moment else { continue };
+            tensors.push(NamedTensor {
+                key: format!("{key}#{name}"),
+                shape: moment.dims().to_vec(),
+                data: moment.try_to_vec_as().map_err(io::Error::other)?,
+            });
+        }
+    }
+    Ok(tensors)
 }
 
 fn to_slots(
-    stored: BTreeMap<String, Stored>,
+    tensors: Vec<NamedTensor>,
+    updates: BTreeMap<String, u32>,
     device: &Device,
 ) -> Result<BTreeMap<String, Slot>, String> {
-    let mut slots: BTreeMap<String, Slot> = BTreeMap::new();
-    for (name, stored) in stored {
-        let taken = name.rsplit_once('#').and_then(|(key, field)| {
-            let slot = slots.entry(key.to_string()).or_default();
-            match (field, &stored.values) {
-                (UPDATES, Values::Integers(values)) => slot.updates = *values.first()?,
-                (FIRST, _) => slot.first = Some(stored.to_tensor(device)?),
-                (SECOND, _) => slot.second = Some(stored.to_tensor(device)?),
-                _ => return None,
+    let mut slots: BTreeMap<String, Slot> = (updates.into_iter())
+        .map(|(key, updates)| {
+            let slot = Slot {
+                updates,
+                ..Slot::default()
+            };
+            (key, slot)
+        })
+        .collect();
+    for tensor in tensors {
+        let NamedTensor { key, shape, data } = tensor;
+        let place = key.rsplit_once('#').and_then(|(key, name)| {
+            let slot = slots.get_mut(key)?;
+            match name {
+                FIRST => Some(&mut slot.first),
+                SECOND => Some(&mut slot.second),
+                _ => None,
             }
-            Some(())
         });
-        if taken.is_none() {
-            return Err(format!("`{name}` is no optimiser state"));
+        match (place, shape.len()) {
+            (Some(place), 2) => {
+                *place = Some(Tensor::from_data(TensorData::new(data, shape), device));
+            }
+            _ => return Err(format!("`{key}` is no optimiser state")),
         }
     }
     Ok(slots)
-}
-
-fn of_bank(index: usize, bank: &Bank) -> Vec<Entry> {
-    let Some(saved) = bank.save() else {
-        return Vec::new();
-    };
-    let filled = saved.labels.len();
-    let entry = |name: &str, shape: Vec<usize>, payload| Entry {
-        key: format!("{index}.{name}"),
-        shape,
-        payload,
-    };
-    vec![
-        entry("features", vec![filled, saved.width], Payload::Floats(saved.features)),
-        entry("labels", vec![filled], Payload::Integers(saved.labels)),
-        entry("samples", vec![filled], Payload::Integers(saved.samples)),
-        entry("cursor", vec![1], Payload::Integers(vec![saved.cursor])),
-    ]
-}
-
-fn to_bank(index: usize, stored: &mut BTreeMap<String, Stored>) -> Option<SavedBank> {
-    let mut take = |name: &str| stored.remove(&format!("{index}.{name}"));
-    let integers = |stored: Stored| match stored.values {
-        Values::Integers(values) => Some(values),
-        Values::Floats(_) => None,
-    };
-    let features = take("features")?;
-    let width = *features.shape.get(1)?;
-    let Values::Floats(features) = features.values else {
-        return None;
-    };
-    Some(SavedBank {
-        features,
-        width,
-        labels: integers(take("labels")?)?,
-        samples: integers(take("samples")?)?,
-        cursor: *integers(take("cursor")?)?.first()?,
-    })
 }
 
 /// Writes the networks as they are: `weights/nets.safetensors` with every
@@ -230,16 +236,17 @@ fn to_bank(index: usize, stored: &mut BTreeMap<String, Stored>) -> Option<SavedB
 /// # Errors
 ///
 /// [`EngineError::Files`].
-pub fn export(model: &mut Model, directory: &RunDirectory) -> Result<Vec<String>, EngineError> {
+pub fn export(model: &Model, directory: &RunDirectory) -> Result<Vec<String>, EngineError> {
     let mut written = Vec::new();
-    let mut write = |name: String, entries: &[Entry]| {
+    let mut write = |name: &str, tensors: &[NamedTensor]| {
         let name = format!("weights/{name}.safetensors");
-        directory.write_tensors(Path::new(&name), entries)?;
+        directory.write_tensors(Path::new(&name), tensors)?;
         written.push(name);
         Ok::<(), EngineError>(())
     };
+    write("nets", &model.collect())?;
     for member in model.members() {
-        for stage in &member.stages {
+        for (i, stage) in member.stages.iter().enumerate() {
             if matches!(stage.module, Module::Mlp(_)) {
                 continue;
             }
@@ -247,20 +254,8 @@ pub fn export(model: &mut Model, directory: &RunDirectory) -> Result<Vec<String>
                 Some(stage) => format!("{}.{stage}", member.name),
                 None => member.name.clone(),
             };
-            let mut all = Collect::default();
-            member.network.visit(&mut all);
-            let prefix = format!("{name}.");
-            let own: Vec<Entry> = (all.0.into_iter())
-                .filter_map(|mut entry| {
-                    entry.key = entry.key.strip_prefix(&prefix)?.to_string();
-                    Some(entry)
-                })
-                .collect();
-            write(name, &own)?;
+            write(&name, &weights::collect_stage(&member.network, i))?;
         }
     }
-    let mut all = Collect::default();
-    model.visit(&mut all);
-    write("nets".to_string(), &all.0)?;
     Ok(written)
 }
