@@ -22,6 +22,7 @@ pub(super) fn balanced(text: Patched, own: &Scan, out: &mut Vec<Diagnostic>) -> 
     Balancer {
         text: &text,
         scan: own,
+        next_brace: next_braces(&own.brackets),
         edits: &mut edits,
         out,
         reported: None,
@@ -53,6 +54,8 @@ struct Open {
 struct Balancer<'a> {
     text: &'a Patched,
     scan: &'a Scan,
+    /// For every bracket, where the next brace from it on stands.
+    next_brace: Vec<Option<usize>>,
     edits: &'a mut Vec<Edit>,
     out: &'a mut Vec<Diagnostic>,
     /// The line that was reported last: one report a line is enough.
@@ -132,9 +135,11 @@ impl Balancer<'_> {
     }
 
     fn close_inline(&mut self, stack: &mut Vec<Open>, closer: &Bracket) {
+        // A brace of the same line belongs to a comprehension, not to a block.
+        let blocks = |o: &Open| o.bracket.shape == Shape::Curly && o.bracket.line != closer.line;
         let partner = stack
             .iter()
-            .rposition(|o| o.bracket.shape == closer.shape || o.bracket.shape == Shape::Curly)
+            .rposition(|o| o.bracket.shape == closer.shape || blocks(o))
             .filter(|i| {
                 stack
                     .get(*i)
@@ -208,7 +213,47 @@ impl Balancer<'_> {
         first
     }
 
+    /// The line of a head that lost its `{`: the first above the closer that
+    /// is not indented more.
+    fn bare_head(&self, closer: &Bracket) -> Option<usize> {
+        let own = self.scan.lines.get(closer.line)?;
+        if closer.shape != Shape::Curly || own.first != closer.at {
+            return None;
+        }
+        let (i, line) = self
+            .scan
+            .lines
+            .iter()
+            .enumerate()
+            .take(closer.line)
+            .rfind(|(_, l)| l.indent <= own.indent)?;
+        let (word, rest) = first_word(self.line_text(i));
+        let section =
+            ssl_grammar::SECTION_KEYWORDS.contains(&word) && !rest.starts_with(['=', '.']);
+        let bare = !self.line_text(i).contains(['{', '}', '=']);
+        let head = section || self.opens_item(i);
+        (head && bare && line.indent == own.indent).then_some(i)
+    }
+
     fn stray(&mut self, closer: &Bracket) {
+        if let Some(line) = self.bare_head(closer) {
+            let at = self.scan.lines.get(line).map_or(closer.at, |l| l.end);
+            let place = self.text.span(at, at);
+            self.out.push(
+                Diagnostic::error(Code::SYNTAX, "this block is never opened")
+                    .at(place, "expected `{` here")
+                    .at(self.text.span(closer.at, closer.at + 1), "closed here")
+                    .help("add `{`")
+                    .fix(Fix {
+                        title: "add `{`".to_owned(),
+                        span: place,
+                        replacement: " {".to_owned(),
+                        certain: false,
+                    }),
+            );
+            self.edits.push(Edit::insert(at, " {"));
+            return;
+        }
         let (open, close) = (closer.shape.opener(), closer.shape.closer());
         if self.first_of_line(closer.line) {
             let span = self.text.span(closer.at, closer.at + 1);
@@ -224,6 +269,7 @@ impl Balancer<'_> {
     /// `limit` and `last` are the place and line by which it must be closed.
     fn unclosed(&mut self, open: Open, limit: usize, last: usize) {
         let at = match open.bracket.shape {
+            Shape::Curly if open.bracket.line == last => limit,
             Shape::Curly => self.block_end(open, limit, last),
             _ => self.call_end(open, limit, last),
         };
@@ -282,15 +328,8 @@ impl Balancer<'_> {
             .scan
             .brackets
             .partition_point(|b| b.at <= open.bracket.at);
-        let brace = self
-            .scan
-            .brackets
-            .iter()
-            .skip(from)
-            .take_while(|b| b.line <= line)
-            .find(|b| b.shape == Shape::Curly);
-        if let Some(brace) = brace {
-            end = end.min(brace.at);
+        if let Some(Some(brace)) = self.next_brace.get(from) {
+            end = end.min(*brace);
         }
         end = end.min(limit);
         let before = self.text.text().get(..end).unwrap_or("");
@@ -301,6 +340,22 @@ impl Balancer<'_> {
             end
         }
     }
+}
+
+fn next_braces(brackets: &[Bracket]) -> Vec<Option<usize>> {
+    let mut next = None;
+    let mut found: Vec<_> = brackets
+        .iter()
+        .rev()
+        .map(|b| {
+            if b.shape == Shape::Curly {
+                next = Some(b.at);
+            }
+            next
+        })
+        .collect();
+    found.reverse();
+    found
 }
 
 fn first_word(text: &str) -> (&str, &str) {

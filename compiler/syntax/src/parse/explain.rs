@@ -48,6 +48,9 @@ impl Stop {
         let optional = [
             ".", "(", "[", ":", "as", "extends", "after", "before", "in", "where", "->",
         ];
+        if self.takes("=") || self.takes_thing("a value") {
+            words.remove(&Word::LineEnd);
+        }
         if ends {
             words.remove(&Word::Operator);
             words.remove(&Word::Thing("a unit"));
@@ -81,18 +84,28 @@ impl Stop {
     pub fn diagnostic(&self, text: &Patched) -> Diagnostic {
         let found = token(text.text(), self.at);
         let span = text.span(self.at, self.at + found.len());
-        let expected = self.words();
+        let mut expected = self.words();
+        let previous = previous_token(text.text(), self.at);
+        if previous == ":" && expected == "a name" {
+            expected = "a type".to_owned();
+        }
+        if previous == "use" {
+            expected = "a module or a file".to_owned();
+        }
+        if let Some(letter) = found.chars().next().filter(|c| is_foreign(*c)) {
+            return Diagnostic::error(Code::SYNTAX, format!("a name cannot hold `{letter}`"))
+                .at(text.span(self.at, self.at + letter.len_utf8()), "not here")
+                .help("write names with the letters a to z, digits and `_`");
+        }
         let shown = match found {
-            "" => "the end of the line".to_owned(),
-            "\n" => "the end of the line".to_owned(),
+            "" | "\n" => "the end of the line".to_owned(),
             found => format!("`{found}`"),
         };
-        let previous = previous_token(text.text(), self.at);
         let after = match previous {
             "" => String::new(),
             previous => format!(" after `{previous}`"),
         };
-        let help = self.help(found);
+        let help = self.help(text.text(), found);
         Diagnostic::error(
             Code::SYNTAX,
             format!("expected {expected}{after}, found {shown}"),
@@ -101,20 +114,30 @@ impl Stop {
         .maybe_help(help)
     }
 
-    fn help(&self, found: &str) -> Option<String> {
-        let named = self.takes_thing("a name") || self.takes_thing("a value");
-        if named && KEYWORDS.contains(&found) {
+    fn help(&self, text: &str, found: &str) -> Option<String> {
+        if found == "=" && self.takes(":") && text.trim_start().starts_with("param") {
+            let name = previous_token(text, self.at);
+            return Some(format!(
+                "a parameter has a type: `param {name}: Float = ...`"
+            ));
+        }
+        if self.takes_thing("a definition") {
+            let words = "`pipeline`, `sweep`, `fn` or `use`";
+            return Some(format!("a definition starts with {words}"));
+        }
+        if self.takes_thing("a name") && KEYWORDS.contains(&found) && found != "for" {
             return Some(format!(
                 "`{found}` is a keyword and names nothing; choose another name"
             ));
         }
-        if named
-            && found
-                .chars()
-                .next()
-                .is_some_and(|c| !c.is_ascii() && c.is_alphabetic())
-        {
-            return Some("write names with the letters a to z, digits and `_`".to_owned());
+        let previous = previous_token(text, self.at);
+        if found == "=" && ["+", "-", "*", "/"].contains(&previous) {
+            return Some(format!(
+                "there is no `{previous}=`; a field is set with `=`"
+            ));
+        }
+        if found == "=" && text.trim_start().starts_with("minimize") {
+            return Some("the loss needs no name: `minimize LOSS`".to_owned());
         }
         None
     }
@@ -127,6 +150,11 @@ fn word(word: &Word) -> String {
         Word::Operator => "an operator".to_owned(),
         Word::LineEnd => "the end of the line".to_owned(),
     }
+}
+
+/// A letter that the language's names do not have.
+pub(super) fn is_foreign(c: char) -> bool {
+    c.is_alphabetic() && !c.is_ascii()
 }
 
 fn is_word(c: char) -> bool {

@@ -6,7 +6,7 @@
 use pest::Parser;
 use pest::iterators::{Pair, Pairs};
 use ssl_diagnostics::{Code, Diagnostic};
-use ssl_grammar::{ITEM_KEYWORDS, Rule, SslParser};
+use ssl_grammar::{ITEM_KEYWORDS, KEYWORDS, Rule, SslParser};
 
 use super::build::{Builder, Context, section_kind};
 use super::explain::{Stop, token};
@@ -38,8 +38,7 @@ impl Builder<'_> {
                 }
                 None => {
                     let salvaged = self.salvage(&island, docs);
-                    if quiet && salvaged.is_none() {
-                        // The rest of what has been explained.
+                    if quiet && salvaged.is_none() && is_prose(island.text()) {
                         self.out.truncate(mark);
                     }
                     quiet = true;
@@ -80,6 +79,11 @@ impl Builder<'_> {
         };
         let island = self.head(&head);
         let whole = self.span(pair);
+        if let Some(diagnostic) = self.no_section(&island) {
+            self.out.push(diagnostic);
+            self.block(&block, Context::Function);
+            return;
+        }
         let docs = &docs;
         match self.read_statements(&island, docs, context) {
             Some(mut read) => {
@@ -119,7 +123,7 @@ impl Builder<'_> {
             let docs = std::mem::take(&mut docs);
             let mark = self.out.len();
             let broken = self.read_items(&island, docs, file).is_none();
-            if broken && quiet {
+            if broken && quiet && is_prose(island.text()) {
                 self.out.truncate(mark);
             }
             quiet = broken;
@@ -196,6 +200,23 @@ impl Builder<'_> {
         let start = head.as_span().start();
         let island = self.cut(start, head.as_span().end());
         island.apply(&[Edit::insert(island.text().len(), " {}")])
+    }
+
+    /// A head whose first word is far from any section.
+    fn no_section(&self, head: &Patched) -> Option<Diagnostic> {
+        let word = token(head.text(), 0);
+        let sections = ssl_grammar::SECTION_KEYWORDS;
+        let near = nearest(word, sections).is_some() || nearest(word, KEYWORDS).is_some();
+        let named = word.starts_with(|c: char| c.is_ascii_alphabetic());
+        if near || !named || self.is_known(head) {
+            return None;
+        }
+        let list: Vec<String> = sections.iter().map(|s| format!("`{s}`")).collect();
+        Some(
+            Diagnostic::error(Code::SYNTAX, format!("`{word}` is no section"))
+                .at(head.span(0, word.len()), "not a section")
+                .help(format!("the sections are {}", list.join(", "))),
+        )
     }
 
     fn nameless(&mut self, block: &Pair<Rule>, expected: &str) {
@@ -314,8 +335,15 @@ impl Builder<'_> {
 
 /// Whether the text before a block gives a value rather than a head.
 fn is_value(head: &str) -> bool {
-    let word = token(head, 0);
-    head.contains(" for ")
-        || head.contains("= for")
-        || ["minimize", "track", "let", "param", "for"].contains(&word)
+    head.contains('=') || ["minimize", "for"].contains(&token(head, 0))
+}
+
+/// Whether a line looks like the rest of something else rather than a
+/// statement of its own: behind a broken line, it is not reported.
+fn is_prose(line: &str) -> bool {
+    let word = |c: char| c.is_alphanumeric() || c == '_';
+    let first = token(line, 0);
+    let next = line.get(first.len()..).unwrap_or("").trim_start();
+    !KEYWORDS.contains(&first)
+        && (!first.starts_with(word) || next.starts_with(char::is_alphabetic))
 }

@@ -7,6 +7,7 @@ use ssl_diagnostics::Span;
 use ssl_grammar::{Rule, SslParser};
 
 use super::build::{Builder, Context, missing, section_kind};
+use super::explain::is_foreign;
 use super::patched::Patched;
 use crate::ast::{Block, Docs, Ident, Item, Path, Pipeline, Section, SectionBody, Stmt, StmtKind};
 
@@ -14,6 +15,10 @@ impl Builder<'_> {
     pub(super) fn salvage(&self, island: &Patched, docs: Docs) -> Option<Stmt> {
         let mut pairs = SslParser::parse(Rule::salvage, island.text()).ok()?;
         let found = pairs.next()?.into_inner().next()?;
+        let behind = island.text().get(found.as_span().end()..)?;
+        if behind.starts_with(is_foreign) {
+            return None;
+        }
         let span = island.span(found.as_span().start(), island.text().len());
         let ident = |pair: &Pair<Rule>| Ident {
             name: pair.as_str().to_owned(),

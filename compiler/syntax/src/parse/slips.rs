@@ -2,7 +2,7 @@
 //! is read on as it was meant.
 
 use ssl_diagnostics::{Code, Diagnostic, Fix};
-use ssl_grammar::{ITEM_KEYWORDS, SECTION_KEYWORDS, STATEMENT_KEYWORDS, Word};
+use ssl_grammar::{ITEM_KEYWORDS, KEYWORDS, SECTION_KEYWORDS, STATEMENT_KEYWORDS, Word};
 
 use super::explain::{Stop, previous_token, token};
 use super::patched::{Edit, Patched};
@@ -64,15 +64,14 @@ fn punctuation(text: &Patched, stop: &Stop) -> Option<(Diagnostic, Edit)> {
         } else {
             at.checked_sub(1)?
         };
-        let edit = Edit::replace(start, 2, "->");
-        return Some(mend(
-            text,
-            "a ramp is written `->`",
-            "not an arrow",
-            "write `->`",
-            edit,
-            true,
-        ));
+        let target = text.text().get(..start)?.trim();
+        let field = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
+        let (message, meant, help) = match target.chars().all(field) {
+            true => ("a value is given with `=`", "=", "write `=`"),
+            false => ("a ramp is written `->`", "->", "write `->`"),
+        };
+        let edit = Edit::replace(start, 2, meant);
+        return Some(mend(text, message, "not an arrow", help, edit, true));
     }
     if found == "=" && argument {
         let name = previous_token(text.text(), at);
@@ -108,6 +107,16 @@ fn punctuation(text: &Patched, stop: &Stop) -> Option<(Diagnostic, Edit)> {
             true,
         ));
     }
+    if rest.starts_with("...") {
+        let edit = Edit::replace(at, 3, "..");
+        let (message, help) = ("a range is written `..`", "write `..`");
+        return Some(mend(text, message, "one point too many", help, edit, true));
+    }
+    if found == ":" && stop.takes("extends") {
+        let edit = Edit::replace(at, 1, "extends");
+        let (message, help) = ("a base is named with `extends`", "write `extends`");
+        return Some(mend(text, message, "not `:`", help, edit, true));
+    }
     if found == "," && stop.takes_end() {
         let last = rest.get(1..)?.trim().is_empty();
         let edit = Edit::replace(at, 1, if last { "" } else { "\n" });
@@ -142,21 +151,35 @@ fn punctuation(text: &Patched, stop: &Stop) -> Option<(Diagnostic, Edit)> {
     None
 }
 
-/// `lr: 0.1`, where the value has been taken for a type.
+/// `let x: 3`, `lr: 0.1`, where the value has been taken for a type.
 fn colon_before_value(text: &Patched, stop: &Stop) -> Option<(Diagnostic, Edit)> {
     let full = text.text();
-    let skipped = full.len() - full.trim_start().len();
+    let mut skipped = full.len() - full.trim_start().len();
+    if let Some(rest) = full.get(skipped..)?.strip_prefix("let ") {
+        skipped = full.len() - rest.trim_start().len();
+    }
     let rest = full.get(skipped..)?;
     let path = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '.'))?;
     let blanks = rest.get(path..)?;
     let colon = skipped + path + (blanks.len() - blanks.trim_start_matches([' ', '\t']).len());
-    let plain = full.get(colon..)?.starts_with(':') && path > 0 && colon < stop.at;
-    let no_type = stop.takes_thing("a type") && stop.expected.len() == 1;
-    let no_value = stop.takes("=") && token(full, stop.at).trim().is_empty();
-    if !plain || !(no_type || no_value || typed_value(stop)) {
+    let between = full.get(colon..stop.at)?.strip_prefix(':')?.trim();
+    let name = previous_token(full, colon);
+    if between.is_empty() && token(full, stop.at) == "=" {
+        let edit = Edit::replace(colon, stop.at + 1 - colon, "=");
+        let message = "a value is given with one `=`";
+        return Some(mend(
+            text,
+            message,
+            "not an assignment",
+            "write `=`",
+            edit,
+            true,
+        ));
+    }
+    let at_end = stop.takes("=") && token(full, stop.at).trim().is_empty();
+    if path == 0 || !(between.is_empty() || at_end || typed_value(stop)) {
         return None;
     }
-    let name = previous_token(full, colon);
     Some(mend(
         text,
         format!("expected `=` after `{name}`, found `:`"),
@@ -177,7 +200,7 @@ fn comma(text: &Patched, stop: &Stop) -> Option<(Diagnostic, Edit)> {
     let found = token(full, stop.at);
     let first = found.chars().next()?;
     let value = first.is_ascii_alphanumeric() || matches!(first, '_' | '"' | '[' | '(');
-    if !stop.takes(",") || !value {
+    if !stop.takes(",") || stop.takes("{") || !value {
         return None;
     }
     let previous = previous_token(full, stop.at);
@@ -210,7 +233,7 @@ fn keyword(text: &Patched, stop: &Stop, items: bool) -> Option<(Diagnostic, Edit
             true => [ITEM_KEYWORDS, &[]],
             false => [STATEMENT_KEYWORDS, SECTION_KEYWORDS],
         };
-        let known = sets.iter().any(|s| s.contains(&head));
+        let known = KEYWORDS.contains(&head) || SECTION_KEYWORDS.contains(&head);
         if !known && let Some(meant) = nearest(head, sets.concat().as_slice()) {
             return Some(misspelt(text, start, head, meant));
         }

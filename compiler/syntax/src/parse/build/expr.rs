@@ -17,6 +17,11 @@ pub(super) struct Built {
     level: Option<Level>,
 }
 
+impl Built {
+    /// The depth of what has been cut off, and reported, as too deep.
+    const CUT: usize = usize::MAX;
+}
+
 /// Binding strength, from the loosest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Level {
@@ -121,7 +126,7 @@ impl Builder<'_> {
         {
             let token = op.as_str();
             self.out.push(
-                Diagnostic::error(Code::SYNTAX, format!("`{token}` stands twice in a row"))
+                Diagnostic::error(Code::SYNTAX, format!("`{token}` cannot be chained"))
                     .at(self.span(op), "this one is too many")
                     .at(left.expr.span, "this is complete")
                     .help(help),
@@ -132,7 +137,7 @@ impl Builder<'_> {
                 level: None,
             };
         }
-        let depth = left.depth.max(right.depth) + 1;
+        let depth = left.depth.max(right.depth).saturating_add(1);
         let (left, right) = (Box::new(left.expr), Box::new(right.expr));
         let binary = |op, left, right| ExprKind::Binary { op, left, right };
         let kind = match op.as_rule() {
@@ -175,17 +180,19 @@ impl Builder<'_> {
                 level: None,
             };
         }
-        self.out.push(
-            Diagnostic::error(Code::NESTING, "this expression is too deep")
-                .at(
-                    span,
-                    format!("more than {MAX_DEPTH} operations inside one another"),
-                )
-                .help("give parts of it a name with `let`"),
-        );
+        if depth != Built::CUT {
+            self.out.push(
+                Diagnostic::error(Code::NESTING, "this expression is too deep")
+                    .at(
+                        span,
+                        format!("more than {MAX_DEPTH} operations inside one another"),
+                    )
+                    .help("give parts of it a name with `let`"),
+            );
+        }
         Built {
             expr: missing(span),
-            depth: 0,
+            depth: Built::CUT,
             level: None,
         }
     }
@@ -253,7 +260,7 @@ impl Builder<'_> {
                 }
                 ExprKind::List(items)
             }
-            _ => match (inner.next(), inner.next()) {
+            _ => match (inner.next(), inner.find(|p| p.as_rule() == Rule::args)) {
                 (Some(path), Some(args)) => {
                     let args_span = self.span(&args);
                     let (args, deepest) = self.args(&args);
@@ -268,7 +275,7 @@ impl Builder<'_> {
                 _ => ExprKind::Missing,
             },
         };
-        self.bounded(kind, span, depth + 1)
+        self.bounded(kind, span, depth.saturating_add(1))
     }
 
     fn args(&mut self, pair: &Pair<Rule>) -> (Vec<Arg>, usize) {
@@ -346,7 +353,7 @@ impl Builder<'_> {
                 body,
             },
             span,
-            depth + 1,
+            depth.saturating_add(1),
         )
     }
 

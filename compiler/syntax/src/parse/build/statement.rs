@@ -136,7 +136,7 @@ impl Builder<'_> {
                         format!("expected `=` after `{}`, found `:`", name.name),
                     )
                     .at(colon, "write `=` here")
-                    .help("a value is given with `=`; `:` names the arguments of a call")
+                    .help("give a value with `=`; `:` names the arguments of a call")
                     .fix(Fix {
                         title: "replace `:` by `=`".to_owned(),
                         span: colon,
