@@ -26,6 +26,7 @@ mod source;
 mod transform;
 
 pub use dataset::{Dataset, Probe, RecordedProbe, Split, probe};
+pub use decode::{Unreadable, decode};
 pub use error::DataError;
 pub use evaluation::{EvalBatch, Evaluation};
 pub use image::{Region, Rgb};
