@@ -32,4 +32,4 @@ pub use evaluation::{EvalBatch, Evaluation};
 pub use image::{Region, Rgb};
 pub use loader::{Batch, Loader, ViewBatch};
 pub use report::{CorruptFile, CorruptReport};
-pub use transform::{Operation, apply};
+pub use transform::{Operation, apply, draw};
