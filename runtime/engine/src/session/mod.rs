@@ -265,8 +265,8 @@ impl Session {
                 left: clock.left(train.steps - done),
             });
             let report = loader.report();
-            if skipped_before + report.count() > self.progress.skipped {
-                self.progress.skipped = skipped_before + report.count();
+            if skipped_before + report.files().len() > self.progress.skipped {
+                self.progress.skipped = skipped_before + report.files().len();
                 observer.skipped(&report);
             }
             if saves {
