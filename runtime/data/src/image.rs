@@ -87,6 +87,11 @@ pub(crate) struct Part<'a> {
 }
 
 impl<'a> Part<'a> {
+    /// The bytes from the first pixel on, and the bytes from row to row.
+    pub(crate) fn rows(&self) -> (&'a [u8], usize) {
+        (self.data, self.stride)
+    }
+
     /// The bytes of a row.
     pub(crate) fn row(&self, y: usize) -> &'a [u8] {
         &self.data[y * self.stride..y * self.stride + self.width * 3]

@@ -193,7 +193,7 @@ fn cmyk_to_rgb(pixel: &[u8]) -> [u8; 3] {
     let light = u32::from(pixel[3]);
     [pixel[0], pixel[1], pixel[2]].map(|ink| {
         let product = u32::from(255 - ink) * light + 128;
-        (light - ((product >> 8) + product >> 8)) as u8
+        (light - (((product >> 8) + product) >> 8)) as u8
     })
 }
 

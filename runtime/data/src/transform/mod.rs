@@ -235,7 +235,7 @@ pub fn apply(image: &Rgb, operations: &[Operation]) -> Rgb {
 pub(crate) struct Work {
     image: Rgb,
     other: Rgb,
-    between: Vec<u8>,
+    resample: resample::ResampleWork,
     blur: blur::BlurWork,
 }
 
@@ -271,7 +271,7 @@ impl Work {
                 source,
                 size,
                 interpolation,
-                &mut self.between,
+                &mut self.resample,
                 &mut self.image,
             );
         } else {
@@ -298,7 +298,7 @@ impl Work {
                     source,
                     size,
                     interpolation,
-                    &mut self.between,
+                    &mut self.resample,
                     &mut self.other,
                 );
                 std::mem::swap(&mut self.image, &mut self.other);
@@ -312,7 +312,7 @@ impl Work {
                     source,
                     size,
                     interpolation,
-                    &mut self.between,
+                    &mut self.resample,
                     &mut self.other,
                 );
                 std::mem::swap(&mut self.image, &mut self.other);
