@@ -26,9 +26,10 @@ mod source;
 mod transform;
 
 pub use dataset::{Dataset, Probe, RecordedProbe, Split, probe};
+pub use decode::{Unreadable, decode};
 pub use error::DataError;
 pub use evaluation::{EvalBatch, Evaluation};
 pub use image::{Region, Rgb};
 pub use loader::{Batch, Loader, ViewBatch};
 pub use report::{CorruptFile, CorruptReport};
-pub use transform::{Operation, apply};
+pub use transform::{Operation, apply, draw};

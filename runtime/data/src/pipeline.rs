@@ -95,6 +95,8 @@ struct Shared<J> {
     /// A batch may be ready.
     ready: Condvar,
     stop: AtomicBool,
+    /// What a worker died of; none ever should.
+    death: Mutex<Option<String>>,
 }
 
 struct State {
@@ -136,6 +138,7 @@ impl<J: Job> Pipeline<J> {
             work: Condvar::new(),
             ready: Condvar::new(),
             stop: AtomicBool::new(false),
+            death: Mutex::default(),
         });
         let mut pipeline = Pipeline {
             shared,
@@ -146,7 +149,7 @@ impl<J: Job> Pipeline<J> {
             let shared = pipeline.shared.clone();
             let worker = std::thread::Builder::new()
                 .name(format!("loader {i}"))
-                .spawn(move || shared.run(workers));
+                .spawn(move || shared.work(workers));
             // On failure, dropping the pipeline stops those that run.
             pipeline.workers.push(worker.map_err(DataError::Threads)?);
         }
@@ -163,6 +166,10 @@ impl<J: Job> Pipeline<J> {
             loop {
                 match state.flights.front() {
                     Some(flight) if flight.missing.load(Ordering::Acquire) == 0 => break,
+                    _ if self.shared.stop.load(Ordering::Acquire) => {
+                        self.over = true;
+                        return self.shared.death().map(Err);
+                    }
                     None if state.steps.is_empty() => {
                         self.over = true;
                         return None;
@@ -223,10 +230,29 @@ impl<J> Shared<J> {
         // With the lock held, so that no worker is between looking and waiting.
         let _state = self.lock();
         self.work.notify_all();
+        self.ready.notify_all();
+    }
+
+    fn death(&self) -> Option<DataError> {
+        let mut death = self.death.lock().unwrap_or_else(|lock| lock.into_inner());
+        death.take().map(|message| DataError::Defect {
+            place: "the order of images".into(),
+            message,
+        })
     }
 }
 
 impl<J: Job> Shared<J> {
+    /// Work until the end, and tell of an untimely one.
+    fn work(&self, workers: usize) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.run(workers))) {
+            let mut death = self.death.lock().unwrap_or_else(|lock| lock.into_inner());
+            *death = Some(panic_message(panic.as_ref()));
+            drop(death);
+            self.halt();
+        }
+    }
+
     fn run(&self, workers: usize) {
         let mut tools = Tools::default();
         while let Some((flight, positions)) = self.claim(workers) {

@@ -3,7 +3,8 @@
 //!
 //! Only the rows and columns that a crop needs are transformed. The library
 //! repairs what it can and says so in warnings; those that mean lost pixels
-//! are errors here.
+//! are errors here, and so is a file that has been cut off, wherever the crop
+//! lies.
 #![allow(unsafe_code)]
 
 use std::any::Any;
@@ -88,6 +89,12 @@ impl<'a> Jpeg<'a> {
             u64::from(decoder.image_width),
             u64::from(decoder.image_height),
         )?;
+        // SAFETY: `jpeg_mem_src` has set the source.
+        let left = unsafe { (*decoder.src).bytes_in_buffer };
+        let scans = bytes.get(bytes.len().saturating_sub(left)..);
+        if !scans.is_some_and(ends) {
+            return Err(Unreadable::Jpeg("it has been cut off".into()));
+        }
         Ok(jpeg)
     }
 
@@ -173,6 +180,12 @@ impl Drop for State {
         // A destructor of libjpeg raises no error.
         let _ = guard(|| unsafe { jpeg_destroy_decompress(&mut self.decoder) });
     }
+}
+
+/// Whether the bytes after the header hold the marker of an image's end, which
+/// coded pixels never do. Good files have it at their end.
+fn ends(scans: &[u8]) -> bool {
+    scans.windows(2).rev().any(|pair| pair == [0xFF, 0xD9])
 }
 
 /// Adobe's inverted CMYK, as Pillow assumes for every file of four channels.

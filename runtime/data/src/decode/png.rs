@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use png::{BitDepth, ColorType, Decoder, Limits, Reader, Transformations};
 
-use super::{Unreadable, check_pixels};
+use super::{MAX_PIXELS, Unreadable, check_pixels};
 use crate::image::Rgb;
 
 /// A PNG file whose header has been read.
@@ -36,7 +36,8 @@ impl<'a> Png<'a> {
         let bytes = self
             .reader
             .output_buffer_size()
-            .ok_or_else(|| Unreadable::Png("its rows are too long".into()))?;
+            .filter(|bytes| *bytes as u64 <= 4 * MAX_PIXELS)
+            .ok_or_else(|| Unreadable::Png("its pixels take too many bytes".into()))?;
         let mut raw = vec![0; bytes];
         let frame = self.reader.next_frame(&mut raw).map_err(damaged)?;
         if [frame.height as usize, frame.width as usize] != self.size {

@@ -119,20 +119,25 @@ impl Images {
                 let [height, width] = opened.size();
                 let region = plan([height, width]);
                 let size = height * width * 3;
-                match slot {
-                    Some(slot) if cache.reserve(size) => {
-                        let decoded = opened.decode(Region::whole(width, height));
-                        let (image, _) = decoded.inspect_err(|_| cache.release(size))?;
-                        if slot.get().is_some() {
-                            cache.release(size);
+                if let Some(slot) = slot
+                    && cache.reserve(size)
+                {
+                    // A file may be damaged beyond the region alone: that the
+                    // cache had room for it must not make it unreadable.
+                    match opened.decode(Region::whole(width, height)) {
+                        Ok((image, _)) => {
+                            if slot.get().is_some() {
+                                cache.release(size);
+                            }
+                            return Ok(Loaded::Kept(slot.get_or_init(|| image)));
                         }
-                        Ok(Loaded::Kept(slot.get_or_init(|| image)))
+                        Err(_) => cache.release(size),
                     }
-                    _ => {
-                        let (image, origin) = opened.decode(region)?;
-                        Ok(Loaded::Part(image, origin))
-                    }
+                    let (image, origin) = Opened::new(bytes)?.decode(region)?;
+                    return Ok(Loaded::Part(image, origin));
                 }
+                let (image, origin) = opened.decode(region)?;
+                Ok(Loaded::Part(image, origin))
             }
         }
     }

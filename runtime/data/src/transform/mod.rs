@@ -12,7 +12,7 @@ use ssl_plan::{Interpolation, Transform, View};
 
 use crate::DataError;
 use crate::image::{Region, Rgb};
-use crate::philox::Stream;
+use crate::philox::{Philox, Stream};
 
 /// One step on 8-bit RGB with its parameters drawn. Each gives the bytes of
 /// Pillow 12.2.0 and torchvision 0.29.2 on a Pillow image.
@@ -183,6 +183,20 @@ impl Recipe {
         }
         Ok(())
     }
+}
+
+/// The operations that a run draws for a view: `index` is the view's place in
+/// the plan, `size` the image's height and width.
+pub fn draw(
+    view: &View,
+    index: u32,
+    seed: u64,
+    epoch: u32,
+    sample: u32,
+    size: [usize; 2],
+) -> Vec<Operation> {
+    let stream = Philox::new(seed).stream(epoch, sample, index);
+    sample::operations(&view.transforms, &stream, size)
 }
 
 /// A decoded image, or the part of it that the operations read.

@@ -20,7 +20,7 @@ impl Pass {
     fn narrow<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
         match self.precision {
             Precision::Float32 => x,
-            Precision::Bf16 => x.cast(FloatDType::BF16),
+            Precision::Bf16 => cast(x, FloatDType::BF16),
         }
     }
 
@@ -28,8 +28,16 @@ impl Pass {
     pub(super) fn widen<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
         match self.precision {
             Precision::Float32 => x,
-            Precision::Bf16 => x.cast(FloatDType::F32),
+            Precision::Bf16 => cast(x, FloatDType::F32),
         }
+    }
+}
+
+/// A cast that costs nothing where there is nothing to do.
+fn cast<const D: usize>(x: Tensor<D>, to: FloatDType) -> Tensor<D> {
+    match x.dtype() == to.into() {
+        true => x,
+        false => x.cast(to),
     }
 }
 
@@ -56,7 +64,7 @@ impl Linear {
     /// `[rows, in]` to `[rows, out]`.
     pub(super) fn forward(&self, x: Tensor<2>, pass: Pass) -> Tensor<2> {
         let bias = self.bias.as_ref().map(Param::value);
-        affine(pass.narrow(x), self.weight.value(), bias, pass)
+        affine(x, self.weight.value(), bias, pass)
     }
 
     /// Rows `part * size..` of the weight applied on their own: `[rows, in]`
@@ -77,7 +85,7 @@ impl Linear {
     }
 }
 
-/// `x W^T + b`; `x` is already narrow. The transposed weight is a view.
+/// `x W^T + b`. The transposed weight is a view.
 pub(super) fn affine(
     x: Tensor<2>,
     weight: Tensor<2>,
@@ -85,7 +93,7 @@ pub(super) fn affine(
     pass: Pass,
 ) -> Tensor<2> {
     let weight = pass.narrow(weight).transpose();
-    module::linear(x, weight, bias.map(|b| pass.narrow(b)))
+    module::linear(pass.narrow(x), weight, bias.map(|b| pass.narrow(b)))
 }
 
 /// A convolution without bias, the weight `[out, in, k, k]`, padded to keep
