@@ -163,10 +163,12 @@ impl Session {
             }
         };
         let metrics = Metrics::open(directory.files(), &metrics_path, next_step)?;
-        if data.labels(Split::Train).is_none() {
-            let knn = "the images have no labels: kNN is not read, the spread of the features is";
-            let wanted = !banks.is_empty() || !plan.recipe.evals.is_empty();
-            notes.extend(wanted.then(|| knn.to_string()));
+        let judged = !banks.is_empty() || !plan.recipe.evals.is_empty();
+        if judged && data.is_empty(Split::Train) {
+            notes.push("there are no images but recorded views: kNN is not read".to_string());
+        } else if judged && data.labels(Split::Train).is_none() {
+            let note = "the images have no labels: kNN is not read, the spread of the features is";
+            notes.push(note.to_string());
         }
         let resumed = found.set.map(|set| set.path);
         Ok(Session {
@@ -264,10 +266,10 @@ impl Session {
                 images_per_second: clock.overall(),
                 left: clock.left(train.steps - done),
             });
-            let report = loader.report();
-            if skipped_before + report.files().len() > self.progress.skipped {
-                self.progress.skipped = skipped_before + report.files().len();
-                observer.skipped(&report);
+            let skipped = skipped_before + loader.report().files().len();
+            if skipped > self.progress.skipped {
+                self.progress.skipped = skipped;
+                observer.skipped(loader.report());
             }
             if saves {
                 self.save(observer)?;
@@ -412,6 +414,9 @@ impl Session {
         observer: &mut dyn Observer,
     ) -> Result<Option<Vec<Evaluation>>, EngineError> {
         let mut made = Vec::new();
+        if self.data.is_empty(Split::Train) {
+            return Ok(Some(made));
+        }
         for eval in &self.plan.recipe.evals {
             observer.evaluating(when);
             let judged =
