@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 /// A byte range over all files of a [`SourceMap`]: eight bytes, so that every
 /// node of the tree can carry one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,
+)]
 pub struct Span {
     /// First byte.
     pub start: u32,
