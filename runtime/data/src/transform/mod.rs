@@ -113,7 +113,8 @@ impl Recipe {
                 view.transforms.len()
             )));
         }
-        if let Some(last) = transforms.iter().rev().find_map(fixed_size)
+        let known = transforms.iter().fold(None, sample::size_after);
+        if let Some(last) = known
             && last != view.size
         {
             return Err(fail(format!(
@@ -311,14 +312,6 @@ impl Work {
             Operation::Solarize { threshold } => color::solarize(image, threshold),
             Operation::HorizontalFlip => crop::flip(image),
         }
-    }
-}
-
-/// The size after a transform, where it does not depend on the image.
-fn fixed_size(transform: &Transform) -> Option<[usize; 2]> {
-    match transform {
-        Transform::RandomResizedCrop { size, .. } | Transform::CenterCrop { size } => Some(*size),
-        _ => None,
     }
 }
 
