@@ -20,7 +20,10 @@ fn train(name: &str, epochs: usize) -> Learnt {
     let warmup = "schedule=warmup(2 epochs) then cosine(optimizer.lr -> 0)";
     run(
         dir.path(),
-        &["run", &file, "--out", "r", "--device", "cpu", "--quiet", "--set", &length, "--set", warmup],
+        &[
+            "run", &file, "--out", "r", "--device", "cpu", "--quiet", "--set", &length, "--set",
+            warmup,
+        ],
     )
     .ends(0);
     let out = dir.path().join("r");

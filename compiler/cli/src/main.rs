@@ -55,7 +55,9 @@ fn main() -> ExitCode {
 /// Says that the fault is ours, and where, in two lines.
 fn internal_error(info: &std::panic::PanicHookInfo<'_>) {
     let what = info.payload_as_str().unwrap_or("no reason given");
-    let place = info.location().map_or(String::new(), |l| format!(" at {l}"));
+    let place = info
+        .location()
+        .map_or(String::new(), |l| format!(" at {l}"));
     output::eprint(&format!(
         "error: internal error{place}: {what}\n\
          this is a fault of sslc, not of your file; checkpoints written before are intact. \

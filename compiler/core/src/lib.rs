@@ -52,7 +52,9 @@ pub struct Compilation {
 impl Compilation {
     /// Whether anything was wrong enough to stop.
     pub fn failed(&self) -> bool {
-        self.diagnostics.iter().any(|d| d.severity == Severity::Error)
+        self.diagnostics
+            .iter()
+            .any(|d| d.severity == Severity::Error)
     }
 }
 
@@ -69,8 +71,11 @@ pub fn compile(request: &Request, world: &dyn World) -> Compilation {
         Ok(text) => text,
         Err(e) => {
             out.diagnostics.push(
-                Diagnostic::error(Code::FILE, format!("`{name}` cannot be read: {}", e.message))
-                    .maybe_help(e.help),
+                Diagnostic::error(
+                    Code::FILE,
+                    format!("`{name}` cannot be read: {}", e.message),
+                )
+                .maybe_help(e.help),
             );
             return out;
         }
@@ -82,13 +87,22 @@ pub fn compile(request: &Request, world: &dyn World) -> Compilation {
         ));
         return out;
     };
-    let program = program::load(world, &mut out.map, file, &request.path, &mut out.diagnostics);
+    let program = program::load(
+        world,
+        &mut out.map,
+        file,
+        &request.path,
+        &mut out.diagnostics,
+    );
     let sets: Vec<(FileId, String)> = request
         .set
         .iter()
         .filter_map(|s| Some((out.map.add("--set", s.as_str())?, s.clone())))
         .collect();
-    out.pipelines = program.root().map(|r| r.pipelines.keys().cloned().collect()).unwrap_or_default();
+    out.pipelines = program
+        .root()
+        .map(|r| r.pipelines.keys().cloned().collect())
+        .unwrap_or_default();
 
     let broken = out.failed();
     let effective = merge::effective(

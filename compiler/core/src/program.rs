@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 use ssl_diagnostics::{Code, Diagnostic, FileId, SourceMap, Span};
-use ssl_syntax::ast::{File, Function, Ident, Item, Path as Dotted, Pipeline, Sweep, Use, UseTarget};
+use ssl_syntax::ast::{
+    File, Function, Ident, Item, Path as Dotted, Pipeline, Sweep, Use, UseTarget,
+};
 
 use crate::{World, names};
 
@@ -94,15 +96,24 @@ impl Loader<'_> {
         let parsed = ssl_syntax::parse_file(self.map, id);
         self.diagnostics.extend(parsed.diagnostics);
         let extent = self.map.file(id).map_or(Span::default(), |f| {
-            Span::new(f.base, f.base + u32::try_from(f.text.len()).unwrap_or(u32::MAX))
+            Span::new(
+                f.base,
+                f.base + u32::try_from(f.text.len()).unwrap_or(u32::MAX),
+            )
         });
         let index = self.program.units.len();
-        self.program.units.push(Unit { path: path.clone(), extent, ..Unit::default() });
+        self.program.units.push(Unit {
+            path: path.clone(),
+            extent,
+            ..Unit::default()
+        });
         self.loaded.insert(key.clone(), index);
         self.open.push(key);
         let mut imports: IndexMap<String, (usize, Span)> = IndexMap::new();
         for import in &parsed.file.uses {
-            let Some((name, unit)) = self.import(import, path.as_deref()) else { continue };
+            let Some((name, unit)) = self.import(import, path.as_deref()) else {
+                continue;
+            };
             if let Some((_, first)) = imports.get(&name) {
                 let first = *first;
                 self.diagnostics.push(
@@ -129,7 +140,11 @@ impl Loader<'_> {
     fn definitions(
         &mut self,
         file: &File,
-    ) -> (IndexMap<String, Pipeline>, IndexMap<String, Sweep>, IndexMap<String, Function>) {
+    ) -> (
+        IndexMap<String, Pipeline>,
+        IndexMap<String, Sweep>,
+        IndexMap<String, Function>,
+    ) {
         let mut seen: IndexMap<(&str, &str), Span> = IndexMap::new();
         let mut out = (IndexMap::new(), IndexMap::new(), IndexMap::new());
         for item in &file.items {
@@ -176,7 +191,9 @@ impl Loader<'_> {
                     Some(dir) if written.is_relative() => dir.join(written),
                     _ => written.to_path_buf(),
                 };
-                let stem = written.file_stem().map(|s| s.to_string_lossy().into_owned());
+                let stem = written
+                    .file_stem()
+                    .map(|s| s.to_string_lossy().into_owned());
                 let unit = self.file(&path, name.span)?;
                 Some((alias.or(stem)?, unit))
             }
@@ -189,7 +206,10 @@ impl Loader<'_> {
             ["std", name] => *name,
             _ => names.last().copied().unwrap_or(""),
         };
-        if names.first() == Some(&"std") && names.len() == 2 && STD.iter().any(|(n, _)| *n == wanted) {
+        if names.first() == Some(&"std")
+            && names.len() == 2
+            && STD.iter().any(|(n, _)| *n == wanted)
+        {
             return self.module(wanted, Some(path.span));
         }
         let known: Vec<String> = STD.iter().map(|(n, _)| format!("std.{n}")).collect();
@@ -241,13 +261,20 @@ impl Loader<'_> {
         let Some(start) = self.open.iter().position(|o| o == key) else {
             return Some(Some(unit));
         };
-        let short = |k: &String| Path::new(k).file_name().map_or(k.clone(), |n| n.to_string_lossy().into_owned());
+        let short = |k: &String| {
+            Path::new(k)
+                .file_name()
+                .map_or(k.clone(), |n| n.to_string_lossy().into_owned())
+        };
         let mut circle: Vec<String> = self.open.iter().skip(start).map(short).collect();
         circle.extend(circle.first().cloned());
         self.diagnostics.push(
             Diagnostic::error(
                 Code::IMPORT_CYCLE,
-                format!("files import each other in a circle: {}", circle.join(" -> ")),
+                format!(
+                    "files import each other in a circle: {}",
+                    circle.join(" -> ")
+                ),
             )
             .at(at.unwrap_or_default(), "closes the circle")
             .help("put what both need into a third file"),
@@ -264,13 +291,19 @@ impl Program {
 
     /// The file that a span lies in.
     fn unit_of(&self, span: Span) -> Option<&Unit> {
-        self.units.iter().find(|u| u.extent.start <= span.start && span.start <= u.extent.end)
+        self.units
+            .iter()
+            .find(|u| u.extent.start <= span.start && span.start <= u.extent.end)
     }
 
     /// The folder of the file that a span lies in; `None` for the standard
     /// library and for what was typed on the command line.
     pub fn folder_of(&self, span: Span) -> Option<PathBuf> {
-        self.unit_of(span)?.path.as_ref()?.parent().map(Path::to_path_buf)
+        self.unit_of(span)?
+            .path
+            .as_ref()?
+            .parent()
+            .map(Path::to_path_buf)
     }
 
     /// The unit and the last name of a dotted path: `name`, `module.name`.
@@ -315,7 +348,9 @@ impl Program {
     }
 
     fn visible(&self, at: Span, of: impl Fn(&Unit) -> Vec<String>) -> Vec<String> {
-        let Some(unit) = self.unit_of(at).or(self.root()) else { return Vec::new() };
+        let Some(unit) = self.unit_of(at).or(self.root()) else {
+            return Vec::new();
+        };
         let mut all = of(unit);
         for (name, target) in &unit.imports {
             if let Some(target) = self.units.get(*target) {

@@ -3,6 +3,7 @@
 
 mod args;
 mod coerce;
+mod collapse;
 mod data;
 mod eval;
 mod graph;
@@ -99,8 +100,7 @@ impl<'a> Checker<'a> {
                     file: file.to_string(),
                     line,
                     column,
-                    pipeline: Some(name.clone())
-                        .filter(|n| *n != self.source.effective.name.name),
+                    pipeline: Some(name.clone()).filter(|n| *n != self.source.effective.name.name),
                 },
                 None => Origin::Default,
             },
