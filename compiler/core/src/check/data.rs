@@ -189,7 +189,20 @@ impl Checker<'_> {
     }
 
     pub(super) fn missing(&mut self, section: &str, field: &str, example: &str) {
-        let at = self.source.effective.name.span;
+        let effective = self.source.effective;
+        let settings = if section == "data" {
+            &effective.data
+        } else {
+            &effective.train
+        };
+        // A misspelt field has been reported, with this one as the mend.
+        if settings
+            .keys()
+            .any(|k| names::nearest(k, [field]).is_some())
+        {
+            return;
+        }
+        let at = effective.name.span;
         self.report(
             Diagnostic::error(Code::MISSING, format!("`{section}.{field}` is not set"))
                 .at(

@@ -7,7 +7,7 @@ use ssl_syntax::ast::{BinOp, Expr, ExprKind, Ident, Path};
 use super::Checker;
 use crate::merge::{Constant, NetBody, Setting};
 use crate::names;
-use crate::schema::{Group, INF, Want, fields_of, function, functions};
+use crate::schema::{Fallback, Group, INF, Want, fields_of, function, functions};
 use crate::value::{UNITS, Value};
 use ssl_syntax::ast::SectionKind;
 
@@ -445,6 +445,8 @@ impl Checker<'_> {
         let Some(setting) = settings.get(*name) else {
             return match super::args::fallback(&schema.fallback) {
                 Some(value) if rest.is_empty() => Some(value),
+                // Reported for the section itself.
+                _ if schema.fallback == Fallback::Required => None,
                 _ => {
                     self.report(
                         Diagnostic::error(Code::MISSING, format!("`{key}` is not set"))
