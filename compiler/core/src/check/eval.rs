@@ -465,7 +465,11 @@ impl Checker<'_> {
                 .collect();
             circle.push(key);
             let message = format!("values depend on each other in a circle: {}", circle.join(" -> "));
-            self.error(Code::VALUE_CYCLE, message, setting.expr.span, "part of the circle");
+            self.report(
+                Diagnostic::error(Code::VALUE_CYCLE, message)
+                    .at(setting.expr.span, "part of the circle")
+                    .help("state one of them without the others"),
+            );
             return None;
         }
         if let Some(value) = self.known.get(key) {

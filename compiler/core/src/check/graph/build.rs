@@ -242,7 +242,9 @@ impl Builder<'_, '_> {
                 .collect();
             let message = format!("values depend on each other in a circle: {}", circle.join(" -> "));
             self.checker.report(
-                Diagnostic::error(Code::VALUE_CYCLE, message).at(span, "closes the circle"),
+                Diagnostic::error(Code::VALUE_CYCLE, message)
+                    .at(span, "closes the circle")
+                    .help("compute one of them without the others"),
             );
             return None;
         }
