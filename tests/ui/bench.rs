@@ -1,5 +1,6 @@
 //! The world in which the tests compile.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use ssl_core::{DatasetInfo, World, WorldError};
@@ -7,18 +8,22 @@ use ssl_plan::Source;
 
 /// A world in which there are digits and a folder of images without labels.
 #[derive(Default)]
-pub struct Bench<'a> {
-    /// What every file holds; what the disk says where this is absent.
-    pub text: Option<&'a str>,
+pub struct Bench {
+    /// Texts by file name; the files of the disk where this is absent.
+    pub files: Option<HashMap<String, String>>,
 }
 
-impl World for Bench<'_> {
+impl World for Bench {
     fn read(&self, path: &Path) -> Result<String, WorldError> {
-        if let Some(text) = self.text {
-            return Ok(text.to_owned());
-        }
-        std::fs::read_to_string(path).map_err(|e| WorldError {
-            message: e.to_string(),
+        let text = match &self.files {
+            Some(files) => files
+                .get(&path.display().to_string())
+                .cloned()
+                .ok_or_else(|| "there is no such file".to_owned()),
+            None => std::fs::read_to_string(path).map_err(|e| e.to_string()),
+        };
+        text.map_err(|message| WorldError {
+            message,
             help: None,
         })
     }

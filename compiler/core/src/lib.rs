@@ -9,7 +9,7 @@ mod check;
 mod estimate;
 pub mod merge;
 mod names;
-mod prelude;
+mod program;
 mod schema;
 mod shapes;
 mod value;
@@ -22,7 +22,6 @@ use std::path::PathBuf;
 
 use ssl_diagnostics::{Code, Diagnostic, FileId, Severity, SourceMap};
 use ssl_plan::Plan;
-use ssl_syntax::ast::{File, Item};
 
 /// What is compiled.
 #[derive(Debug, Clone, Default)]
@@ -53,7 +52,9 @@ pub struct Compilation {
 impl Compilation {
     /// Whether anything was wrong enough to stop.
     pub fn failed(&self) -> bool {
-        self.diagnostics.iter().any(|d| d.severity == Severity::Error)
+        self.diagnostics
+            .iter()
+            .any(|d| d.severity == Severity::Error)
     }
 }
 
@@ -70,8 +71,11 @@ pub fn compile(request: &Request, world: &dyn World) -> Compilation {
         Ok(text) => text,
         Err(e) => {
             out.diagnostics.push(
-                Diagnostic::error(Code::FILE, format!("`{name}` cannot be read: {}", e.message))
-                    .maybe_help(e.help),
+                Diagnostic::error(
+                    Code::FILE,
+                    format!("`{name}` cannot be read: {}", e.message),
+                )
+                .maybe_help(e.help),
             );
             return out;
         }
@@ -83,22 +87,27 @@ pub fn compile(request: &Request, world: &dyn World) -> Compilation {
         ));
         return out;
     };
-    let prelude = prelude::load(&mut out.map);
+    let program = program::load(
+        world,
+        &mut out.map,
+        file,
+        &request.path,
+        &mut out.diagnostics,
+    );
     let sets: Vec<(FileId, String)> = request
         .set
         .iter()
         .filter_map(|s| Some((out.map.add("--set", s.as_str())?, s.clone())))
         .collect();
-
-    let parsed = ssl_syntax::parse_file(&out.map, file);
-    out.diagnostics.extend(parsed.diagnostics);
-    out.pipelines = pipeline_names(&parsed.file);
+    out.pipelines = program
+        .root()
+        .map(|r| r.pipelines.keys().cloned().collect())
+        .unwrap_or_default();
 
     let broken = out.failed();
-    let functions = prelude.functions(&parsed.file, &mut out.diagnostics);
     let effective = merge::effective(
         &out.map,
-        &parsed.file,
+        &program,
         request.pipeline.as_deref(),
         &sets,
         &mut out.diagnostics,
@@ -107,8 +116,7 @@ pub fn compile(request: &Request, world: &dyn World) -> Compilation {
         let source = check::Source {
             map: &out.map,
             effective: &effective,
-            functions: &functions,
-            path: &request.path,
+            program: &program,
             demand: request.demand,
         };
         let (plan, diagnostics) = check::check(source, world, broken);
@@ -122,14 +130,4 @@ pub fn compile(request: &Request, world: &dyn World) -> Compilation {
         out.plan = None;
     }
     out
-}
-
-fn pipeline_names(file: &File) -> Vec<String> {
-    file.items
-        .iter()
-        .filter_map(|i| match i {
-            Item::Pipeline(p) => Some(p.name.name.clone()),
-            _ => None,
-        })
-        .collect()
 }

@@ -133,7 +133,10 @@ impl Session {
         let mut notes: Vec<String> = (found.damaged.iter())
             .map(|set| {
                 let path = set.path.display();
-                format!("a checkpoint is damaged and was set aside as `{path}`: {}", set.reason)
+                format!(
+                    "a checkpoint is damaged and was set aside as `{path}`: {}",
+                    set.reason
+                )
             })
             .collect();
         let mut progress = Progress {
@@ -155,18 +158,25 @@ impl Session {
             }
             None => {
                 if let Some(path) = &options.init {
-                    let unfit = |reason| EngineError::Weights { path: path.clone(), reason };
+                    let unfit = |reason| EngineError::Weights {
+                        path: path.clone(),
+                        reason,
+                    };
                     let tensors = weights::read(path).map_err(|error| unfit(error.to_string()))?;
-                    model.load(&tensors).map_err(|misfit| unfit(misfit.to_string()))?;
+                    model
+                        .load(&tensors)
+                        .map_err(|misfit| unfit(misfit.to_string()))?;
                 }
                 None
             }
         };
         let metrics = Metrics::open(directory.files(), &metrics_path, next_step)?;
-        if data.labels(Split::Train).is_none() {
-            let knn = "the images have no labels: kNN is not read, the spread of the features is";
-            let wanted = !banks.is_empty() || !plan.recipe.evals.is_empty();
-            notes.extend(wanted.then(|| knn.to_string()));
+        let judged = !banks.is_empty() || !plan.recipe.evals.is_empty();
+        if judged && data.is_empty(Split::Train) {
+            notes.push("there are no images but recorded views: kNN is not read".to_string());
+        } else if judged && data.labels(Split::Train).is_none() {
+            let note = "the images have no labels: kNN is not read, the spread of the features is";
+            notes.push(note.to_string());
         }
         let resumed = found.set.map(|set| set.path);
         Ok(Session {
@@ -264,10 +274,10 @@ impl Session {
                 images_per_second: clock.overall(),
                 left: clock.left(train.steps - done),
             });
-            let report = loader.report();
-            if skipped_before + report.files().len() > self.progress.skipped {
-                self.progress.skipped = skipped_before + report.files().len();
-                observer.skipped(&report);
+            let skipped = skipped_before + loader.report().files().len();
+            if skipped > self.progress.skipped {
+                self.progress.skipped = skipped;
+                observer.skipped(loader.report());
             }
             if saves {
                 self.save(observer)?;
@@ -412,6 +422,9 @@ impl Session {
         observer: &mut dyn Observer,
     ) -> Result<Option<Vec<Evaluation>>, EngineError> {
         let mut made = Vec::new();
+        if self.data.is_empty(Split::Train) {
+            return Ok(Some(made));
+        }
         for eval in &self.plan.recipe.evals {
             observer.evaluating(when);
             let judged =
@@ -485,7 +498,10 @@ impl Session {
     }
 
     fn draw(&self) -> Result<(), EngineError> {
-        let lines = metrics::read(self.directory.files(), &self.directory.path("metrics.jsonl"))?;
+        let lines = metrics::read(
+            self.directory.files(),
+            &self.directory.path("metrics.jsonl"),
+        )?;
         let steps = self.plan.recipe.train.steps;
         let picture = curve::render(&self.plan.pipeline, steps, &lines);
         self.directory.write("curve.svg", picture.as_bytes())
