@@ -7,54 +7,12 @@
 //! rendering of each file is kept beside it (`NAME.stderr`);
 //! `SSLC_UPDATE=1 cargo test` writes it anew.
 
+mod bench;
+
 use std::path::{Path, PathBuf};
 
-use ssl_core::{Compilation, DatasetInfo, Demand, Request, World, WorldError};
-use ssl_plan::Source;
-
-/// A world in which there are digits and a few folders of images.
-struct Bench;
-
-impl World for Bench {
-    fn read(&self, path: &Path) -> Result<String, WorldError> {
-        std::fs::read_to_string(path).map_err(|e| WorldError {
-            message: e.to_string(),
-            help: None,
-        })
-    }
-
-    fn absolute(&self, path: &Path) -> PathBuf {
-        path.to_path_buf()
-    }
-
-    fn variable(&self, name: &str) -> Option<String> {
-        (name == "PHOTOS").then(|| "/photos".to_owned())
-    }
-
-    fn dataset(&self, source: &Source) -> Result<DatasetInfo, WorldError> {
-        let classes = |n: usize| Some((0..n).map(|i| i.to_string()).collect());
-        match source {
-            Source::Digits => Ok(DatasetInfo {
-                samples: 1200,
-                classes: classes(10),
-                held_out: Some(597),
-                recorded: None,
-            }),
-            Source::ImageFolder { path, .. } if path.ends_with("photos") => Ok(DatasetInfo {
-                samples: 5000,
-                ..DatasetInfo::default()
-            }),
-            Source::ImageFolder { path, .. } => Err(WorldError {
-                message: format!("the folder `{path}` is not there"),
-                help: Some("check the path".into()),
-            }),
-            Source::Recorded { .. } => Err(WorldError {
-                message: "no stored views here".into(),
-                help: None,
-            }),
-        }
-    }
-}
+use bench::Bench;
+use ssl_core::{Compilation, Demand, Request};
 
 /// What a comment expects.
 #[derive(Debug, PartialEq)]
@@ -103,7 +61,7 @@ fn compile(path: &Path) -> Compilation {
         demand: Demand::Run,
         ..Request::default()
     };
-    ssl_core::compile(&request, &Bench)
+    ssl_core::compile(&request, &Bench::default())
 }
 
 /// Compares the diagnostics of a file with its comments.

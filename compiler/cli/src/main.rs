@@ -29,6 +29,8 @@ enum Command {
     Check(command::check::Options),
     /// Show the resolved run: every value with its origin, steps, parameters, memory
     Plan(command::plan::Options),
+    /// Say what a diagnostic's code means, with an example
+    Explain(command::explain::Options),
     /// Train, judge and export
     Run(command::run::Options),
 }
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
     let run = || match cli.command {
         Command::Check(options) => command::check::run(&options),
         Command::Plan(options) => command::plan::run(&options),
+        Command::Explain(options) => command::explain::run(&options),
         Command::Run(options) => command::run::run(&options),
     };
     // What the hook said is all there is to say.

@@ -498,11 +498,10 @@ impl Checker<'_> {
                 "values depend on each other in a circle: {}",
                 circle.join(" -> ")
             );
-            self.error(
-                Code::VALUE_CYCLE,
-                message,
-                setting.expr.span,
-                "part of the circle",
+            self.report(
+                Diagnostic::error(Code::VALUE_CYCLE, message)
+                    .at(setting.expr.span, "part of the circle")
+                    .help("state one of them without the others"),
             );
             return None;
         }
