@@ -83,7 +83,9 @@ fn expectations(text: &str) -> Vec<Expected> {
 /// The last pipeline of a file, where it has several.
 fn last_pipeline(path: &Path) -> Option<String> {
     let text = std::fs::read_to_string(path).ok()?;
-    let mut names = text.lines().filter_map(|l| l.strip_prefix("pipeline ")?.split([' ', '{']).next());
+    let mut names = text
+        .lines()
+        .filter_map(|l| l.strip_prefix("pipeline ")?.split([' ', '{']).next());
     let first = names.next()?;
     names.last().or(Some(first)).map(str::to_owned)
 }
@@ -105,16 +107,23 @@ fn judge(path: &Path) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut expected = expectations(&text);
     for d in &compilation.diagnostics {
-        let line = d.span().and_then(|s| compilation.map.place(s)).map_or(0, |p| p.1);
-        let found = expected
-            .iter()
-            .position(|e| e.line == line && e.code == d.code.short() && d.message.contains(&e.text));
+        let line = d
+            .span()
+            .and_then(|s| compilation.map.place(s))
+            .map_or(0, |p| p.1);
+        let found = expected.iter().position(|e| {
+            e.line == line && e.code == d.code.short() && d.message.contains(&e.text)
+        });
         match found {
             Some(i) => drop(expected.remove(i)),
             None => wrong.push(format!("line {line}: unexpected {}: {}", d.code, d.message)),
         }
     }
-    wrong.extend(expected.iter().map(|e| format!("line {}: missing {} {}", e.line, e.code, e.text)));
+    wrong.extend(
+        expected
+            .iter()
+            .map(|e| format!("line {}: missing {} {}", e.line, e.code, e.text)),
+    );
     if wrong.is_empty() {
         wrong.extend(snapshot(path, &compilation));
     }
@@ -124,7 +133,11 @@ fn judge(path: &Path) -> Vec<String> {
 /// Compares the rendering with the one kept beside the file.
 fn snapshot(path: &Path, compilation: &Compilation) -> Option<String> {
     let kept = path.with_extension("stderr");
-    let dir = path.parent().expect("a case lies in a folder").display().to_string();
+    let dir = path
+        .parent()
+        .expect("a case lies in a folder")
+        .display()
+        .to_string();
     let now = ssl_diagnostics::render_human(&compilation.map, &compilation.diagnostics, false)
         .replace(&format!("{dir}/"), "");
     if std::env::var_os("SSLC_UPDATE").is_some() {
@@ -171,7 +184,11 @@ fn every_code_has_a_case() {
     let missing: Vec<&str> = ssl_diagnostics::all_codes()
         .iter()
         .map(|i| i.code.short())
-        .filter(|c| !outside.contains(c) && !all.contains(&format!("//~ {c}")) && !all.contains(&format!("^ {c}")))
+        .filter(|c| {
+            !outside.contains(c)
+                && !all.contains(&format!("//~ {c}"))
+                && !all.contains(&format!("^ {c}"))
+        })
         .collect();
     assert!(missing.is_empty(), "no case raises {missing:?}");
 }

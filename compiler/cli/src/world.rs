@@ -19,7 +19,10 @@ impl World for Disk {
             message: reason(&e),
         })?;
         String::from_utf8(bytes).map_err(|e| WorldError {
-            message: format!("it is no UTF-8 text (byte {})", e.utf8_error().valid_up_to()),
+            message: format!(
+                "it is no UTF-8 text (byte {})",
+                e.utf8_error().valid_up_to()
+            ),
             help: Some("save it as UTF-8".into()),
         })
     }
@@ -34,7 +37,12 @@ impl World for Disk {
 
     fn dataset(&self, source: &Source) -> Result<DatasetInfo, WorldError> {
         let _ = source;
-        Ok(DatasetInfo { samples: 1200, classes: Some((0..10).map(|d| d.to_string()).collect()), held_out: Some(597), recorded: None })
+        Ok(DatasetInfo {
+            samples: 1200,
+            classes: Some((0..10).map(|d| d.to_string()).collect()),
+            held_out: Some(597),
+            recorded: None,
+        })
     }
 }
 

@@ -53,7 +53,9 @@ pub struct Compilation {
 impl Compilation {
     /// Whether anything was wrong enough to stop.
     pub fn failed(&self) -> bool {
-        self.diagnostics.iter().any(|d| d.severity == Severity::Error)
+        self.diagnostics
+            .iter()
+            .any(|d| d.severity == Severity::Error)
     }
 }
 
@@ -70,8 +72,11 @@ pub fn compile(request: &Request, world: &dyn World) -> Compilation {
         Ok(text) => text,
         Err(e) => {
             out.diagnostics.push(
-                Diagnostic::error(Code::FILE, format!("`{name}` cannot be read: {}", e.message))
-                    .maybe_help(e.help),
+                Diagnostic::error(
+                    Code::FILE,
+                    format!("`{name}` cannot be read: {}", e.message),
+                )
+                .maybe_help(e.help),
             );
             return out;
         }

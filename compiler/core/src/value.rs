@@ -120,10 +120,18 @@ pub fn show_number(x: f64) -> String {
     if x == 0.0 || (1e-4..1e7).contains(&a) {
         let text = format!("{x}");
         let digits = text.trim_start_matches(['-', '0', '.']).len();
-        if digits <= 10 { text } else { trim(&format!("{x:.8}")) }
+        if digits <= 10 {
+            text
+        } else {
+            trim(&format!("{x:.8}"))
+        }
     } else {
         let text = format!("{x:e}");
-        if text.len() <= 12 { text } else { format!("{x:.6e}") }
+        if text.len() <= 12 {
+            text
+        } else {
+            format!("{x:.6e}")
+        }
     }
 }
 
@@ -383,8 +391,14 @@ impl Clock {
             let steps = part.length.map_or(rest, |t| self.in_steps(t));
             let curve = match &part.curve {
                 CurveSpec::Constant(value) => Curve::Constant { value: *value },
-                CurveSpec::Linear(from, to) => Curve::Linear { from: *from, to: *to },
-                CurveSpec::Cosine(from, to) => Curve::Cosine { from: *from, to: *to },
+                CurveSpec::Linear(from, to) => Curve::Linear {
+                    from: *from,
+                    to: *to,
+                },
+                CurveSpec::Cosine(from, to) => Curve::Cosine {
+                    from: *from,
+                    to: *to,
+                },
                 CurveSpec::Poly(from, to, power) => Curve::Poly {
                     from: *from,
                     to: *to,

@@ -112,7 +112,9 @@ fn exit_code(e: &EngineError) -> u8 {
     match e {
         EngineError::NonFinite { .. } | EngineError::Compute(_) => 3,
         EngineError::Data(_) => 65,
-        EngineError::Files { .. } | EngineError::Checkpoint { .. } | EngineError::AllDamaged { .. } => 74,
+        EngineError::Files { .. }
+        | EngineError::Checkpoint { .. }
+        | EngineError::AllDamaged { .. } => 74,
         _ => 2,
     }
 }
@@ -132,8 +134,12 @@ fn job(options: &Options) -> Result<Job, ExitCode> {
     match (&options.file, &options.resume) {
         (Some(file), resume) => compiled(options, file, resume.as_ref()),
         (None, Some(Some(dir))) if options.choice.set.is_empty() => saved(dir),
-        (None, Some(Some(_))) => Err(usage("`--set` needs the file that it changes: `sslc run FILE --resume DIR --set ...`")),
-        (None, _) => Err(usage("name a file, or the run to go on with: `sslc run --resume runs/NAME`")),
+        (None, Some(Some(_))) => Err(usage(
+            "`--set` needs the file that it changes: `sslc run FILE --resume DIR --set ...`",
+        )),
+        (None, _) => Err(usage(
+            "name a file, or the run to go on with: `sslc run --resume runs/NAME`",
+        )),
     }
 }
 
@@ -155,14 +161,23 @@ fn compiled(
     let Some(plan) = compilation.plan else {
         return Err(ExitCode::from(1));
     };
-    let source = compilation.map.files().first().map_or(String::new(), |f| f.text.to_string());
+    let source = compilation
+        .map
+        .files()
+        .first()
+        .map_or(String::new(), |f| f.text.to_string());
     let out = match (resume, &options.out) {
         (Some(Some(dir)), _) => dir.clone(),
         (_, Some(out)) => out.clone(),
         (Some(None), None) => newest(&plan.pipeline),
         (None, None) => free(&plan.pipeline),
     };
-    Ok(Job { plan, source, out, resume: resume.is_some() })
+    Ok(Job {
+        plan,
+        source,
+        out,
+        resume: resume.is_some(),
+    })
 }
 
 /// A job from a run directory.
@@ -189,7 +204,12 @@ fn saved(dir: &Path) -> Result<Job, ExitCode> {
             plan.format
         )));
     }
-    Ok(Job { plan, source: read("source.ssl")?, out: dir.to_path_buf(), resume: true })
+    Ok(Job {
+        plan,
+        source: read("source.ssl")?,
+        out: dir.to_path_buf(),
+        resume: true,
+    })
 }
 
 /// `runs/NAME`, `runs/NAME-2`, ...
@@ -204,7 +224,9 @@ fn numbered(pipeline: &str) -> impl Iterator<Item = PathBuf> {
 
 /// The first run directory that holds no run.
 fn free(pipeline: &str) -> PathBuf {
-    numbered(pipeline).find(|p| !p.join("plan.json").exists()).unwrap_or_default()
+    numbered(pipeline)
+        .find(|p| !p.join("plan.json").exists())
+        .unwrap_or_default()
 }
 
 /// The last run directory that holds one; the first where none does.

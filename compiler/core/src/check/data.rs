@@ -101,7 +101,9 @@ impl Checker<'_> {
             }
         };
         let count = |v: Option<Value>| v.and_then(|v| v.number()).map(|n| n as usize);
-        let batch_span = settings.get("batch").map_or(Span::default(), |s| s.expr.span);
+        let batch_span = settings
+            .get("batch")
+            .map_or(Span::default(), |s| s.expr.span);
         let recorded = info.as_ref().and_then(|i| i.recorded.clone());
         let batch = match (settings.contains_key("batch"), &recorded) {
             (true, _) => count(self.recorded_field(SectionKind::Data, "batch")),
@@ -124,7 +126,9 @@ impl Checker<'_> {
         if let (Some(seen), Some(stated)) = (seen, stated)
             && seen != stated
         {
-            let at = settings.get("samples").map_or(Span::default(), |s| s.expr.span);
+            let at = settings
+                .get("samples")
+                .map_or(Span::default(), |s| s.expr.span);
             self.report(
                 Diagnostic::error(
                     Code::DATA,
@@ -169,7 +173,9 @@ impl Checker<'_> {
             self.report(
                 Diagnostic::error(
                     Code::BATCH,
-                    format!("a batch of {batch} is larger than the data, which has {samples} {images}"),
+                    format!(
+                        "a batch of {batch} is larger than the data, which has {samples} {images}"
+                    ),
                 )
                 .at(data.batch_span, "larger than the data")
                 .help(format!("take at most `batch = {samples}`")),
@@ -188,7 +194,10 @@ impl Checker<'_> {
         let at = self.source.effective.name.span;
         self.report(
             Diagnostic::error(Code::MISSING, format!("`{section}.{field}` is not set"))
-                .at(at, format!("this pipeline does not say `{section}.{field}`"))
+                .at(
+                    at,
+                    format!("this pipeline does not say `{section}.{field}`"),
+                )
                 .help(format!("write {example} in `{section} {{ ... }}`")),
         );
     }
@@ -199,14 +208,21 @@ impl Checker<'_> {
             return (None, None);
         };
         let at = args.span("path");
-        let layer = setting.overrides.get("path").map_or(&setting.layer, |s| &s.layer).clone();
+        let layer = setting
+            .overrides
+            .get("path")
+            .map_or(&setting.layer, |s| &s.layer)
+            .clone();
         let path = args.text("path").map(|p| self.data_path(p, at, &layer));
-        let test = args.text("test").map(|p| self.data_path(p, args.span("test"), &layer));
+        let test = args
+            .text("test")
+            .map(|p| self.data_path(p, args.span("test"), &layer));
         let source = match (args.function, path, test) {
             ("image_folder", Some(Some(path)), None) => Source::ImageFolder { path, test: None },
-            ("image_folder", Some(Some(path)), Some(Some(test))) => {
-                Source::ImageFolder { path, test: Some(test) }
-            }
+            ("image_folder", Some(Some(path)), Some(Some(test))) => Source::ImageFolder {
+                path,
+                test: Some(test),
+            },
             ("recorded", Some(Some(path)), _) => Source::Recorded { path },
             ("digits", ..) => Source::Digits,
             _ => return (None, None),
@@ -264,9 +280,12 @@ impl Checker<'_> {
         out.push_str(rest);
         let base = match layer {
             Layer::Set(_) => PathBuf::new(),
-            Layer::Pipeline(_) => {
-                self.source.path.parent().map(Path::to_path_buf).unwrap_or_default()
-            }
+            Layer::Pipeline(_) => self
+                .source
+                .path
+                .parent()
+                .map(Path::to_path_buf)
+                .unwrap_or_default(),
         };
         Some(self.world.absolute(&base.join(out)).display().to_string())
     }

@@ -102,8 +102,7 @@ impl<'a> Checker<'a> {
                     file: file.to_string(),
                     line,
                     column,
-                    pipeline: Some(name.clone())
-                        .filter(|n| *n != self.source.effective.name.name),
+                    pipeline: Some(name.clone()).filter(|n| *n != self.source.effective.name.name),
                 },
                 None => Origin::Default,
             },

@@ -19,7 +19,12 @@ pub fn check(
     let plan = checker.plan();
     let mut diagnostics = checker.diagnostics;
     if broken {
-        let follows = [Code::MISSING, Code::UNUSED, Code::UNTRAINED, Code::UNKNOWN_NAME];
+        let follows = [
+            Code::MISSING,
+            Code::UNUSED,
+            Code::UNTRAINED,
+            Code::UNKNOWN_NAME,
+        ];
         diagnostics.retain(|d| !follows.contains(&d.code));
     }
     (plan, diagnostics)
@@ -61,14 +66,26 @@ impl Checker<'_> {
                         continue;
                     }
                     let whole = self.length_span();
-                    NetKind::Ema { of: of.clone(), decay: self.place(&clock, decay, whole) }
+                    NetKind::Ema {
+                        of: of.clone(),
+                        decay: self.place(&clock, decay, whole),
+                    }
                 }
-                NetSpec::Stages(_) => NetKind::Stages { stages: step.stages(name)?.to_vec() },
+                NetSpec::Stages(_) => NetKind::Stages {
+                    stages: step.stages(name)?.to_vec(),
+                },
             };
-            nets.push(Net { name: name.clone(), kind });
+            nets.push(Net {
+                name: name.clone(),
+                kind,
+            });
         }
         // The views of the step first, in its order: it keys the draws.
-        let taken: Vec<View> = step.views.iter().filter_map(|v| views.get(v).cloned()).collect();
+        let taken: Vec<View> = step
+            .views
+            .iter()
+            .filter_map(|v| views.get(v).cloned())
+            .collect();
         let recipe = Recipe {
             data: data.plan()?,
             views: taken,

@@ -31,7 +31,10 @@ pub fn effective(
     for (id, text) in sets {
         set::apply(&mut merger, map, *id, text);
     }
-    let Merger { mut out, diagnostics } = merger;
+    let Merger {
+        mut out,
+        diagnostics,
+    } = merger;
     resolve_views(&mut out, diagnostics);
     Some(out)
 }
@@ -120,7 +123,10 @@ fn choose<'a>(
                     ),
                 )
                 .at(first.name.span, "the first of them")
-                .help(format!("choose one, such as `--pipeline {}`", first.name.name)),
+                .help(format!(
+                    "choose one, such as `--pipeline {}`",
+                    first.name.name
+                )),
             );
             None
         }
@@ -168,7 +174,10 @@ fn chain_of<'a>(
             diagnostics.push(
                 Diagnostic::error(
                     Code::EXTENDS_CYCLE,
-                    format!("pipelines extend each other in a circle: {}", circle.join(" -> ")),
+                    format!(
+                        "pipelines extend each other in a circle: {}",
+                        circle.join(" -> ")
+                    ),
                 )
                 .at(name.span, "closes the circle")
                 .help("let one of them stand on its own"),
@@ -200,7 +209,13 @@ fn resolve_view(
     if done.iter().any(|d| d == name) {
         return;
     }
-    let Some(View { name: ident, extends, changes, .. }) = out.views.get(name).cloned() else {
+    let Some(View {
+        name: ident,
+        extends,
+        changes,
+        ..
+    }) = out.views.get(name).cloned()
+    else {
         return;
     };
     let mut entries: Vec<Entry> = Vec::new();
@@ -227,15 +242,21 @@ fn resolve_view(
             broken = true;
             let known = out.views.keys().map(String::as_str).filter(|v| *v != name);
             diagnostics.push(
-                Diagnostic::error(Code::UNKNOWN_NAME, format!("there is no view `{}`", base.name))
-                    .at(base.span, "not a view")
-                    .maybe_help(names::suggestion(&base.name, known)),
+                Diagnostic::error(
+                    Code::UNKNOWN_NAME,
+                    format!("there is no view `{}`", base.name),
+                )
+                .at(base.span, "not a view")
+                .maybe_help(names::suggestion(&base.name, known)),
             );
         }
     }
     trail.pop();
     // What a missing base would have had cannot be overridden.
-    for change in changes.into_iter().filter(|c| !broken || matches!(c, Change::Put { .. })) {
+    for change in changes
+        .into_iter()
+        .filter(|c| !broken || matches!(c, Change::Put { .. }))
+    {
         super::apply::change_entries(&mut entries, change, "view", diagnostics);
     }
     if let Some(view) = out.views.get_mut(name) {

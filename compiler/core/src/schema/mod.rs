@@ -76,8 +76,16 @@ impl Want {
         };
         match self {
             Want::Int(a, b) => {
-                let low = if *a == i64::MIN { f64::NEG_INFINITY } else { *a as f64 };
-                let high = if *b == i64::MAX { f64::INFINITY } else { *b as f64 };
+                let low = if *a == i64::MIN {
+                    f64::NEG_INFINITY
+                } else {
+                    *a as f64
+                };
+                let high = if *b == i64::MAX {
+                    f64::INFINITY
+                } else {
+                    *b as f64
+                };
                 format!("a whole number{}", bounds(low, high))
             }
             Want::Float(a, b) => format!("a number{}", bounds(*a, *b)),
@@ -85,10 +93,15 @@ impl Want {
             Want::Bool => "`true` or `false`".into(),
             Want::Text => "a text in double quotes".into(),
             Want::Choice(c) => {
-                format!("one of {}", crate::names::list(c.iter().copied()).unwrap_or_default())
+                format!(
+                    "one of {}",
+                    crate::names::list(c.iter().copied()).unwrap_or_default()
+                )
             }
             Want::Interval(a, b) => format!("a number or a range{}", bounds(*a, *b)),
-            Want::Strength => "a strength such as `0.4`, or a range of factors such as `0.6..1.4`".into(),
+            Want::Strength => {
+                "a strength such as `0.4`, or a range of factors such as `0.6..1.4`".into()
+            }
             Want::Size => "a number of pixels, or `[height, width]`".into(),
             Want::Widths => "a list of widths such as `[4096, 256]`".into(),
             Want::Channels => "a list of three numbers, one for each channel".into(),
@@ -152,13 +165,13 @@ pub struct Field {
 }
 
 /// A [`Field`] in one line.
-pub const fn field(
-    name: &'static str,
-    want: Want,
-    fallback: Fallback,
-    doc: &'static str,
-) -> Field {
-    Field { name, want, fallback, doc }
+pub const fn field(name: &'static str, want: Want, fallback: Fallback, doc: &'static str) -> Field {
+    Field {
+        name,
+        want,
+        fallback,
+        doc,
+    }
 }
 
 /// A probability.

@@ -28,9 +28,12 @@ impl Builder<'_, '_> {
             [name] => name,
             [net, ..] if self.specs.contains_key(&net.name) => {
                 self.checker.report(
-                    Diagnostic::error(Code::NOT_YET, "calling a part of a net is not supported yet")
-                        .at(callee.span, "")
-                        .help(format!("call the whole net: `{}(...)`", net.name)),
+                    Diagnostic::error(
+                        Code::NOT_YET,
+                        "calling a part of a net is not supported yet",
+                    )
+                    .at(callee.span, "")
+                    .help(format!("call the whole net: `{}(...)`", net.name)),
                 );
                 return None;
             }
@@ -122,9 +125,12 @@ impl Builder<'_, '_> {
     ) -> Option<Item> {
         if self.depth >= DEPTH {
             self.checker.report(
-                Diagnostic::error(Code::VALUE_CYCLE, format!("the function `{}` calls itself", f.name.name))
-                    .at(span, "never ends")
-                    .help("functions are inlined: write it without recursion"),
+                Diagnostic::error(
+                    Code::VALUE_CYCLE,
+                    format!("the function `{}` calls itself", f.name.name),
+                )
+                .at(span, "never ends")
+                .help("functions are inlined: write it without recursion"),
             );
             return None;
         }
@@ -191,7 +197,10 @@ impl Builder<'_, '_> {
         if !fine {
             return None;
         }
-        let mut bound = Locals { values: HashMap::new(), closed: true };
+        let mut bound = Locals {
+            values: HashMap::new(),
+            closed: true,
+        };
         for param in &f.params {
             let (item, at) = match given.remove(param.name.name.as_str()) {
                 Some(g) => g,
@@ -239,7 +248,18 @@ impl Builder<'_, '_> {
             },
             "Net" => matches!(item, Item::Net(_)),
             other => {
-                let known = ["Embedding", "Prob", "Tokens", "Image", "Tensor", "Loss", "Float", "Int", "Schedule", "Net"];
+                let known = [
+                    "Embedding",
+                    "Prob",
+                    "Tokens",
+                    "Image",
+                    "Tensor",
+                    "Loss",
+                    "Float",
+                    "Int",
+                    "Schedule",
+                    "Net",
+                ];
                 self.checker.report(
                     Diagnostic::error(Code::UNKNOWN_NAME, format!("there is no type `{other}`"))
                         .at(ty.span, "not a type")
@@ -258,7 +278,10 @@ impl Builder<'_, '_> {
             self.checker.report(
                 Diagnostic::error(
                     Code::TYPE,
-                    format!("`{}` of `{function}` is {shown}, and gets {what}", param.name.name),
+                    format!(
+                        "`{}` of `{function}` is {shown}, and gets {what}",
+                        param.name.name
+                    ),
                 )
                 .at(at, format!("this is {what}"))
                 .at(ty.span, "declared here"),
@@ -288,7 +311,9 @@ impl Builder<'_, '_> {
             TyArg::Type(Ty { name, .. }) => match bound.values.get(&name.name) {
                 Some(Item::Number(n)) => Some(*n),
                 _ => {
-                    bound.values.insert(name.name.clone(), Item::Number(size as f64));
+                    bound
+                        .values
+                        .insert(name.name.clone(), Item::Number(size as f64));
                     None
                 }
             },
@@ -339,9 +364,12 @@ impl Builder<'_, '_> {
                 }
                 _ => {
                     self.checker.report(
-                        Diagnostic::error(Code::SYNTAX, "a function holds `name = value` lines and a result")
-                            .at(stmt.span, "neither")
-                            .help("put the result on the last line"),
+                        Diagnostic::error(
+                            Code::SYNTAX,
+                            "a function holds `name = value` lines and a result",
+                        )
+                        .at(stmt.span, "neither")
+                        .help("put the result on the last line"),
                     );
                     return None;
                 }
@@ -351,17 +379,21 @@ impl Builder<'_, '_> {
         }
         let StmtKind::Entry { value, .. } = &last.kind else {
             self.checker.report(
-                Diagnostic::error(Code::SYNTAX, format!("the function `{}` has no result", f.name.name))
-                    .at(last.span, "not an expression")
-                    .at(span, "called here")
-                    .help("write the result as the last line, without a name"),
+                Diagnostic::error(
+                    Code::SYNTAX,
+                    format!("the function `{}` has no result", f.name.name),
+                )
+                .at(last.span, "not an expression")
+                .at(span, "called here")
+                .help("write the result as the last line, without a name"),
             );
             return None;
         };
         let result = self.eval(value, &locals)?;
-        let scalar = f.result.as_ref().is_some_and(|t| {
-            matches!(t.name.name.as_str(), "Loss" | "Float" | "Int")
-        });
+        let scalar = f
+            .result
+            .as_ref()
+            .is_some_and(|t| matches!(t.name.name.as_str(), "Loss" | "Float" | "Int"));
         if scalar {
             let what = format!("the result of `{}`", f.name.name);
             return self.scalar(result, value.span, &what).map(Item::Node);
