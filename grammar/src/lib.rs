@@ -7,7 +7,6 @@
 mod words;
 
 pub use generated::{Rule, SslParser};
-pub use pest;
 pub use words::{ITEM_KEYWORDS, KEYWORDS, SECTION_KEYWORDS, STATEMENT_KEYWORDS, Word, describe};
 
 mod generated {

@@ -80,3 +80,58 @@ pub fn describe(rule: Rule) -> Option<Word> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use pest::Parser;
+
+    use super::*;
+    use crate::SslParser;
+
+    /// Whether a rule takes the whole of a text.
+    fn takes(rule: Rule, text: &str) -> bool {
+        SslParser::parse(rule, text).is_ok_and(|p| p.as_str() == text)
+    }
+
+    #[test]
+    fn keywords_are_the_words_that_name_nothing() {
+        for word in KEYWORDS {
+            assert!(!takes(Rule::ident, word), "{word}");
+            assert!(takes(Rule::ident, &format!("{word}s")), "{word}s");
+        }
+        for word in SECTION_KEYWORDS
+            .iter()
+            .chain(&["as", "of", "mode", "epochs"])
+        {
+            assert!(takes(Rule::ident, word), "{word}");
+        }
+        for word in ITEM_KEYWORDS.iter().chain(STATEMENT_KEYWORDS) {
+            assert!(KEYWORDS.contains(word), "{word}");
+        }
+        for word in SECTION_KEYWORDS {
+            assert!(takes(Rule::SECTION, word), "{word}");
+        }
+    }
+
+    #[test]
+    fn numbers_units_and_texts_are_one_token_each() {
+        for number in ["0", "1_000", "1.5e-4", ".5", "2E10", "1.5_5"] {
+            assert!(takes(Rule::number, number), "{number}");
+        }
+        for not in ["1.", "1e", "_1", "1..2", "-1", "0x10", "1.e5"] {
+            assert!(!takes(Rule::number, not), "{not}");
+        }
+        for quantity in ["10%", "40 epochs", "24GiB", "1e3 s", "3\tpx"] {
+            assert!(takes(Rule::quantity, quantity), "{quantity}");
+        }
+        for not in ["1 then", "1\nepochs", "1 in", "2 f(", "2 name: "] {
+            assert!(!takes(Rule::quantity, not), "{not}");
+        }
+        for text in [r#""""#, r#""\"""#, r#""a\\""#, "\"🎉\""] {
+            assert!(takes(Rule::text, text), "{text}");
+        }
+        for not in [r#"""#, r#""\""#, "\"a\nb\""] {
+            assert!(!takes(Rule::text, not), "{not}");
+        }
+    }
+}

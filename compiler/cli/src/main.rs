@@ -42,9 +42,25 @@ fn main() -> ExitCode {
             return ExitCode::from(if e.use_stderr() { 2 } else { 0 });
         }
     };
-    match cli.command {
+    std::panic::set_hook(Box::new(internal_error));
+    let run = || match cli.command {
         Command::Check(options) => command::check::run(&options),
         Command::Plan(options) => command::plan::run(&options),
         Command::Run(options) => command::run::run(&options),
-    }
+    };
+    // What the hook said is all there is to say.
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).unwrap_or(ExitCode::from(2))
+}
+
+/// Says that the fault is ours, and where, in two lines.
+fn internal_error(info: &std::panic::PanicHookInfo<'_>) {
+    let what = info.payload_as_str().unwrap_or("no reason given");
+    let place = info
+        .location()
+        .map_or(String::new(), |l| format!(" at {l}"));
+    output::eprint(&format!(
+        "error: internal error{place}: {what}\n\
+         this is a fault of sslc, not of your file; checkpoints written before are intact. \
+         Please report it with the file.\n"
+    ));
 }

@@ -186,7 +186,7 @@ fn learnt(before: Option<&Evaluation>, after: &Evaluation, seconds: f64) -> Stri
     let spread = &after.spread;
     let shape = format!(
         "feature std {:.2}, effective rank {:.0} of {}",
-        spread.std, spread.effective_rank, spread.dims
+        spread.std, spread.effective_rank, spread.width
     );
     let who = match after.protocol {
         Protocol::HeldOut => format!("{} held-out images", thousands(after.queries as u64)),

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ssl_core::{DatasetInfo, World, WorldError};
+use ssl_core::{DatasetInfo, RecordedInfo, World, WorldError};
 use ssl_plan::Source;
 
 /// Files, environment and data sets of this machine.
@@ -36,12 +36,28 @@ impl World for Disk {
     }
 
     fn dataset(&self, source: &Source) -> Result<DatasetInfo, WorldError> {
-        let _ = source;
+        let probe = ssl_data::probe(source).map_err(|e| {
+            let text = e.to_string();
+            match text.split_once("; ") {
+                Some((message, help)) => WorldError {
+                    message: message.to_owned(),
+                    help: Some(help.to_owned()),
+                },
+                None => WorldError {
+                    message: text,
+                    help: None,
+                },
+            }
+        })?;
         Ok(DatasetInfo {
-            samples: 1200,
-            classes: Some((0..10).map(|d| d.to_string()).collect()),
-            held_out: Some(597),
-            recorded: None,
+            samples: probe.samples,
+            classes: probe.classes,
+            held_out: probe.held_out,
+            recorded: probe.recorded.map(|r| RecordedInfo {
+                steps: r.steps,
+                batch: r.batch,
+                views: r.views.into_iter().collect(),
+            }),
         })
     }
 }

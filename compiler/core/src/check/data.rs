@@ -1,14 +1,12 @@
 //! The `data` section: what is read, and how much of it there is.
 
-use std::path::{Path, PathBuf};
-
 use ssl_diagnostics::{Code, Diagnostic, Severity, Span};
 use ssl_plan::{Data, OnCorrupt, Source};
 use ssl_syntax::ast::SectionKind;
 
 use super::Checker;
 use super::eval::Scope;
-use crate::merge::{Layer, Setting, Settings};
+use crate::merge::{Setting, Settings};
 use crate::schema::{Group, fields_of};
 use crate::value::Value;
 use crate::{DatasetInfo, Demand, names};
@@ -208,15 +206,10 @@ impl Checker<'_> {
             return (None, None);
         };
         let at = args.span("path");
-        let layer = setting
-            .overrides
-            .get("path")
-            .map_or(&setting.layer, |s| &s.layer)
-            .clone();
-        let path = args.text("path").map(|p| self.data_path(p, at, &layer));
+        let path = args.text("path").map(|p| self.data_path(p, at));
         let test = args
             .text("test")
-            .map(|p| self.data_path(p, args.span("test"), &layer));
+            .map(|p| self.data_path(p, args.span("test")));
         let source = match (args.function, path, test) {
             ("image_folder", Some(Some(path)), None) => Source::ImageFolder { path, test: None },
             ("image_folder", Some(Some(path)), Some(Some(test))) => Source::ImageFolder {
@@ -250,7 +243,7 @@ impl Checker<'_> {
 
     /// Puts environment variables in, and makes the path absolute: from the
     /// file that says it, or from where the command runs for `--set`.
-    fn data_path(&mut self, text: &str, span: Span, layer: &Layer) -> Option<String> {
+    fn data_path(&mut self, text: &str, span: Span) -> Option<String> {
         let mut out = String::new();
         let mut rest = text;
         while let Some(at) = rest.find('$') {
@@ -278,15 +271,7 @@ impl Checker<'_> {
             rest = tail;
         }
         out.push_str(rest);
-        let base = match layer {
-            Layer::Set(_) => PathBuf::new(),
-            Layer::Pipeline(_) => self
-                .source
-                .path
-                .parent()
-                .map(Path::to_path_buf)
-                .unwrap_or_default(),
-        };
+        let base = self.source.program.folder_of(span).unwrap_or_default();
         Some(self.world.absolute(&base.join(out)).display().to_string())
     }
 }

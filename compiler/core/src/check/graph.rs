@@ -362,7 +362,7 @@ fn pruned(nodes: &[Node], loss: NodeId, mut tracks: Vec<Track>) -> Graph {
 }
 
 /// The nodes that an operation reads.
-fn inputs(op: &Op) -> Vec<NodeId> {
+pub(super) fn inputs(op: &Op) -> Vec<NodeId> {
     let mut op = op.clone();
     inputs_mut(&mut op).into_iter().map(|i| *i).collect()
 }

@@ -44,6 +44,9 @@ impl Checker<'_> {
         let monitors = self.monitors(&clock, &data, &step);
         let evals = self.evals(&data, &views, &step);
         self.loose_ends(&specs, &step);
+        if let Some(graph) = &step.graph {
+            self.collapse(graph, &specs);
+        }
         for lint in &self.source.effective.allow {
             if lint.name != "collapse" {
                 self.report(

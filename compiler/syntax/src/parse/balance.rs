@@ -94,6 +94,12 @@ impl Balancer<'_> {
         named && ssl_grammar::ITEM_KEYWORDS.contains(&word)
     }
 
+    /// `view NAME ...`, `train ...`, but not `train = ...`.
+    fn opens_section(&self, line: usize) -> bool {
+        let (word, rest) = first_word(self.line_text(line));
+        ssl_grammar::SECTION_KEYWORDS.contains(&word) && !rest.starts_with(['=', '.'])
+    }
+
     /// Whether a line starts a statement, judged by its first characters.
     fn opens_statement(&self, line: usize) -> bool {
         let text = self.line_text(line);
@@ -195,7 +201,8 @@ impl Balancer<'_> {
                 return self.stray(closer);
             }
             if !inline && !deeper {
-                if leads && open.indent < indent && open.bracket.line != closer.line {
+                let outside = open.bracket.line != closer.line;
+                if outside && ((leads && open.indent < indent) || self.opens_section(closer.line)) {
                     return self.stray(closer);
                 }
                 stack.pop();
@@ -227,11 +234,10 @@ impl Balancer<'_> {
             .enumerate()
             .take(closer.line)
             .rfind(|(_, l)| l.indent <= own.indent)?;
-        let (word, rest) = first_word(self.line_text(i));
-        let section =
-            ssl_grammar::SECTION_KEYWORDS.contains(&word) && !rest.starts_with(['=', '.']);
-        let bare = !self.line_text(i).contains(['{', '}', '=']);
-        let head = section || self.opens_item(i);
+        let item = self.opens_item(i);
+        let text = self.line_text(i);
+        let bare = !text.contains(['{', '}']) && (item || !text.contains('='));
+        let head = item || self.opens_section(i);
         (head && bare && line.indent == own.indent).then_some(i)
     }
 
@@ -333,7 +339,7 @@ impl Balancer<'_> {
         }
         end = end.min(limit);
         let before = self.text.text().get(..end).unwrap_or("");
-        let trimmed = before.trim_end_matches([' ', '\t', ',']).len();
+        let trimmed = before.trim_end_matches([' ', '\t']).len();
         if trimmed > open.bracket.at {
             trimmed
         } else {

@@ -183,6 +183,16 @@ pub(super) fn token(text: &str, at: usize) -> &str {
     rest.get(..len).unwrap_or("")
 }
 
+/// Where the number starts that a text ends with, sign of the exponent and all.
+fn number_start(text: &str) -> Option<usize> {
+    let part = |c: char| c.is_ascii_digit() || matches!(c, '.' | '_' | 'e' | 'E' | '+' | '-');
+    let start = text.rfind(|c| !part(c)).map_or(0, |i| i + 1);
+    let tail = text.get(start..)?;
+    let number = tail.parse::<f64>().is_ok() && tail.starts_with(|c: char| c.is_ascii_digit());
+    let separate = !text.get(..start)?.ends_with(is_word);
+    (number && separate).then_some(start)
+}
+
 /// The token that ends before a place, on the same line or above.
 pub(super) fn previous_token(text: &str, at: usize) -> &str {
     let before = text.get(..at).unwrap_or("").trim_end();
@@ -190,12 +200,13 @@ pub(super) fn previous_token(text: &str, at: usize) -> &str {
         return "";
     };
     let start = if is_word(last) {
-        before
-            .char_indices()
-            .rev()
-            .take_while(|(_, c)| is_word(*c))
-            .last()
-            .map_or(before.len(), |(i, _)| i)
+        let word = before.rfind(|c| !is_word(c)).map_or(0, |i| {
+            i + before
+                .get(i..)
+                .and_then(|b| b.chars().next())
+                .map_or(1, char::len_utf8)
+        });
+        number_start(before).unwrap_or(word)
     } else if last == '"' {
         let inner = before.get(..before.len() - 1).unwrap_or("");
         inner.rfind('"').unwrap_or(before.len() - 1)

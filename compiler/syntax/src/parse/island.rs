@@ -208,7 +208,7 @@ impl Builder<'_> {
         let sections = ssl_grammar::SECTION_KEYWORDS;
         let near = nearest(word, sections).is_some() || nearest(word, KEYWORDS).is_some();
         let named = word.starts_with(|c: char| c.is_ascii_alphabetic());
-        if near || !named || self.is_known(head) {
+        if near || !named || self.is_guessed(head.span(0, head.text().len())) {
             return None;
         }
         let list: Vec<String> = sections.iter().map(|s| format!("`{s}`")).collect();
@@ -264,6 +264,11 @@ impl Builder<'_> {
         build: impl FnOnce(&mut Builder, Pairs<Rule>) -> T,
     ) -> Option<T> {
         let items = rule == Rule::only_items;
+        if self.is_guessed(island.span(0, island.text().len()))
+            && SslParser::parse(rule, island.text()).is_err()
+        {
+            return None;
+        }
         let mut text = island.clone();
         let mut last_stop = None;
         for _ in 0..MAX_MENDS {
@@ -283,9 +288,7 @@ impl Builder<'_> {
             };
             match slip(&text, &stop, items) {
                 Some((diagnostic, edit)) => {
-                    if !self.is_known(&text) {
-                        self.out.push(diagnostic);
-                    }
+                    self.out.push(diagnostic);
                     text = text.apply(&[edit]);
                     last_stop = None;
                 }
@@ -295,22 +298,12 @@ impl Builder<'_> {
                 }
             }
         }
-        if self.is_known(island) {
-            return None;
-        }
         if items && let Some(diagnostic) = self.misplaced(&text) {
             self.out.push(diagnostic);
         } else if let Some(stop) = last_stop {
             self.out.push(stop.diagnostic(&text));
         }
         None
-    }
-
-    /// Whether a report from before the grammar lies in an island.
-    fn is_known(&self, island: &Patched) -> bool {
-        let span = island.span(0, island.text().len());
-        let i = self.known.partition_point(|k| k.start < span.start);
-        self.known.get(i).is_some_and(|k| k.start <= span.end)
     }
 
     /// A statement outside of any pipeline.

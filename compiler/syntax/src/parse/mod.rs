@@ -50,8 +50,9 @@ pub fn parse_file(map: &SourceMap, file: FileId) -> Parsed {
     let out = &mut parsed.diagnostics;
     let text = Patched::new(&source.text, source.base);
     let scan = scan(&text, out);
+    let mark = out.len();
     let text = balanced(text, &scan, out);
-    let known = places(out);
+    let known = places(&scan, out, mark);
     let mut dangling = Vec::new();
     let mut builder = Builder {
         text: &text,
@@ -83,8 +84,9 @@ pub fn parse_assignment(map: &SourceMap, file: FileId) -> (Option<ast::Stmt>, Ve
     };
     let text = Patched::new(&source.text, source.base);
     let scan = scan(&text, &mut out);
+    let mark = out.len();
     let text = balanced(text, &scan, &mut out);
-    let known = places(&out);
+    let known = places(&scan, &out, mark);
     let mut builder = Builder {
         text: &text,
         out: &mut out,
@@ -96,9 +98,11 @@ pub fn parse_assignment(map: &SourceMap, file: FileId) -> (Option<ast::Stmt>, Ve
     (stmt, out)
 }
 
-/// Where something has been reported, in order.
-fn places(diagnostics: &[Diagnostic]) -> Vec<Span> {
-    let mut places: Vec<Span> = diagnostics.iter().filter_map(Diagnostic::span).collect();
+/// Where the text had to be guessed at before the grammar read it, in order:
+/// what the scan guessed, and what balancing reported from `mark` on.
+fn places(scan: &Scan, diagnostics: &[Diagnostic], mark: usize) -> Vec<Span> {
+    let balance = diagnostics.iter().skip(mark).filter_map(Diagnostic::span);
+    let mut places: Vec<Span> = scan.guesses.iter().copied().chain(balance).collect();
     places.sort();
     places
 }

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use ssl_diagnostics::{Code, Diagnostic, Fix};
+use ssl_diagnostics::{Code, Diagnostic, Fix, Span};
 
 use super::patched::{Edit, Patched};
 
@@ -67,6 +67,8 @@ pub(crate) struct Scan {
     pub lines: Vec<Line>,
     /// In order.
     pub edits: Vec<Edit>,
+    /// Where the edit is a guess that may not mend the statement.
+    pub guesses: Vec<Span>,
 }
 
 /// Characters that look like, or are meant as, one of the language's.
@@ -230,6 +232,7 @@ impl<'a> Scanner<'a> {
                 .at(span, "no `\"` for this one on its line")
                 .help("close it with `\"`"),
         );
+        self.found.guesses.push(span);
         let edit = match dangling {
             true => Edit::replace(end - 1, 1, "\""),
             false => Edit::insert(end, "\""),
@@ -396,6 +399,7 @@ impl<'a> Scanner<'a> {
             self.control = true;
             let code = rest.chars().next().map_or(0, u32::from);
             let span = self.source.span(self.at, self.at + len);
+            self.found.guesses.push(span);
             self.out.push(
                 Diagnostic::error(
                     Code::SYNTAX,

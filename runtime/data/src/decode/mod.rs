@@ -59,7 +59,7 @@ pub enum Unreadable {
 /// A file whose header has been read and found sane.
 pub(crate) enum Opened<'a> {
     Jpeg(jpeg::Jpeg<'a>),
-    Png(png::Png<'a>),
+    Png(Box<png::Png<'a>>),
 }
 
 impl<'a> Opened<'a> {
@@ -70,7 +70,7 @@ impl<'a> Opened<'a> {
         } else if bytes.starts_with(&[0xFF, 0xD8, 0xFF]) {
             Ok(Opened::Jpeg(jpeg::Jpeg::open(bytes)?))
         } else if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
-            Ok(Opened::Png(png::Png::open(bytes)?))
+            Ok(Opened::Png(Box::new(png::Png::open(bytes)?)))
         } else {
             Err(Unreadable::UnknownFormat)
         }

@@ -4,7 +4,8 @@
 
 use ssl_plan::Interpolation;
 
-use crate::image::{Part, Rgb};
+use crate::image::{Part, Planes};
+use crate::wide::wide;
 
 /// Fraction bits of a weight: 32 less 8 for the pixel and 2 for overshoot.
 const PRECISION: u32 = 22;
@@ -87,87 +88,135 @@ fn bicubic(x: f64) -> f64 {
     }
 }
 
+#[inline(always)]
 fn clip(sum: i32) -> u8 {
     (sum >> PRECISION).clamp(0, 255) as u8
 }
 
-/// Resample `source` to `width` x `height` pixels into `target`; `between`
-/// holds the image after the horizontal pass.
+/// Buffers that outlive one image.
+#[derive(Debug, Default)]
+pub(crate) struct ResampleWork {
+    /// The image after the horizontal pass.
+    between: Planes,
+    columns: Vec<Column>,
+}
+
+/// Rows that the horizontal pass works on at once.
+const ROWS: usize = 8;
+
+/// One pixel of each of those rows: a weight serves all of them.
+type Column = [u8; ROWS * 3];
+
+/// Resample `source` to a height and width into `target`.
 pub(crate) fn resize(
     source: Part<'_>,
     [height, width]: [usize; 2],
     interpolation: Interpolation,
-    between: &mut Vec<u8>,
-    target: &mut Rgb,
+    work: &mut ResampleWork,
+    target: &mut Planes,
 ) {
-    target.width = width;
-    target.height = height;
-    target.data.resize(width * height * 3, 0);
-
-    let rows = Weights::new(source.height, height, interpolation);
-    if source.width == width {
-        if source.height == height {
-            for y in 0..height {
-                let row = y * width * 3;
-                target.data[row..row + width * 3].copy_from_slice(source.row(y));
-            }
-        } else {
-            vertical(|y| source.row(y), &rows, target);
-        }
-        return;
-    }
+    // A pass that changes nothing is the identity in the fixed point, too:
+    // one weight of 1. So it costs time and no exactness.
     let columns = Weights::new(source.width, width, interpolation);
     if source.height == height {
-        for y in 0..height {
-            let row = y * width * 3;
-            horizontal(
-                source.row(y),
-                &columns,
-                &mut target.data[row..row + width * 3],
-            );
-        }
+        horizontal(source, &columns, &mut work.columns, target);
         return;
     }
-    between.resize(source.height * width * 3, 0);
-    for (y, row) in between.chunks_exact_mut(width * 3).enumerate() {
-        horizontal(source.row(y), &columns, row);
-    }
-    vertical(
-        |y| &between[y * width * 3..(y + 1) * width * 3],
-        &rows,
-        target,
-    );
-}
-
-fn horizontal(source: &[u8], columns: &Weights, target: &mut [u8]) {
-    for (i, pixel) in target.chunks_exact_mut(3).enumerate() {
-        let (first, weights) = columns.of(i);
-        let mut sums = [HALF; 3];
-        let taps = source[first * 3..].chunks_exact(3);
-        for (tap, weight) in taps.zip(weights) {
-            for (sum, value) in sums.iter_mut().zip(tap) {
-                *sum = sum.wrapping_add(i32::from(*value).wrapping_mul(*weight));
-            }
-        }
-        for (value, sum) in pixel.iter_mut().zip(sums) {
-            *value = clip(sum);
-        }
+    let rows = Weights::new(source.height, height, interpolation);
+    horizontal(source, &columns, &mut work.columns, &mut work.between);
+    target.resize([height, width]);
+    let sources = work.between.channels();
+    for (source, target) in sources.into_iter().zip(target.channels_mut()) {
+        vertical(source, &rows, width, target);
     }
 }
 
-fn vertical<'a>(source: impl Fn(usize) -> &'a [u8], rows: &Weights, target: &mut Rgb) {
-    let line = target.width * 3;
-    let mut sums = vec![HALF; line];
-    for (y, row) in target.data.chunks_exact_mut(line).enumerate() {
-        let (first, weights) = rows.of(y);
-        sums.fill(HALF);
-        for (k, weight) in weights.iter().enumerate() {
-            for (sum, value) in sums.iter_mut().zip(source(first + k)) {
-                *sum = sum.wrapping_add(i32::from(*value).wrapping_mul(*weight));
+wide! {
+    fn horizontal(
+        source: Part<'_>,
+        weights: &Weights,
+        columns: &mut Vec<Column>,
+        target: &mut Planes,
+    ) {
+        let width = weights.bounds.len();
+        target.resize([source.height, width]);
+        columns.resize(source.width, [0; ROWS * 3]);
+        let channels = target.channels_mut();
+        for top in (0..source.height).step_by(ROWS) {
+            let rows = ROWS.min(source.height - top);
+            for r in 0..rows {
+                let (pixels, _) = source.row(top + r).as_chunks::<3>();
+                for (column, pixel) in columns.iter_mut().zip(pixels) {
+                    column[r * 3..r * 3 + 3].copy_from_slice(pixel);
+                }
+            }
+            for x in 0..width {
+                let (first, weights) = weights.of(x);
+                let mut sums = [HALF; ROWS * 3];
+                for (column, weight) in columns[first..].iter().zip(weights) {
+                    for (sum, value) in sums.iter_mut().zip(column) {
+                        *sum = sum.wrapping_add(i32::from(*value).wrapping_mul(*weight));
+                    }
+                }
+                let values = sums.map(clip);
+                for r in 0..rows {
+                    for c in 0..3 {
+                        channels[c][(top + r) * width + x] = values[r * 3 + c];
+                    }
+                }
             }
         }
-        for (value, sum) in row.iter_mut().zip(&sums) {
-            *value = clip(*sum);
+    }
+}
+
+/// Values of a row that the vertical pass sums in registers.
+const LANES: usize = 32;
+
+wide! {
+    fn vertical(source: &[u8], rows: &Weights, width: usize, target: &mut [u8]) {
+        for (y, row) in target.chunks_exact_mut(width).enumerate() {
+            let (first, weights) = rows.of(y);
+            let taps = &source[first * width..];
+            let (blocks, rest) = row.as_chunks_mut::<LANES>();
+            for (i, block) in blocks.iter_mut().enumerate() {
+                let mut sums = [HALF; LANES];
+                for (tap, weight) in taps.chunks_exact(width).zip(weights) {
+                    for (sum, value) in sums.iter_mut().zip(&tap[i * LANES..(i + 1) * LANES]) {
+                        *sum = sum.wrapping_add(i32::from(*value).wrapping_mul(*weight));
+                    }
+                }
+                *block = sums.map(clip);
+            }
+            let start = width - rest.len();
+            for (x, value) in (start..).zip(rest) {
+                let mut sum = HALF;
+                for (tap, weight) in taps.chunks_exact(width).zip(weights) {
+                    sum = sum.wrapping_add(i32::from(tap[x]).wrapping_mul(*weight));
+                }
+                *value = clip(sum);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What [`resize`] relies on: at equal sizes every pixel has one weight
+    /// other than zero, and that is 1.
+    #[test]
+    fn equal_sizes_are_the_identity() {
+        for interpolation in [Interpolation::Bilinear, Interpolation::Bicubic] {
+            for size in 1..300 {
+                let weights = Weights::new(size, size, interpolation);
+                for i in 0..size {
+                    let (first, weights) = weights.of(i);
+                    for (x, weight) in (first..).zip(weights) {
+                        assert_eq!(*weight, i32::from(x == i) << PRECISION);
+                    }
+                }
+            }
         }
     }
 }

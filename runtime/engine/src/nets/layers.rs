@@ -1,8 +1,8 @@
 //! The small layers that networks are made of, in PyTorch's layout.
 
-use burn::tensor::activation::{gelu, softmax};
+use burn::tensor::activation::softmax;
 use burn::tensor::ops::{AttentionModuleOptions, ConvOptions};
-use burn::tensor::{Device, FloatDType, Tensor, module};
+use burn::tensor::{FloatDType, Tensor, module};
 use ssl_plan::{ParamClass, Precision};
 
 use super::start::{Param, Scope, Start};
@@ -343,16 +343,4 @@ fn scaled_dot_product(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, pass: Pass) -> T
     let q = q * (1.0 / (width as f64).sqrt());
     let weights = softmax(pass.widen(q.matmul(k.swap_dims(2, 3))), 3);
     pass.narrow(weights).matmul(v)
-}
-
-/// Exact GELU, `x (1 + erf(x / sqrt 2)) / 2` (Hendrycks & Gimpel 2016).
-///
-/// Burn's own has an exact gradient on the CPU backend only; elsewhere it is
-/// that of the tanh approximation, so that there the formula is written out.
-pub(super) fn exact_gelu(x: Tensor<2>) -> Tensor<2> {
-    if x.device() == Device::flex() {
-        return gelu(x);
-    }
-    let erf = (x.clone() * std::f64::consts::FRAC_1_SQRT_2).erf();
-    x * (erf + 1.0) * 0.5
 }

@@ -17,8 +17,8 @@ pub(super) struct Mlp {
 
 #[derive(Debug, Clone)]
 enum Layer {
-    Linear(Linear),
-    BatchNorm(BatchNorm),
+    Linear(Box<Linear>),
+    BatchNorm(Box<BatchNorm>),
     Relu,
 }
 
@@ -31,12 +31,8 @@ impl Mlp {
             let place = scope.enter(layers.len());
             let start = Start::fan_in(layer.input);
             let bias = layer.bias.then(|| start.clone());
-            layers.push(Layer::Linear(Linear::new(
-                &place,
-                [layer.input, layer.output],
-                start,
-                bias,
-            )));
+            let linear = Linear::new(&place, [layer.input, layer.output], start, bias);
+            layers.push(Layer::Linear(Box::new(linear)));
             if let Some(Norm::Batch {
                 affine,
                 eps,
@@ -46,7 +42,7 @@ impl Mlp {
                 let scale = affine.then_some(Start::Ones);
                 let place = scope.enter(layers.len());
                 let norm = BatchNorm::new(&place, layer.output, scale, eps, momentum);
-                layers.push(Layer::BatchNorm(norm));
+                layers.push(Layer::BatchNorm(Box::new(norm)));
             }
             if let Some(Activation::Relu) = layer.activation {
                 layers.push(Layer::Relu);

@@ -9,6 +9,7 @@
 //! without a graph.
 
 mod average;
+mod gelu;
 mod layers;
 mod mlp;
 mod position;
@@ -74,8 +75,8 @@ struct Built {
 
 #[derive(Debug, Clone)]
 enum Body {
-    Vit(vit::Vit),
-    Resnet(resnet::Resnet),
+    Vit(Box<vit::Vit>),
+    Resnet(Box<resnet::Resnet>),
     Mlp(mlp::Mlp),
 }
 
@@ -109,8 +110,10 @@ impl Network {
                     None => net.clone(),
                 };
                 let body = match &stage.module {
-                    Module::Vit(plan) => Body::Vit(vit::Vit::new(plan, &scope)),
-                    Module::Resnet(plan) => Body::Resnet(resnet::Resnet::new(plan, &scope)),
+                    Module::Vit(plan) => Body::Vit(Box::new(vit::Vit::new(plan, &scope))),
+                    Module::Resnet(plan) => {
+                        Body::Resnet(Box::new(resnet::Resnet::new(plan, &scope)))
+                    }
                     Module::Mlp(plan) => Body::Mlp(mlp::Mlp::new(plan, &scope)),
                 };
                 let name = stage.name.clone();

@@ -6,9 +6,8 @@
 use burn::tensor::Tensor;
 use ssl_plan::{Init, ParamClass, Pool, Position};
 
-use super::layers::{
-    Attention, LayerNorm, Linear, Pass, Queries, affine, exact_gelu, first_tokens,
-};
+use super::gelu::gelu;
+use super::layers::{Attention, LayerNorm, Linear, Pass, Queries, affine, first_tokens};
 use super::position::sincos2d;
 use super::start::{Param, Scope, Start};
 use super::{Kind, Visit};
@@ -222,7 +221,7 @@ impl Block {
         };
         let x = x + pass.widen(attended);
         let hidden = self.fc1.forward(self.norm2.forward(x.clone()), pass);
-        x + pass.widen(self.fc2.forward(exact_gelu(hidden), pass))
+        x + pass.widen(self.fc2.forward(gelu(hidden), pass))
     }
 
     fn visit<V: Visit>(&mut self, visitor: &mut V) {

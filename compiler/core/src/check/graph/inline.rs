@@ -24,8 +24,13 @@ impl Builder<'_, '_> {
         span: Span,
         locals: &Locals,
     ) -> Option<Item> {
+        let program = self.checker.source.program;
         let name = match callee.segments.as_slice() {
             [name] => name,
+            [_, _] if program.function(callee).is_some() => {
+                let f = program.function(callee)?;
+                return self.inline(f, args, args_span, span, locals);
+            }
             [net, ..] if self.specs.contains_key(&net.name) => {
                 self.checker.report(
                     Diagnostic::error(
@@ -48,8 +53,7 @@ impl Builder<'_, '_> {
         if !locals.closed && self.specs.contains_key(&name.name) {
             return self.call_net(&name.name, args, args_span, span, locals);
         }
-        let functions = self.checker.source.functions;
-        if let Some(f) = functions.get(&name.name) {
+        if let Some(f) = program.function(callee) {
             return self.inline(f, args, args_span, span, locals);
         }
         if let Some((op, params)) = OPS.iter().find(|(n, _)| *n == name.name) {
@@ -72,9 +76,9 @@ impl Builder<'_, '_> {
 
     fn unknown_call(&mut self, callee: &Path) {
         let text = self.checker.source.map.text(callee.span).to_owned();
-        let functions = self.checker.source.functions;
+        let functions = self.checker.source.program.function_names(callee.span);
         let known: Vec<&str> = functions
-            .keys()
+            .iter()
             .chain(self.specs.keys())
             .map(String::as_str)
             .chain(OPS.iter().map(|(n, _)| *n))
@@ -82,7 +86,7 @@ impl Builder<'_, '_> {
         let help = names::nearest(&text, known.iter().copied())
             .map(|n| format!("did you mean `{n}`?"))
             .or_else(|| {
-                let losses = functions.keys().map(String::as_str);
+                let losses = functions.iter().map(String::as_str);
                 names::list(losses).map(|l| format!("the library has {l}"))
             });
         self.checker.report(
@@ -189,7 +193,17 @@ impl Builder<'_, '_> {
             let value = self.eval(&arg.value, locals);
             match (param, value) {
                 (Some(p), Some(v)) => {
-                    given.insert(&p.name.name, (v, arg.value.span));
+                    if let Some((_, first)) = given.insert(&p.name.name, (v, arg.value.span)) {
+                        fine = false;
+                        self.checker.report(
+                            Diagnostic::error(
+                                Code::DUPLICATE,
+                                format!("the argument `{}` is given twice", p.name.name),
+                            )
+                            .at(arg.value.span, "given again")
+                            .at(first, "first given here"),
+                        );
+                    }
                 }
                 _ => fine = false,
             }

@@ -33,7 +33,8 @@ pub(super) struct Builder<'a> {
     pub out: &'a mut Vec<Diagnostic>,
     /// Documentation that precedes nothing.
     pub dangling: &'a mut Vec<Span>,
-    /// Where something was reported before the grammar read the text, in order.
+    /// Where the text was guessed at before the grammar read it, in order; what
+    /// does not parse there has been reported.
     pub known: &'a [Span],
 }
 
@@ -70,6 +71,12 @@ impl Builder<'_> {
             node: text.strip_prefix(' ').unwrap_or(text).to_owned(),
             span: self.text.span(start, start + line.len()),
         }
+    }
+
+    /// Whether a guess from before the grammar lies in a span.
+    pub(super) fn is_guessed(&self, span: Span) -> bool {
+        let i = self.known.partition_point(|k| k.start < span.start);
+        self.known.get(i).is_some_and(|k| k.start <= span.end)
     }
 
     fn dangle(&mut self, docs: Docs) {

@@ -34,8 +34,14 @@ impl Builder<'_> {
         let kind = if pair.as_rule() == Rule::section {
             StmtKind::Section(self.section(pair)?)
         } else {
+            let mark = self.out.len();
             let parts = self.parts(pair);
-            self.simple(pair.as_rule(), parts, context)?
+            let kind = self.simple(pair.as_rule(), parts, context);
+            if self.is_guessed(span) {
+                // Reported; what is odd about it now may be the guess.
+                self.out.truncate(mark);
+            }
+            kind?
         };
         Some(Stmt { docs, kind, span })
     }
