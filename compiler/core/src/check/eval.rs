@@ -640,6 +640,12 @@ impl Checker<'_> {
             ),
             None => format!("there is no function `{}`", name.name),
         };
+        let near = names::nearest(&name.name, fitting.clone())
+            .and_then(|n| functions().iter().find(|f| f.name == n));
+        let help = match near {
+            Some(f) => Some(format!("did you mean `{}`: {}?", f.name, f.doc)),
+            None => names::suggestion(&name.name, fitting),
+        };
         self.report(
             Diagnostic::error(Code::UNKNOWN_FUNCTION, message)
                 .at(
@@ -650,7 +656,7 @@ impl Checker<'_> {
                         "not known"
                     },
                 )
-                .maybe_help(names::suggestion(&name.name, fitting)),
+                .maybe_help(help),
         );
     }
 }
