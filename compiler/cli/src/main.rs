@@ -33,6 +33,8 @@ enum Command {
     Explain(command::explain::Options),
     /// Train, judge and export
     Run(command::run::Options),
+    /// Run all variants of a sweep, checked before the first begins
+    Sweep(command::sweep::Options),
 }
 
 fn main() -> ExitCode {
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         Command::Plan(options) => command::plan::run(&options),
         Command::Explain(options) => command::explain::run(&options),
         Command::Run(options) => command::run::run(&options),
+        Command::Sweep(options) => command::sweep::run(&options),
     };
     // What the hook said is all there is to say.
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).unwrap_or(ExitCode::from(2))

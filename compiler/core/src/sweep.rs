@@ -17,8 +17,11 @@ enum Mode {
     OneAtATime,
 }
 
-const MODES: [(&str, Mode); 3] =
-    [("grid", Mode::Grid), ("zip", Mode::Zip), ("one_at_a_time", Mode::OneAtATime)];
+const MODES: [(&str, Mode); 3] = [
+    ("grid", Mode::Grid),
+    ("zip", Mode::Zip),
+    ("one_at_a_time", Mode::OneAtATime),
+];
 
 /// Most variants that a sweep may have.
 const LIMIT: usize = 10_000;
@@ -62,7 +65,10 @@ pub(crate) fn unroll(
                     continue;
                 };
                 let name = map.text(path.span);
-                let sets = items.iter().map(|i| format!("{name}={}", map.text(i.span))).collect();
+                let sets = items
+                    .iter()
+                    .map(|i| format!("{name}={}", map.text(i.span)))
+                    .collect();
                 axes.push((sets, stmt.span));
             }
             StmtKind::Assign { path, value, .. } if map.text(path.span) == "mode" => {
@@ -80,16 +86,21 @@ pub(crate) fn unroll(
                 }
             }
             _ => diagnostics.push(
-                Diagnostic::error(Code::SYNTAX, "this does not belong into a sweep")
-                    .at(stmt.span, "a sweep takes `vary PATH in [...]` and `mode = ...`"),
+                Diagnostic::error(Code::SYNTAX, "this does not belong into a sweep").at(
+                    stmt.span,
+                    "a sweep takes `vary PATH in [...]` and `mode = ...`",
+                ),
             ),
         }
     }
     if axes.is_empty() && diagnostics.len() == before {
         diagnostics.push(
-            Diagnostic::error(Code::MISSING, format!("the sweep `{}` varies nothing", tree.name.name))
-                .at(tree.name.span, "has no `vary`")
-                .help("write `vary PATH in [A, B]`"),
+            Diagnostic::error(
+                Code::MISSING,
+                format!("the sweep `{}` varies nothing", tree.name.name),
+            )
+            .at(tree.name.span, "has no `vary`")
+            .help("write `vary PATH in [A, B]`"),
         );
     }
     let variants = combine(mode, &axes, diagnostics);
@@ -107,9 +118,9 @@ fn combine(
 ) -> Vec<Variant> {
     match mode {
         Mode::OneAtATime => std::iter::once(Variant { set: Vec::new() })
-            .chain(
-                axes.iter().flat_map(|(values, _)| values).map(|v| Variant { set: vec![v.clone()] }),
-            )
+            .chain(axes.iter().flat_map(|(values, _)| values).map(|v| Variant {
+                set: vec![v.clone()],
+            }))
             .collect(),
         Mode::Zip => {
             let length = axes.first().map_or(0, |(v, _)| v.len());
@@ -117,10 +128,16 @@ fn combine(
                 diagnostics.push(
                     Diagnostic::error(
                         Code::ARGUMENTS,
-                        format!("`zip` joins lists of one length, and here are {} and {length} values", values.len()),
+                        format!(
+                            "`zip` joins lists of one length, and here are {} and {length} values",
+                            values.len()
+                        ),
                     )
                     .at(*span, format!("{} values", values.len()))
-                    .at(axes.first().map_or(*span, |(_, s)| *s), format!("{length} values")),
+                    .at(
+                        axes.first().map_or(*span, |(_, s)| *s),
+                        format!("{length} values"),
+                    ),
                 );
                 return Vec::new();
             }
@@ -131,26 +148,32 @@ fn combine(
                 .collect()
         }
         Mode::Grid => {
-            let count = axes.iter().try_fold(1usize, |n, (v, _)| n.checked_mul(v.len()));
+            let count = axes
+                .iter()
+                .try_fold(1usize, |n, (v, _)| n.checked_mul(v.len()));
             if count.is_none_or(|n| n > LIMIT) {
                 diagnostics.push(
                     Diagnostic::error(Code::RANGE, format!("this grid has more than {LIMIT} runs"))
-                        .at(axes.first().map_or(Span::default(), |(_, s)| *s), "and this is one side of it")
+                        .at(
+                            axes.first().map_or(Span::default(), |(_, s)| *s),
+                            "and this is one side of it",
+                        )
                         .help("vary fewer values, or `mode = one_at_a_time`"),
                 );
                 return Vec::new();
             }
-            axes.iter().fold(vec![Variant { set: Vec::new() }], |done, (values, _)| {
-                done.iter()
-                    .flat_map(|d| {
-                        values.iter().map(|v| {
-                            let mut set = d.set.clone();
-                            set.push(v.clone());
-                            Variant { set }
+            axes.iter()
+                .fold(vec![Variant { set: Vec::new() }], |done, (values, _)| {
+                    done.iter()
+                        .flat_map(|d| {
+                            values.iter().map(|v| {
+                                let mut set = d.set.clone();
+                                set.push(v.clone());
+                                Variant { set }
+                            })
                         })
-                    })
-                    .collect()
-            })
+                        .collect()
+                })
         }
     }
 }
