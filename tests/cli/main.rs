@@ -23,7 +23,7 @@ fn check_says_what_is_wrong_and_where() {
     run(dir.path(), &["check", "mine.ssl"]).ends(1).says(&[
         "ssl::E0102",
         "`data` has no field `bacth`",
-        "mine.ssl:21",
+        "mine.ssl:18",
         "did you mean `batch`?",
         "ssl::E0105",
         "did you mean `cls`?",
@@ -33,7 +33,7 @@ fn check_says_what_is_wrong_and_where() {
         &["check", "mine.ssl", "--message-format", "short"],
     )
     .ends(1)
-    .says(&["mine.ssl:21:5: error[ssl::E0102]"]);
+    .says(&["mine.ssl:18:5: error[ssl::E0102]"]);
     let json = run(
         dir.path(),
         &["check", "mine.ssl", "--message-format", "json"],
@@ -76,7 +76,7 @@ fn the_plan_names_every_origin() {
         "train.epochs 12 --set train.epochs=12",
         "decay 0.9 --set decay=0.9",
         "train.keep 3 default",
-        "60 steps of 240; 5 an epoch, 12 epochs",
+        "60 steps of 240 images; 5 an epoch, 12 epochs",
         "1,200 images, 10 classes, 597 held out",
     ]);
     // A suffix of a path is enough, unless it stands for several things.

@@ -17,7 +17,6 @@ fn train(name: &str, epochs: usize) -> Learnt {
     let dir = tempfile::tempdir().expect("a folder");
     let file = example(name).display().to_string();
     let length = format!("train.epochs={epochs}");
-    let warmup = "schedule=warmup(2 epochs) then cosine(optimizer.lr -> 0)";
     run(
         dir.path(),
         &[
