@@ -5,7 +5,8 @@
 //! error, `ssl,warns` as a warning and no error, `ssl,passes` nothing. Behind
 //! that may stand further codes that come along (`ssl,fails,E0601`), and as on
 //! the command line `pipeline=NAME` and `set=PATH=VALUE`. `ssl,file=NAME` is a
-//! file of that name, for what follows on the page to import.
+//! file of that name, for what follows on the page to import. Snippets stand in
+//! the formatter's style.
 
 mod bench;
 
@@ -14,7 +15,7 @@ use std::path::Path;
 
 use bench::Bench;
 use ssl_core::{Demand, Request};
-use ssl_diagnostics::{CodeInfo, Diagnostic, Severity, all_codes, code_info, snippets};
+use ssl_diagnostics::{CodeInfo, Diagnostic, Severity, SourceMap, all_codes, code_info, snippets};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Verdict {
@@ -105,6 +106,12 @@ fn judge(
     wrong
 }
 
+fn formatted(text: &str) -> String {
+    let mut map = SourceMap::new();
+    let file = map.add("page.ssl", text).expect("a snippet is small");
+    ssl_syntax::format(&map, file).text
+}
+
 /// Everything that a page says and that does not hold.
 fn faults(info: &CodeInfo) -> Result<Vec<String>, String> {
     let code = info.code.short();
@@ -116,6 +123,9 @@ fn faults(info: &CodeInfo) -> Result<Vec<String>, String> {
     let (mut refused, mut mended) = (false, false);
     for (i, snippet) in snippets(info.page).into_iter().enumerate() {
         let fence = Fence::read(snippet.fence)?;
+        if formatted(&snippet.text) != snippet.text {
+            wrong.push(format!("snippet {}: is not formatted", i + 1));
+        }
         files.insert(fence.file.clone(), snippet.text);
         let Some(verdict) = fence.verdict else {
             continue;

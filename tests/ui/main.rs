@@ -51,7 +51,7 @@ fn last_pipeline(path: &Path) -> Option<String> {
         .lines()
         .filter_map(|l| l.strip_prefix("pipeline ")?.split([' ', '{']).next());
     let first = names.next()?;
-    names.last().or(Some(first)).map(str::to_owned)
+    names.next_back().or(Some(first)).map(str::to_owned)
 }
 
 fn compile(path: &Path) -> Compilation {
