@@ -1,4 +1,5 @@
 //! Plan to training: networks, losses, optimisers, evaluation and checkpoints
 //! on Burn.
 
+pub mod cuda;
 pub mod nets;
