@@ -1,2 +1,66 @@
-//! The `sslc` binary.
-fn main() {}
+//! `sslc`: checks, explains and runs `.ssl` files.
+//!
+//! Exit codes: 0 fine, 1 diagnostics, 2 usage or internal, 3 training failed,
+//! 65 bad data, 74 file system, 85 told to stop and saved, 130 interrupted
+//! with a checkpoint.
+
+mod chart;
+mod command;
+mod output;
+mod signals;
+mod watch;
+mod world;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A compiler and runtime for self-supervised learning.
+#[derive(Parser)]
+#[command(name = "sslc", version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Say what is wrong with a file, without running it
+    Check(command::check::Options),
+    /// Show the resolved run: every value with its origin, steps, parameters, memory
+    Plan(command::plan::Options),
+    /// Train, judge and export
+    Run(command::run::Options),
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            // A closed pipe is no reason to complain.
+            let _ = e.print();
+            return ExitCode::from(if e.use_stderr() { 2 } else { 0 });
+        }
+    };
+    std::panic::set_hook(Box::new(internal_error));
+    let run = || match cli.command {
+        Command::Check(options) => command::check::run(&options),
+        Command::Plan(options) => command::plan::run(&options),
+        Command::Run(options) => command::run::run(&options),
+    };
+    // What the hook said is all there is to say.
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).unwrap_or(ExitCode::from(2))
+}
+
+/// Says that the fault is ours, and where, in two lines.
+fn internal_error(info: &std::panic::PanicHookInfo<'_>) {
+    let what = info.payload_as_str().unwrap_or("no reason given");
+    let place = info
+        .location()
+        .map_or(String::new(), |l| format!(" at {l}"));
+    output::eprint(&format!(
+        "error: internal error{place}: {what}\n\
+         this is a fault of sslc, not of your file; checkpoints written before are intact. \
+         Please report it with the file.\n"
+    ));
+}

@@ -57,6 +57,7 @@ codes! {
     AMBIGUOUS = "E0204", "a name stands for several things";
     MISSING = "E0205", "something required is missing";
     VALUE_CYCLE = "E0206", "values depend on each other in a circle";
+    IMPORT_CYCLE = "E0207", "files import each other in a circle";
     // 03: types, units, ranges
     TYPE = "E0301", "a value has the wrong type";
     UNIT = "E0302", "a quantity has the wrong unit";

@@ -8,5 +8,5 @@ mod source;
 
 pub use codes::{Code, CodeInfo, all as all_codes, info as code_info};
 pub use diagnostic::{Diagnostic, Fix, Label, Severity};
-pub use render::{MessageFormat, render_human, render_short};
+pub use render::{Look, MessageFormat, render_human, render_human_as, render_json, render_short};
 pub use source::{FileId, SourceFile, SourceMap, Span};

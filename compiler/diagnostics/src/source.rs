@@ -1,12 +1,15 @@
 //! Spans and the files that they point into.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 /// A byte range over all files of a [`SourceMap`]: eight bytes, so that every
 /// node of the tree can carry one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,
+)]
 pub struct Span {
     /// First byte.
     pub start: u32,
@@ -134,6 +137,18 @@ impl SourceMap {
 }
 
 impl SourceFile {
+    /// How many lines it has; an empty text has one.
+    pub fn lines(&self) -> usize {
+        self.line_starts.len()
+    }
+
+    /// Local byte range of a line (from 1), with its line end.
+    pub fn line_range(&self, line: usize) -> Option<Range<usize>> {
+        let start = *self.line_starts.get(line.checked_sub(1)?)? as usize;
+        let end = self.line_starts.get(line).map(|e| *e as usize);
+        Some(start..end.unwrap_or(self.text.len()))
+    }
+
     /// Line and column (from 1, in characters) of a local byte offset.
     pub fn line_column(&self, offset: u32) -> (usize, usize) {
         let line = self.line_starts.partition_point(|s| *s <= offset).max(1);

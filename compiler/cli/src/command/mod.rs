@@ -1,0 +1,46 @@
+//! The commands, and what they share: naming a pipeline and compiling it.
+
+pub mod check;
+pub mod plan;
+pub mod run;
+
+use std::path::PathBuf;
+
+use clap::Args;
+use ssl_core::{Compilation, Demand, Request};
+
+use crate::world::Disk;
+
+/// Which pipeline, with which changes.
+#[derive(Args, Clone)]
+pub struct Subject {
+    /// The `.ssl` file
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub choice: Choice,
+}
+
+/// Which pipeline of a file, with which changes.
+#[derive(Args, Clone)]
+pub struct Choice {
+    /// Which pipeline, where the file has several
+    #[arg(long, value_name = "NAME")]
+    pub pipeline: Option<String>,
+    /// Set a value: `--set train.epochs=10`, `--set data.source='image_folder("photos")'`
+    #[arg(long, value_name = "PATH=VALUE")]
+    pub set: Vec<String>,
+}
+
+impl Choice {
+    /// Compiles the chosen pipeline of a file.
+    pub fn compile(&self, file: &std::path::Path, demand: Demand) -> Compilation {
+        let request = Request {
+            path: file.to_path_buf(),
+            pipeline: self.pipeline.clone(),
+            set: self.set.clone(),
+            demand,
+        };
+        ssl_core::compile(&request, &Disk)
+    }
+}

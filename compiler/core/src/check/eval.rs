@@ -1,0 +1,664 @@
+//! Evaluates expressions to constants. What a bare name means depends on what
+//! the place wants.
+
+use ssl_diagnostics::{Code, Diagnostic, Span};
+use ssl_syntax::ast::{BinOp, Expr, ExprKind, Ident, Path};
+
+use super::Checker;
+use crate::merge::{Constant, NetBody, Setting};
+use crate::names;
+use crate::schema::{Group, INF, Want, fields_of, function, functions};
+use crate::value::{UNITS, Value};
+use ssl_syntax::ast::SectionKind;
+
+/// Where an expression stands: names of its section need no prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Nowhere in particular.
+    Top,
+    /// In a section with fields.
+    Section(SectionKind),
+}
+
+impl Checker<'_> {
+    /// The value of an expression as the place wants it. `None` where it is
+    /// wrong, which has been reported then.
+    pub(super) fn eval(&mut self, expr: &Expr, want: &Want, scope: Scope) -> Option<Value> {
+        match (&expr.kind, want) {
+            (ExprKind::Missing, _) => None,
+            (ExprKind::Path(path), Want::Choice(choices)) => self.choice(path, choices, scope),
+            (ExprKind::Path(path), Want::Feature | Want::Net) => self.feature(path, want),
+            (ExprKind::Path(path), Want::View) => self.view_name(path),
+            (ExprKind::Path(path), Want::Statistics) => {
+                self.choice(path, &["imagenet", "half"], scope)
+            }
+            (ExprKind::Path(_) | ExprKind::Call { .. }, Want::Norm) => self.norm(expr, scope),
+            (ExprKind::List(items), Want::Classes) => self.classes(items),
+            (ExprKind::List(items), Want::Times) => self.each(items, &Want::Time, scope),
+            (ExprKind::List(items), Want::Widths) if !items.is_empty() => {
+                self.each(items, &Want::Int(1, 1 << 24), scope)
+            }
+            (ExprKind::List(items), Want::Size) if items.len() == 2 => {
+                self.each(items, &Want::Int(1, 65_536), scope)
+            }
+            (ExprKind::List(items), Want::Channels) if items.len() == 3 => {
+                self.each(items, &Want::Float(-INF, INF), scope)
+            }
+            (_, Want::Schedule(low, high)) => {
+                let spec = self.schedule(expr, scope)?;
+                self.bounded_schedule(&spec, *low, *high, expr.span)?;
+                Some(Value::Schedule(spec))
+            }
+            _ => {
+                let value = self.constant(expr, scope)?;
+                self.coerce(value, want, expr.span)
+            }
+        }
+    }
+
+    /// A list whose elements are wanted alike; every wrong one is reported.
+    fn each(&mut self, items: &[Expr], want: &Want, scope: Scope) -> Option<Value> {
+        let values: Vec<Option<Value>> = items.iter().map(|i| self.eval(i, want, scope)).collect();
+        values
+            .into_iter()
+            .collect::<Option<Vec<_>>>()
+            .map(Value::List)
+    }
+
+    /// The value of an expression that stands on its own.
+    pub(super) fn constant(&mut self, expr: &Expr, scope: Scope) -> Option<Value> {
+        match &expr.kind {
+            ExprKind::Number { value, integer } => Some(number(*value, *integer)),
+            ExprKind::Quantity { value, unit, .. } => self.quantity(*value, unit),
+            ExprKind::Text(t) => Some(Value::Text(t.clone())),
+            ExprKind::Bool(b) => Some(Value::Bool(*b)),
+            ExprKind::List(items) => items
+                .iter()
+                .map(|i| self.constant(i, scope))
+                .collect::<Option<Vec<_>>>()
+                .map(Value::List),
+            ExprKind::Path(path) => self.lookup(path, scope),
+            ExprKind::Neg(x) => match self.constant(x, scope)? {
+                Value::Int(i) => Some(Value::Int(-i)),
+                Value::Float(f) => Some(Value::Float(-f)),
+                Value::Quantity(f, u) => Some(Value::Quantity(-f, u)),
+                other => {
+                    self.error(
+                        Code::TYPE,
+                        format!("{} cannot be negated", other.describe()),
+                        x.span,
+                        "not a number",
+                    );
+                    None
+                }
+            },
+            ExprKind::Binary { op, left, right } => self.binary(*op, left, right, scope, expr.span),
+            ExprKind::Range { low, high, .. } => {
+                let a = self.constant(low, scope);
+                let b = self.constant(high, scope);
+                let (a, b) = (
+                    self.plain_number(a?, low.span)?,
+                    self.plain_number(b?, high.span)?,
+                );
+                if a > b {
+                    self.report(
+                        Diagnostic::error(Code::RANGE, "the range runs backwards")
+                            .at(expr.span, format!("{a} is above {b}"))
+                            .help("write the lower end first"),
+                    );
+                    return None;
+                }
+                Some(Value::Range(a, b))
+            }
+            ExprKind::Ramp { .. } | ExprKind::Then { .. } => {
+                Some(Value::Schedule(self.schedule(expr, scope)?))
+            }
+            ExprKind::Call { callee, args, .. } => {
+                let name = callee.segments.last()?;
+                if function(Group::Schedule, &name.name).is_some() {
+                    return Some(Value::Schedule(self.schedule(expr, scope)?));
+                }
+                let math = ["sqrt", "min", "max", "floor", "ceil", "round"];
+                if !math.contains(&name.name.as_str()) {
+                    self.unknown_function(name, math.into_iter(), "here");
+                    return None;
+                }
+                let mut numbers = Vec::new();
+                for arg in args {
+                    let v = self.constant(&arg.value, scope)?;
+                    numbers.push(self.plain_number(v, arg.value.span)?);
+                }
+                self.math(name, &numbers, expr.span)
+            }
+            ExprKind::For { .. } => {
+                self.report(
+                    Diagnostic::error(Code::NOT_YET, "`for` is not supported yet")
+                        .at(expr.span, "")
+                        .help("write the terms out"),
+                );
+                None
+            }
+            ExprKind::Missing => None,
+        }
+    }
+
+    fn math(&mut self, name: &Ident, x: &[f64], span: Span) -> Option<Value> {
+        let result = match (name.name.as_str(), x) {
+            ("sqrt", [x]) => x.sqrt(),
+            ("floor", [x]) => x.floor(),
+            ("ceil", [x]) => x.ceil(),
+            ("round", [x]) => x.round(),
+            ("min", [_, ..]) => x.iter().copied().fold(INF, f64::min),
+            ("max", [_, ..]) => x.iter().copied().fold(-INF, f64::max),
+            _ => {
+                self.error(
+                    Code::ARGUMENTS,
+                    format!("`{}` does not take {} arguments", name.name, x.len()),
+                    span,
+                    "",
+                );
+                return None;
+            }
+        };
+        self.finite(result, span).map(Value::Float)
+    }
+
+    fn finite(&mut self, x: f64, span: Span) -> Option<f64> {
+        if x.is_finite() {
+            return Some(x);
+        }
+        self.error(Code::ARITHMETIC, "this has no finite value", span, "");
+        None
+    }
+
+    fn quantity(&mut self, value: f64, unit: &Ident) -> Option<Value> {
+        let Some((_, known)) = UNITS.iter().find(|(n, _)| *n == unit.name) else {
+            let all = UNITS.iter().map(|(n, _)| *n);
+            self.report(
+                Diagnostic::error(
+                    Code::UNKNOWN_UNIT,
+                    format!("there is no unit `{}`", unit.name),
+                )
+                .at(unit.span, "not a unit")
+                .maybe_help(names::suggestion(&unit.name, all)),
+            );
+            return None;
+        };
+        Some(Value::Quantity(value, *known))
+    }
+
+    pub(super) fn plain_number(&mut self, value: Value, span: Span) -> Option<f64> {
+        if let Some(x) = value.number() {
+            return Some(x);
+        }
+        self.error(
+            Code::TYPE,
+            format!("{} stands where a number is needed", value.describe()),
+            span,
+            "not a plain number",
+        );
+        None
+    }
+
+    fn binary(
+        &mut self,
+        op: BinOp,
+        left: &Expr,
+        right: &Expr,
+        scope: Scope,
+        span: Span,
+    ) -> Option<Value> {
+        let a = self.constant(left, scope);
+        let b = self.constant(right, scope);
+        let (a, b) = (a?, b?);
+        let result = match (op, &a, &b) {
+            (BinOp::Add | BinOp::Sub, Value::Quantity(x, u), Value::Quantity(y, w)) => {
+                if u != w {
+                    self.report(
+                        Diagnostic::error(
+                            Code::UNIT,
+                            format!("{} and {} cannot be added", a.describe(), b.describe()),
+                        )
+                        .at(left.span, a.describe())
+                        .at(right.span, b.describe())
+                        .help("write both in one unit: an epoch has `samples / batch` steps"),
+                    );
+                    return None;
+                }
+                Some(Value::Quantity(
+                    if op == BinOp::Add { x + y } else { x - y },
+                    *u,
+                ))
+            }
+            (BinOp::Mul, Value::Quantity(x, u), n) | (BinOp::Mul, n, Value::Quantity(x, u))
+                if n.number().is_some() =>
+            {
+                n.number().map(|n| Value::Quantity(x * n, *u))
+            }
+            (BinOp::Div, Value::Quantity(x, u), n) if n.number().is_some_and(|n| n != 0.0) => {
+                n.number().map(|n| Value::Quantity(x / n, *u))
+            }
+            (BinOp::Add | BinOp::Sub | BinOp::Mul, Value::Int(x), Value::Int(y)) => {
+                let r = match op {
+                    BinOp::Add => x.checked_add(*y),
+                    BinOp::Sub => x.checked_sub(*y),
+                    _ => x.checked_mul(*y),
+                };
+                if r.is_none() {
+                    self.error(Code::ARITHMETIC, "this number is too large", span, "");
+                }
+                return r.map(Value::Int);
+            }
+            (BinOp::Add | BinOp::Sub | BinOp::Mul | BinOp::Div, x, y) => {
+                match (x.number(), y.number()) {
+                    (Some(x), Some(y)) => {
+                        if op == BinOp::Div && y == 0.0 {
+                            self.error(
+                                Code::ARITHMETIC,
+                                "division by zero",
+                                right.span,
+                                "this is 0",
+                            );
+                            return None;
+                        }
+                        let r = match op {
+                            BinOp::Add => x + y,
+                            BinOp::Sub => x - y,
+                            BinOp::Mul => x * y,
+                            _ => x / y,
+                        };
+                        return self.finite(r, span).map(Value::Float);
+                    }
+                    _ => None,
+                }
+            }
+            _ => None,
+        };
+        if result.is_none() {
+            self.report(
+                Diagnostic::error(
+                    Code::TYPE,
+                    format!(
+                        "`{}` cannot join {} and {}",
+                        op.symbol(),
+                        a.describe(),
+                        b.describe()
+                    ),
+                )
+                .at(left.span, a.describe())
+                .at(right.span, b.describe()),
+            );
+        }
+        result
+    }
+
+    /// What a dotted name stands for: a constant, or a field of a section.
+    fn lookup(&mut self, path: &Path, scope: Scope) -> Option<Value> {
+        let effective = self.source.effective;
+        if let [name] = path.segments.as_slice()
+            && let Some(constant) = effective.constants.get(&name.name)
+        {
+            return self.constant_value(constant);
+        }
+        let names: Vec<&str> = path.segments.iter().map(|s| s.name.as_str()).collect();
+        let (section, rest) = match (names.as_slice(), scope) {
+            (["data", rest @ ..], _) if !rest.is_empty() => (SectionKind::Data, rest.to_vec()),
+            (["train", rest @ ..], _) if !rest.is_empty() => (SectionKind::Train, rest.to_vec()),
+            (rest, Scope::Section(kind))
+                if rest
+                    .first()
+                    .is_some_and(|f| fields_of(kind).iter().any(|g| g.name == *f)) =>
+            {
+                (kind, rest.to_vec())
+            }
+            _ => {
+                self.unknown_name(path, scope);
+                return None;
+            }
+        };
+        self.field(section, &rest, path.span)
+    }
+
+    fn unknown_name(&mut self, path: &Path, scope: Scope) {
+        let text: Vec<&str> = path.segments.iter().map(|s| s.name.as_str()).collect();
+        let text = text.join(".");
+        let mut known: Vec<String> = self.source.effective.constants.keys().cloned().collect();
+        for kind in [SectionKind::Data, SectionKind::Train] {
+            for f in fields_of(kind) {
+                known.push(format!("{}.{}", kind.keyword(), f.name));
+                if scope == Scope::Section(kind) {
+                    known.push(f.name.to_owned());
+                }
+            }
+        }
+        let help = names::nearest(&text, known.iter().map(String::as_str))
+            .map(|n| format!("did you mean `{n}`?"));
+        self.report(
+            Diagnostic::error(
+                Code::UNKNOWN_NAME,
+                format!("`{text}` stands for nothing here"),
+            )
+            .at(path.span, "not a constant, not a field")
+            .maybe_help(help.or_else(|| {
+                Some(format!("define it: `param {text}: Float = ...`"))
+                    .filter(|_| !text.contains('.'))
+            })),
+        );
+    }
+
+    /// The value of a `param` or `let`.
+    pub(super) fn constant_value(&mut self, constant: &Constant) -> Option<Value> {
+        let key = constant.name.name.clone();
+        let setting = constant.value.clone();
+        self.remember(&key, &setting, |c| {
+            let want = match &constant.ty {
+                Some(ty) => Some(c.type_of(ty)?),
+                None => None,
+            };
+            let value = match &want {
+                Some(want) => c.eval(&setting.expr, want, Scope::Top)?,
+                None => c.constant(&setting.expr, Scope::Top)?,
+            };
+            if let Some(within) = &constant.within {
+                c.within(&value, within, &setting, &constant.name)?;
+            }
+            c.record(key.clone(), &value, c.origin(&setting));
+            Some(value)
+        })
+    }
+
+    fn type_of(&mut self, ty: &ssl_syntax::ast::Ty) -> Option<Want> {
+        const TYPES: &[(&str, Want)] = &[
+            ("Int", Want::Int(i64::MIN, i64::MAX)),
+            ("Float", Want::Float(-INF, INF)),
+            ("Bool", Want::Bool),
+            ("Text", Want::Text),
+            ("Time", Want::Time),
+            ("Range", Want::Interval(-INF, INF)),
+            ("Schedule", Want::Schedule(-INF, INF)),
+        ];
+        let found = TYPES.iter().find(|(n, _)| *n == ty.name.name);
+        if found.is_none() {
+            let known = TYPES.iter().map(|(n, _)| *n);
+            self.report(
+                Diagnostic::error(
+                    Code::UNKNOWN_NAME,
+                    format!("there is no type `{}` for a constant", ty.name.name),
+                )
+                .at(ty.span, "not a type of constants")
+                .maybe_help(names::suggestion(&ty.name.name, known)),
+            );
+        }
+        found.map(|(_, w)| *w)
+    }
+
+    fn within(
+        &mut self,
+        value: &Value,
+        within: &Expr,
+        setting: &Setting,
+        name: &Ident,
+    ) -> Option<()> {
+        let allowed = self.constant(within, Scope::Top)?;
+        let fits = match (&allowed, value) {
+            (Value::Range(a, b), v) => v.number().is_none_or(|x| *a <= x && x <= *b),
+            (Value::List(items), v) => items
+                .iter()
+                .any(|i| i == v || (i.number().is_some() && i.number() == v.number())),
+            _ => true,
+        };
+        if fits {
+            return Some(());
+        }
+        self.report(
+            Diagnostic::error(Code::RANGE, format!("`{}` cannot be {value}", name.name))
+                .at(setting.expr.span, "out of range")
+                .at(within.span, "the range is stated here"),
+        );
+        None
+    }
+
+    /// The value of `section.field` or `section.field.argument`.
+    pub(super) fn field(&mut self, kind: SectionKind, names: &[&str], span: Span) -> Option<Value> {
+        let effective = self.source.effective;
+        let settings = match kind {
+            SectionKind::Data => &effective.data,
+            _ => &effective.train,
+        };
+        let section = kind.keyword();
+        let [name, rest @ ..] = names else {
+            return None;
+        };
+        let Some(schema) = fields_of(kind).iter().find(|f| f.name == *name) else {
+            let known = fields_of(kind).iter().map(|f| f.name);
+            self.report(
+                Diagnostic::error(
+                    Code::UNKNOWN_FIELD,
+                    format!("`{section}` has no field `{name}`"),
+                )
+                .at(span, "not a field")
+                .maybe_help(names::suggestion(name, known)),
+            );
+            return None;
+        };
+        let key = format!("{section}.{}", names.join("."));
+        let Some(setting) = settings.get(*name) else {
+            return match super::args::fallback(&schema.fallback) {
+                Some(value) if rest.is_empty() => Some(value),
+                _ => {
+                    self.report(
+                        Diagnostic::error(Code::MISSING, format!("`{key}` is not set"))
+                            .at(span, "used here")
+                            .help(format!("set it in `{section} {{ ... }}`")),
+                    );
+                    None
+                }
+            };
+        };
+        match rest {
+            [] => self.remember(&key, setting, |c| {
+                c.eval(&setting.expr, &schema.want, Scope::Section(kind))
+            }),
+            [argument] => {
+                let Want::Call(group) = schema.want else {
+                    self.error(
+                        Code::UNKNOWN_NAME,
+                        format!("`{section}.{name}` has no parts"),
+                        span,
+                        "not a call",
+                    );
+                    return None;
+                };
+                self.remember(&key, setting, |c| {
+                    c.argument(group, setting, argument, Scope::Section(kind), span)
+                })
+            }
+            _ => None,
+        }
+    }
+
+    /// Evaluates once, and finds circles.
+    fn remember(
+        &mut self,
+        key: &str,
+        setting: &Setting,
+        evaluate: impl FnOnce(&mut Self) -> Option<Value>,
+    ) -> Option<Value> {
+        if self.open.iter().any(|k| k == key) {
+            let mut circle: Vec<&str> = self
+                .open
+                .iter()
+                .map(String::as_str)
+                .skip_while(|k| *k != key)
+                .collect();
+            circle.push(key);
+            let message = format!(
+                "values depend on each other in a circle: {}",
+                circle.join(" -> ")
+            );
+            self.error(
+                Code::VALUE_CYCLE,
+                message,
+                setting.expr.span,
+                "part of the circle",
+            );
+            return None;
+        }
+        if let Some(value) = self.known.get(key) {
+            return value.clone();
+        }
+        self.open.push(key.to_owned());
+        let value = evaluate(self);
+        self.open.pop();
+        self.known.insert(key.to_owned(), value.clone());
+        value
+    }
+
+    fn choice(&mut self, path: &Path, choices: &[&'static str], scope: Scope) -> Option<Value> {
+        if let [name] = path.segments.as_slice() {
+            if choices.contains(&name.name.as_str()) {
+                return Some(Value::Symbol(name.name.clone()));
+            }
+            if self.source.effective.constants.contains_key(&name.name) {
+                let value = self.lookup(path, scope)?;
+                return self.coerce(value, &Want::Text, path.span);
+            }
+        }
+        let text = self.source.map.text(path.span).to_owned();
+        self.report(
+            Diagnostic::error(
+                Code::UNKNOWN_VARIANT,
+                format!("`{text}` is not one of the choices"),
+            )
+            .at(path.span, "not a choice here")
+            .maybe_help(names::suggestion(&text, choices.iter().copied())),
+        );
+        None
+    }
+
+    fn view_name(&mut self, path: &Path) -> Option<Value> {
+        let views = &self.source.effective.views;
+        match path.segments.as_slice() {
+            [name] if views.contains_key(&name.name) => Some(Value::Symbol(name.name.clone())),
+            _ => {
+                let text = self.source.map.text(path.span).to_owned();
+                self.report(
+                    Diagnostic::error(Code::UNKNOWN_NAME, format!("there is no view `{text}`"))
+                        .at(path.span, "not a view")
+                        .maybe_help(names::suggestion(&text, views.keys().map(String::as_str))),
+                );
+                None
+            }
+        }
+    }
+
+    fn feature(&mut self, path: &Path, want: &Want) -> Option<Value> {
+        let nets = &self.source.effective.nets;
+        let (head, rest) = path.segments.split_first()?;
+        let Some(net) = nets.get(&head.name) else {
+            self.report(
+                Diagnostic::error(
+                    Code::UNKNOWN_NAME,
+                    format!("there is no net `{}`", head.name),
+                )
+                .at(head.span, "not a net")
+                .maybe_help(names::suggestion(
+                    &head.name,
+                    nets.keys().map(String::as_str),
+                )),
+            );
+            return None;
+        };
+        let stages: Vec<&str> = match &net.body {
+            NetBody::Stages(s) => s.keys().map(String::as_str).collect(),
+            NetBody::Value(_) => Vec::new(),
+        };
+        match rest {
+            [] => Some(Value::Feature(head.name.clone(), None)),
+            [stage] if *want == Want::Feature && stages.contains(&stage.name.as_str()) => {
+                Some(Value::Feature(head.name.clone(), Some(stage.name.clone())))
+            }
+            [extra, ..] => {
+                self.report(
+                    Diagnostic::error(
+                        Code::UNKNOWN_NAME,
+                        format!("the net `{}` has no stage `{}`", head.name, extra.name),
+                    )
+                    .at(extra.span, "not a stage")
+                    .maybe_help(names::suggestion(&extra.name, stages)),
+                );
+                None
+            }
+        }
+    }
+
+    fn classes(&mut self, items: &[Expr]) -> Option<Value> {
+        const CLASSES: [&str; 4] = ["bias", "norm", "position", "token"];
+        let mut out = Vec::new();
+        for item in items {
+            let ExprKind::Path(path) = &item.kind else {
+                self.error(
+                    Code::TYPE,
+                    "this is not a class of parameters",
+                    item.span,
+                    "",
+                );
+                return None;
+            };
+            out.push(self.choice(path, &CLASSES, Scope::Top)?);
+        }
+        Some(Value::List(out))
+    }
+
+    fn norm(&mut self, expr: &Expr, scope: Scope) -> Option<Value> {
+        if let ExprKind::Path(path) = &expr.kind {
+            match path.segments.as_slice() {
+                [n] if n.name == "none" => return Some(Value::Norm(None)),
+                [n] if n.name == "batch" => {}
+                _ => return self.choice(path, &["none", "batch"], scope),
+            }
+        }
+        let layer = crate::merge::Layer::Pipeline(self.source.effective.name.name.clone());
+        let setting = Setting::new(expr.clone(), expr.span, layer);
+        self.norm_of(&setting, scope)
+    }
+
+    /// Reports a function that a place does not know.
+    pub(super) fn unknown_function<'n>(
+        &mut self,
+        name: &Ident,
+        fitting: impl Iterator<Item = &'n str> + Clone,
+        place: &str,
+    ) {
+        let elsewhere = functions().iter().find(|f| f.name == name.name);
+        let message = match elsewhere {
+            Some(f) => format!(
+                "`{}` is {}, which does not fit {place}",
+                name.name,
+                f.group.describe()
+            ),
+            None => format!("there is no function `{}`", name.name),
+        };
+        self.report(
+            Diagnostic::error(Code::UNKNOWN_FUNCTION, message)
+                .at(
+                    name.span,
+                    if elsewhere.is_some() {
+                        "does not fit"
+                    } else {
+                        "not known"
+                    },
+                )
+                .maybe_help(names::suggestion(&name.name, fitting)),
+        );
+    }
+}
+
+fn number(value: f64, integer: bool) -> Value {
+    // Above 2^53 a float no longer holds every whole number.
+    if integer && value.abs() <= 9_007_199_254_740_992.0 {
+        Value::Int(value as i64)
+    } else {
+        Value::Float(value)
+    }
+}

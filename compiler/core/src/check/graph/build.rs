@@ -1,0 +1,519 @@
+//! Names, numbers, operators and net calls.
+
+use ssl_diagnostics::{Code, Diagnostic, Span};
+use ssl_plan::{BinaryOp, Node, NodeId, Op, Schedule, Shape, Stage, UnaryOp};
+use ssl_syntax::ast::{BinOp, Expr, ExprKind, Ident, Path};
+
+use super::{Builder, Built, Item, Locals};
+use crate::check::eval::Scope;
+use crate::check::nets::NetSpec;
+use crate::names;
+use crate::shapes;
+use crate::value::Value;
+
+impl Builder<'_, '_> {
+    /// Adds a node, or finds the one that computes the same.
+    pub(super) fn node(&mut self, op: Op, dims: Vec<usize>, reaches: Vec<String>) -> Item {
+        let key = format!("{op:?}");
+        if let Some(id) = self.ids.get(&key) {
+            return Item::Node(*id);
+        }
+        let id = self.nodes.len();
+        self.nodes.push(Node {
+            op,
+            dims,
+            reaches,
+            name: None,
+        });
+        self.ids.insert(key, id);
+        Item::Node(id)
+    }
+
+    /// The shape of a value; a number is a scalar.
+    pub(super) fn dims(&self, item: &Item) -> Vec<usize> {
+        match item {
+            Item::Node(id) => self
+                .nodes
+                .get(*id)
+                .map(|n| n.dims.clone())
+                .unwrap_or_default(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The nets that a gradient of the values can reach.
+    pub(super) fn reaches(&self, items: &[NodeId]) -> Vec<String> {
+        let mut out: Vec<String> = Vec::new();
+        for id in items {
+            for net in self
+                .nodes
+                .get(*id)
+                .map(|n| n.reaches.as_slice())
+                .unwrap_or_default()
+            {
+                if !out.contains(net) {
+                    out.push(net.clone());
+                }
+            }
+        }
+        out
+    }
+
+    /// A number as a node.
+    pub(super) fn id_of(&mut self, item: &Item, span: Span) -> Option<NodeId> {
+        match item {
+            Item::Node(id) => Some(*id),
+            Item::Number(x) => {
+                let value = Schedule::constant(*x);
+                match self.node(Op::Scalar { value }, Vec::new(), Vec::new()) {
+                    Item::Node(id) => Some(id),
+                    _ => None,
+                }
+            }
+            Item::List(_) | Item::Net(_) => {
+                let what = if matches!(item, Item::Net(_)) {
+                    "a net"
+                } else {
+                    "a list"
+                };
+                self.checker.report(
+                    Diagnostic::error(Code::TYPE, format!("{what} stands where a value is needed"))
+                        .at(span, format!("this is {what}"))
+                        .maybe_help(match item {
+                            Item::Net(n) => Some(format!("call it on a view: `{n}(a)`")),
+                            _ => None,
+                        }),
+                );
+                None
+            }
+        }
+    }
+
+    /// A scalar node, or an error that says what it is.
+    pub(super) fn scalar(&mut self, item: Item, span: Span, what: &str) -> Option<NodeId> {
+        let id = self.id_of(&item, span)?;
+        let dims = self.dims(&item);
+        if dims.is_empty() {
+            return Some(id);
+        }
+        self.checker.report(
+            Diagnostic::error(Code::SHAPE, format!("{what} must be one number"))
+                .at(span, format!("this is {}", show_dims(&dims)))
+                .help("reduce it: `mean(...)`"),
+        );
+        None
+    }
+
+    /// The value of an expression.
+    pub(super) fn eval(&mut self, expr: &Expr, locals: &Locals) -> Option<Item> {
+        match &expr.kind {
+            ExprKind::Path(path) => self.path(path, locals),
+            ExprKind::Number { value, .. } => Some(Item::Number(*value)),
+            ExprKind::Quantity { .. } | ExprKind::Ramp { .. } | ExprKind::Then { .. } => {
+                self.scheduled(expr)
+            }
+            ExprKind::List(items) => items
+                .iter()
+                .map(|i| self.eval(i, locals))
+                .collect::<Option<Vec<_>>>()
+                .map(Item::List),
+            ExprKind::Neg(x) => match self.eval(x, locals)? {
+                Item::Number(n) => Some(Item::Number(-n)),
+                item => {
+                    let x = self.id_of(&item, x.span)?;
+                    let (dims, reaches) = (self.dims(&item), self.reaches(&[x]));
+                    Some(self.node(Op::Unary { f: UnaryOp::Neg, x }, dims, reaches))
+                }
+            },
+            ExprKind::Binary { op, left, right } => {
+                let a = self.eval(left, locals);
+                let b = self.eval(right, locals);
+                self.binary(*op, a?, b?, expr.span, [left.span, right.span])
+            }
+            ExprKind::Call {
+                callee,
+                args,
+                args_span,
+            } => self.call(callee, args, *args_span, expr.span, locals),
+            ExprKind::For { .. } => {
+                self.checker.report(
+                    Diagnostic::error(Code::NOT_YET, "`for` is not supported yet")
+                        .at(expr.span, "")
+                        .help("write the terms out"),
+                );
+                None
+            }
+            ExprKind::Missing => None,
+            ExprKind::Text(_) | ExprKind::Bool(_) | ExprKind::Range { .. } => {
+                self.checker.report(
+                    Diagnostic::error(Code::TYPE, "this has no place in a step")
+                        .at(expr.span, "neither a tensor nor a number"),
+                );
+                None
+            }
+        }
+    }
+
+    /// A schedule as a scalar that moves.
+    pub(super) fn scheduled(&mut self, expr: &Expr) -> Option<Item> {
+        let spec = self.checker.schedule(expr, Scope::Top)?;
+        let whole = self.checker.length_span();
+        let value = self.checker.place(self.clock, &spec, whole);
+        Some(self.node(Op::Scalar { value }, Vec::new(), Vec::new()))
+    }
+
+    fn path(&mut self, path: &Path, locals: &Locals) -> Option<Item> {
+        if let [name] = path.segments.as_slice() {
+            if let Some(item) = locals.values.get(&name.name) {
+                return Some(item.clone());
+            }
+            if !locals.closed {
+                if self.step.bindings.contains_key(&name.name) {
+                    return self.name(&name.name, name.span);
+                }
+                if self.step.params.iter().any(|p| p.name == name.name) {
+                    return self.view(name);
+                }
+                if self.specs.contains_key(&name.name) {
+                    return Some(Item::Net(name.name.clone()));
+                }
+            }
+        }
+        if locals.closed {
+            let text = self.checker.source.map.text(path.span).to_owned();
+            let known = locals.values.keys().map(String::as_str);
+            let help = names::suggestion(&text, known);
+            self.checker.report(
+                Diagnostic::error(
+                    Code::UNKNOWN_NAME,
+                    format!("`{text}` stands for nothing here"),
+                )
+                .at(path.span, "not a parameter, not a name of this function")
+                .maybe_help(help),
+            );
+            return None;
+        }
+        self.outer(path)
+    }
+
+    /// A name from outside the step: a constant or a field.
+    fn outer(&mut self, path: &Path) -> Option<Item> {
+        let effective = self.checker.source.effective;
+        if let [name] = path.segments.as_slice() {
+            if effective.views.contains_key(&name.name) {
+                let mut all: Vec<&str> = self.step.params.iter().map(|p| p.name.as_str()).collect();
+                all.push(&name.name);
+                let help = format!("write `step({})`", all.join(", "));
+                self.checker.report(
+                    Diagnostic::error(
+                        Code::UNKNOWN_NAME,
+                        format!("the step does not take the view `{}`", name.name),
+                    )
+                    .at(name.span, "not a parameter of the step")
+                    .help(help),
+                );
+                return None;
+            }
+            if !effective.constants.contains_key(&name.name) {
+                let known: Vec<&str> = self
+                    .step
+                    .bindings
+                    .keys()
+                    .chain(effective.constants.keys())
+                    .chain(self.specs.keys())
+                    .map(String::as_str)
+                    .chain(self.step.params.iter().map(|p| p.name.as_str()))
+                    .collect();
+                let help =
+                    names::nearest(&name.name, known).map(|n| format!("did you mean `{n}`?"));
+                self.checker.report(
+                    Diagnostic::error(
+                        Code::UNKNOWN_NAME,
+                        format!("`{}` stands for nothing here", name.name),
+                    )
+                    .at(name.span, "not a name of the step")
+                    .maybe_help(help),
+                );
+                return None;
+            }
+        }
+        let expr = Expr {
+            kind: ExprKind::Path(path.clone()),
+            span: path.span,
+        };
+        match self.checker.constant(&expr, Scope::Top)? {
+            Value::Schedule(spec) => {
+                let whole = self.checker.length_span();
+                let value = self.checker.place(self.clock, &spec, whole);
+                Some(self.node(Op::Scalar { value }, Vec::new(), Vec::new()))
+            }
+            value => self
+                .checker
+                .plain_number(value, path.span)
+                .map(Item::Number),
+        }
+    }
+
+    /// A name of the step, evaluated once.
+    pub(super) fn name(&mut self, name: &str, span: Span) -> Option<Item> {
+        if !self.used.iter().any(|u| u == name) {
+            self.used.push(name.to_owned());
+        }
+        if let Some(item) = self.done.get(name) {
+            return item.clone();
+        }
+        if self.open.iter().any(|o| o == name) {
+            let circle: Vec<&str> = self
+                .open
+                .iter()
+                .map(String::as_str)
+                .skip_while(|o| *o != name)
+                .chain([name])
+                .collect();
+            let message = format!(
+                "values depend on each other in a circle: {}",
+                circle.join(" -> ")
+            );
+            self.checker.report(
+                Diagnostic::error(Code::VALUE_CYCLE, message).at(span, "closes the circle"),
+            );
+            return None;
+        }
+        let setting = self.step.bindings.get(name)?;
+        self.open.push(name.to_owned());
+        let item = self.eval(&setting.expr, &Locals::default());
+        self.open.pop();
+        if let Some(Item::Node(id)) = &item
+            && let Some(node) = self.nodes.get_mut(*id)
+        {
+            node.name.get_or_insert_with(|| name.to_owned());
+        }
+        self.done.insert(name.to_owned(), item.clone());
+        item
+    }
+
+    fn view(&mut self, name: &Ident) -> Option<Item> {
+        let [h, w] = self.views.get(&name.name)?.size;
+        let dims = vec![self.clock.batch, 3, h, w];
+        Some(self.node(
+            Op::View {
+                view: name.name.clone(),
+            },
+            dims,
+            Vec::new(),
+        ))
+    }
+
+    pub(super) fn binary(
+        &mut self,
+        op: BinOp,
+        a: Item,
+        b: Item,
+        span: Span,
+        sides: [Span; 2],
+    ) -> Option<Item> {
+        let f = match op {
+            BinOp::Add => BinaryOp::Add,
+            BinOp::Sub => BinaryOp::Sub,
+            BinOp::Mul => BinaryOp::Mul,
+            BinOp::Div => BinaryOp::Div,
+            _ => {
+                self.checker.report(
+                    Diagnostic::error(
+                        Code::TYPE,
+                        format!("`{}` has no meaning in a step", op.symbol()),
+                    )
+                    .at(span, ""),
+                );
+                return None;
+            }
+        };
+        if let (Item::Number(x), Item::Number(y)) = (&a, &b) {
+            let r = match f {
+                BinaryOp::Add => x + y,
+                BinaryOp::Sub => x - y,
+                BinaryOp::Mul => x * y,
+                BinaryOp::Div => x / y,
+            };
+            if !r.is_finite() {
+                self.checker.report(
+                    Diagnostic::error(Code::ARITHMETIC, "this has no finite value").at(span, ""),
+                );
+                return None;
+            }
+            return Some(Item::Number(r));
+        }
+        let [left_span, right_span] = sides;
+        let left = self.id_of(&a, left_span)?;
+        let right = self.id_of(&b, right_span)?;
+        let (da, db) = (self.dims(&Item::Node(left)), self.dims(&Item::Node(right)));
+        let Some(dims) = broadcast(&da, &db) else {
+            self.checker.report(
+                Diagnostic::error(
+                    Code::SHAPE,
+                    format!(
+                        "`{}` cannot join {} and {}",
+                        op.symbol(),
+                        show_dims(&da),
+                        show_dims(&db)
+                    ),
+                )
+                .at(left_span, show_dims(&da))
+                .at(right_span, show_dims(&db)),
+            );
+            return None;
+        };
+        let reaches = self.reaches(&[left, right]);
+        Some(self.node(Op::Binary { f, left, right }, dims, reaches))
+    }
+
+    /// A forward pass of a net.
+    pub(super) fn net_call(
+        &mut self,
+        net: &str,
+        input: Item,
+        span: Span,
+        at: Span,
+    ) -> Option<Item> {
+        let input_id = self.id_of(&input, at)?;
+        let shape = match self.dims(&input).as_slice() {
+            [_, channels, height, width] => Shape::Image {
+                channels: *channels,
+                height: *height,
+                width: *width,
+            },
+            [_, dim] => Shape::Embedding { dim: *dim },
+            other => {
+                let message = format!("a net takes views or embeddings, not {}", show_dims(other));
+                self.checker
+                    .report(Diagnostic::error(Code::SHAPE, message).at(at, show_dims(other)));
+                return None;
+            }
+        };
+        let (source, trained) = match self.specs.get(net)? {
+            NetSpec::Stages(_) => (net.to_owned(), true),
+            NetSpec::Ema { of, .. } => (of.clone(), false),
+            NetSpec::Broken => return None,
+        };
+        let output = self.built(&source, shape, span, at)?;
+        if !self.called.iter().any(|c| c == net) {
+            self.called.push(net.to_owned());
+        }
+        if let Some(Op::View { view }) = self.nodes.get(input_id).map(|n| &n.op) {
+            let call = (net.to_owned(), view.clone());
+            if !self.calls.contains(&call) {
+                self.calls.push(call);
+            }
+        }
+        let Shape::Embedding { dim } = output else {
+            return None;
+        };
+        let mut reaches = if trained {
+            self.reaches(&[input_id])
+        } else {
+            Vec::new()
+        };
+        if trained && !reaches.iter().any(|r| r == net) {
+            reaches.push(net.to_owned());
+        }
+        let dims = vec![self.clock.batch, dim];
+        Some(self.node(
+            Op::Net {
+                net: net.to_owned(),
+                input: input_id,
+            },
+            dims,
+            reaches,
+        ))
+    }
+
+    /// The output of a net for an input; the first call settles its shapes.
+    fn built(&mut self, net: &str, input: Shape, call: Span, at: Span) -> Option<Shape> {
+        if let Some(built) = self.nets.get(net) {
+            let built = built.as_ref()?;
+            if built.input != input {
+                let (first, now) = (shapes::show(&built.input), shapes::show(&input));
+                let first_call = built.call;
+                self.checker.report(
+                    Diagnostic::error(
+                        Code::SHAPE,
+                        format!("the net `{net}` takes {first}, and gets {now}"),
+                    )
+                    .at(at, now)
+                    .at(first_call, format!("first called with {first}")),
+                );
+                return None;
+            }
+            return Some(built.output);
+        }
+        let built = self.build(net, input, call, at);
+        let output = built.as_ref().map(|b| b.output);
+        self.nets.insert(net.to_owned(), built);
+        output
+    }
+
+    fn build(&mut self, net: &str, input: Shape, call: Span, at: Span) -> Option<Built> {
+        let NetSpec::Stages(specs) = self.specs.get(net)? else {
+            return None;
+        };
+        let mut shape = input;
+        let mut stages = Vec::new();
+        for spec in specs {
+            match spec.module.build(shape) {
+                Ok((module, output)) => {
+                    stages.push(Stage {
+                        name: spec.name.clone(),
+                        module,
+                        input: shape,
+                        output,
+                    });
+                    shape = output;
+                }
+                Err(misfit) => {
+                    self.checker.report(
+                        Diagnostic::error(Code::SHAPE, misfit.message)
+                            .at(spec.span, "does not fit its input")
+                            .at(at, format!("called with {}", shapes::show(&input)))
+                            .help(misfit.help),
+                    );
+                    return None;
+                }
+            }
+        }
+        Some(Built {
+            stages,
+            input,
+            output: shape,
+            call,
+        })
+    }
+}
+
+/// `[256, 64]`, or "one number".
+pub(super) fn show_dims(dims: &[usize]) -> String {
+    if dims.is_empty() {
+        return "one number".into();
+    }
+    let parts: Vec<String> = dims.iter().map(ToString::to_string).collect();
+    format!("[{}]", parts.join(", "))
+}
+
+/// NumPy's rule.
+fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
+    let rank = a.len().max(b.len());
+    let at = |d: &[usize], i: usize| {
+        (i + d.len())
+            .checked_sub(rank)
+            .and_then(|j| d.get(j))
+            .copied()
+            .unwrap_or(1)
+    };
+    (0..rank)
+        .map(|i| match (at(a, i), at(b, i)) {
+            (x, y) if x == y => Some(x),
+            (1, y) => Some(y),
+            (x, 1) => Some(x),
+            _ => None,
+        })
+        .collect()
+}

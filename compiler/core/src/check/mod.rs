@@ -1,0 +1,109 @@
+//! From the merged pipeline to the Plan: every value is typed, every shape
+//! inferred, every reference resolved.
+
+mod args;
+mod coerce;
+mod collapse;
+mod data;
+mod eval;
+mod graph;
+mod judge;
+mod nets;
+mod plan;
+mod schedule;
+mod train;
+mod views;
+
+use std::collections::HashMap;
+
+use ssl_diagnostics::{Code, Diagnostic, SourceMap, Span};
+use ssl_plan::{Origin, Resolved};
+
+use crate::merge::{Effective, Layer, Setting};
+use crate::program::Program;
+use crate::value::Value;
+use crate::{Demand, World};
+
+pub use plan::check;
+
+/// What is checked.
+#[derive(Clone, Copy)]
+pub struct Source<'a> {
+    /// Every text.
+    pub map: &'a SourceMap,
+    /// The pipeline.
+    pub effective: &'a Effective,
+    /// All files, to find what a name stands for.
+    pub program: &'a Program,
+    /// Whether the data must be there.
+    pub demand: Demand,
+}
+
+/// The state of a check: what is known, what was wrong, what was resolved.
+pub struct Checker<'a> {
+    source: Source<'a>,
+    world: &'a dyn World,
+    diagnostics: Vec<Diagnostic>,
+    /// Every resolved value with its origin, for the plan.
+    values: Vec<Resolved>,
+    /// Values of constants and fields that were asked for by path; `None` for
+    /// one that is wrong, and for one under evaluation.
+    known: HashMap<String, Option<Value>>,
+    /// Paths under evaluation, to find circles.
+    open: Vec<String>,
+}
+
+impl<'a> Checker<'a> {
+    fn new(source: Source<'a>, world: &'a dyn World) -> Self {
+        Checker {
+            source,
+            world,
+            diagnostics: Vec::new(),
+            values: Vec::new(),
+            known: HashMap::new(),
+            open: Vec::new(),
+        }
+    }
+
+    fn report(&mut self, diagnostic: Diagnostic) {
+        if !self.diagnostics.contains(&diagnostic) {
+            self.diagnostics.push(diagnostic);
+        }
+    }
+
+    fn error(&mut self, code: Code, message: impl Into<String>, at: Span, label: &str) {
+        self.report(Diagnostic::error(code, message).at(at, label));
+    }
+
+    /// Writes a resolved value down.
+    fn record(&mut self, path: impl Into<String>, value: &impl ToString, origin: Origin) {
+        let path = path.into();
+        if !self.values.iter().any(|v| v.path == path) {
+            self.values.push(Resolved {
+                path,
+                value: value.to_string(),
+                origin,
+            });
+        }
+    }
+
+    /// Where a setting came from.
+    fn origin(&self, setting: &Setting) -> Origin {
+        self.origin_at(setting.expr.span, &setting.layer)
+    }
+
+    fn origin_at(&self, span: Span, layer: &Layer) -> Origin {
+        match layer {
+            Layer::Set(text) => Origin::Set { text: text.clone() },
+            Layer::Pipeline(name) => match self.source.map.place(span) {
+                Some((file, line, column)) => Origin::File {
+                    file: file.to_string(),
+                    line,
+                    column,
+                    pipeline: Some(name.clone()).filter(|n| *n != self.source.effective.name.name),
+                },
+                None => Origin::Default,
+            },
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Reads top to bottom: section after section, then the Plan.
+
+use ssl_diagnostics::{Code, Diagnostic};
+use ssl_plan::{FORMAT, Net, NetKind, Plan, Recipe, View};
+
+use super::nets::NetSpec;
+use super::{Checker, Source};
+use crate::World;
+use crate::estimate;
+
+/// Checks a pipeline. `broken` says that its text was: then what is missing
+/// may stand in what could not be read, and is not reported.
+pub fn check(
+    source: Source<'_>,
+    world: &dyn World,
+    broken: bool,
+) -> (Option<Plan>, Vec<Diagnostic>) {
+    let mut checker = Checker::new(source, world);
+    let plan = checker.plan();
+    let mut diagnostics = checker.diagnostics;
+    if broken {
+        let follows = [
+            Code::MISSING,
+            Code::UNUSED,
+            Code::UNTRAINED,
+            Code::UNKNOWN_NAME,
+        ];
+        diagnostics.retain(|d| !follows.contains(&d.code));
+    }
+    (plan, diagnostics)
+}
+
+impl Checker<'_> {
+    fn plan(&mut self) -> Option<Plan> {
+        for constant in self.source.effective.constants.values() {
+            self.constant_value(constant);
+        }
+        let data = self.data();
+        let clock = self.clock(&data);
+        let views = self.views(&data);
+        let specs = self.nets();
+        let step = self.step(&clock, &views, &specs);
+        let train = self.train(&clock);
+        let monitors = self.monitors(&clock, &data, &step);
+        let evals = self.evals(&data, &views, &step);
+        self.loose_ends(&specs, &step);
+        if let Some(graph) = &step.graph {
+            self.collapse(graph, &specs);
+        }
+        for lint in &self.source.effective.allow {
+            if lint.name != "collapse" {
+                self.report(
+                    Diagnostic::error(
+                        Code::UNKNOWN_NAME,
+                        format!("there is no lint `{}` to allow", lint.name),
+                    )
+                    .at(lint.span, "not a lint")
+                    .help("the lint that can be allowed is `collapse`"),
+                );
+            }
+        }
+
+        let mut nets = Vec::new();
+        for (name, spec) in &specs {
+            let kind = match spec {
+                NetSpec::Broken => return None,
+                NetSpec::Ema { of, decay } => {
+                    if !step.calls(name) {
+                        continue;
+                    }
+                    let whole = self.length_span();
+                    NetKind::Ema {
+                        of: of.clone(),
+                        decay: self.place(&clock, decay, whole),
+                    }
+                }
+                NetSpec::Stages(_) => NetKind::Stages {
+                    stages: step.stages(name)?.to_vec(),
+                },
+            };
+            nets.push(Net {
+                name: name.clone(),
+                kind,
+            });
+        }
+        // The views of the step first, in its order: it keys the draws.
+        let taken: Vec<View> = step
+            .views
+            .iter()
+            .filter_map(|v| views.get(v).cloned())
+            .collect();
+        let recipe = Recipe {
+            data: data.plan()?,
+            views: taken,
+            nets,
+            step: step.graph?,
+            train: train?,
+            monitors,
+            evals,
+        };
+        if !clock.known {
+            return None;
+        }
+        let estimate = estimate::estimate(&recipe);
+        Some(Plan {
+            format: FORMAT,
+            compiler: env!("CARGO_PKG_VERSION").to_owned(),
+            pipeline: self.source.effective.name.name.clone(),
+            recipe,
+            values: std::mem::take(&mut self.values),
+            estimate,
+        })
+    }
+}

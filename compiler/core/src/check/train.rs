@@ -1,0 +1,196 @@
+//! The `train` section: how long, by which rule, at which rate.
+
+use ssl_diagnostics::{Code, Diagnostic, Span};
+use ssl_plan::{Optimizer, ParamClass, Precision, Rule, Train};
+use ssl_syntax::ast::SectionKind;
+
+use super::Checker;
+use super::data::DataSection;
+use super::eval::Scope;
+use crate::schema::Group;
+use crate::value::{Clock, Time, Value};
+
+const SECTION: SectionKind = SectionKind::Train;
+
+impl Checker<'_> {
+    /// How long the run is.
+    pub(super) fn clock(&mut self, data: &DataSection) -> Clock {
+        let settings = &self.source.effective.train;
+        self.known_fields(SECTION, settings);
+        let epochs = self
+            .recorded_field(SECTION, "epochs")
+            .and_then(|v| v.number());
+        let steps = self
+            .recorded_field(SECTION, "steps")
+            .and_then(|v| v.number());
+        let spans = [settings.get("epochs"), settings.get("steps")].map(|s| s.map(|s| s.target));
+        match spans {
+            [Some(a), Some(b)] => self.report(
+                Diagnostic::error(Code::DUPLICATE, "the run has two lengths")
+                    .at(b, "`steps`")
+                    .at(a, "`epochs`")
+                    .help("keep one of them, or `drop epochs`"),
+            ),
+            [None, None] => self.missing("train", "epochs", "`epochs = 100`"),
+            _ => {}
+        }
+        let batch = data.batch.unwrap_or(1).max(1);
+        let per_epoch = data.samples.map(|s| s / batch).filter(|s| *s > 0);
+        let steps_per_epoch = per_epoch.unwrap_or(1000);
+        let steps = match (steps, epochs) {
+            (Some(s), _) => s as usize,
+            (None, Some(e)) => (e * steps_per_epoch as f64).round().max(1.0) as usize,
+            (None, None) => steps_per_epoch,
+        };
+        Clock {
+            steps,
+            steps_per_epoch,
+            batch,
+            known: per_epoch.is_some() && data.batch.is_some(),
+        }
+    }
+
+    /// Where the length of the run is stated.
+    pub(super) fn length_span(&self) -> Span {
+        let train = &self.source.effective.train;
+        train
+            .get("epochs")
+            .or_else(|| train.get("steps"))
+            .map_or(self.source.effective.name.span, |s| s.expr.span)
+    }
+
+    pub(super) fn train(&mut self, clock: &Clock) -> Option<Train> {
+        let optimizer = self.optimizer(clock);
+        let precision = match self.recorded_field(SECTION, "precision") {
+            Some(Value::Symbol(s)) if s == "bf16" => {
+                let at = self
+                    .source
+                    .effective
+                    .train
+                    .get("precision")
+                    .map_or(Span::default(), |s| s.expr.span);
+                self.report(
+                    Diagnostic::error(Code::NOT_YET, "`bf16` is not supported yet")
+                        .at(at, "")
+                        .help("write `precision = float32`"),
+                );
+                Precision::Bf16
+            }
+            _ => Precision::Float32,
+        };
+        let seed = self
+            .recorded_field(SECTION, "seed")
+            .and_then(|v| v.number())
+            .unwrap_or(0.0);
+        let log_every = self.every_field("log", clock);
+        let checkpoint_every = self.every_field("checkpoint", clock);
+        let keep = self
+            .recorded_field(SECTION, "keep")
+            .and_then(|v| v.number())
+            .unwrap_or(3.0);
+        Some(Train {
+            steps: clock.steps,
+            epochs: clock.steps as f64 / clock.steps_per_epoch as f64,
+            optimizer: optimizer?,
+            precision,
+            seed: seed as u64,
+            log_every,
+            checkpoint_every,
+            keep: keep as usize,
+        })
+    }
+
+    /// A field that states an interval, in whole steps from one.
+    fn every_field(&mut self, name: &str, clock: &Clock) -> usize {
+        let value = self.recorded_field(SECTION, name);
+        let time = value.as_ref().and_then(super::schedule::time_of);
+        whole_steps(clock, time.unwrap_or(Time::Steps(1.0)))
+    }
+
+    fn optimizer(&mut self, clock: &Clock) -> Option<Optimizer> {
+        let settings = &self.source.effective.train;
+        let Some(setting) = settings.get("optimizer") else {
+            self.missing("train", "optimizer", "`optimizer = adamw(lr: 1e-3)`");
+            return None;
+        };
+        let whole = self.length_span();
+        let schedule = self.recorded_field(SECTION, "schedule");
+        let args = self.bind(
+            Group::Optimizer,
+            setting,
+            Some("train.optimizer"),
+            Scope::Section(SECTION),
+        )?;
+        let rate = args.schedule("lr");
+        if let (Some(at), None) = (settings.get("schedule"), rate.as_constant()) {
+            self.report(
+                Diagnostic::error(Code::DUPLICATE, "the learning rate has two schedules")
+                    .at(at.expr.span, "one here")
+                    .at(args.span("lr"), "one here")
+                    .help("keep one of them"),
+            );
+        }
+        let spec = match schedule {
+            Some(Value::Schedule(s)) => s,
+            _ => rate,
+        };
+        let lr = self.place(clock, &spec, whole);
+        if args.function == "adamw"
+            && let Some(peak) = spec
+                .parts
+                .iter()
+                .flat_map(|p| p.curve.ends())
+                .reduce(f64::max)
+            && peak > 0.1
+        {
+            self.report(
+                Diagnostic::warning(
+                    Code::RANGE,
+                    format!(
+                        "a learning rate of {} is that of LARS or SGD, not of AdamW",
+                        crate::value::show_number(peak)
+                    ),
+                )
+                .at(args.span("lr"), "very large for AdamW")
+                .help("AdamW takes about `1e-4 * data.batch / 256`"),
+            );
+        }
+        let weight_decay = self.place(clock, &args.schedule("weight_decay"), whole);
+        let momentum = args.float("momentum");
+        let rule = match args.function {
+            "sgd" => Rule::Sgd {
+                momentum,
+                nesterov: args.flag("nesterov"),
+            },
+            "lars" => Rule::Lars {
+                momentum,
+                trust: args.float("trust"),
+            },
+            _ => Rule::Adamw {
+                betas: [args.float("beta1"), args.float("beta2")],
+                eps: args.float("eps"),
+            },
+        };
+        let exclude = args
+            .symbols("exclude")
+            .into_iter()
+            .map(|c| match c {
+                "bias" => ParamClass::Bias,
+                "norm" => ParamClass::Norm,
+                "position" => ParamClass::Position,
+                _ => ParamClass::Token,
+            })
+            .collect();
+        Some(Optimizer {
+            rule,
+            lr,
+            weight_decay,
+            exclude,
+        })
+    }
+}
+
+/// A time in whole steps, one at least.
+pub(super) fn whole_steps(clock: &Clock, time: Time) -> usize {
+    clock.in_steps(time).round().max(1.0) as usize
+}

@@ -1,0 +1,213 @@
+//! From the tree to one pipeline with everything merged: `extends`, `drop`,
+//! overrides and `--set`. Every setting keeps where it was set.
+
+mod apply;
+mod base;
+mod set;
+
+pub use base::effective;
+
+use indexmap::IndexMap;
+use ssl_diagnostics::Span;
+use ssl_syntax::ast::{Expr, ExprKind, Ident, Ty};
+
+/// Who set a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Layer {
+    /// A statement of this pipeline.
+    Pipeline(String),
+    /// A `--set` argument, with its text.
+    Set(String),
+}
+
+/// An expression, where it was set, and by whom.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Setting {
+    /// The expression.
+    pub expr: Expr,
+    /// The name or path that was set.
+    pub target: Span,
+    /// Who set it.
+    pub layer: Layer,
+    /// Arguments of the expression's call that were set by path afterwards.
+    pub overrides: IndexMap<String, Setting>,
+    /// Earlier expressions, oldest first.
+    pub before: Vec<(Layer, Expr)>,
+}
+
+impl Setting {
+    /// A first setting.
+    pub fn new(expr: Expr, target: Span, layer: Layer) -> Self {
+        Setting {
+            expr,
+            target,
+            layer,
+            overrides: IndexMap::new(),
+            before: Vec::new(),
+        }
+    }
+
+    /// Takes the place of an older setting, which is remembered.
+    #[must_use]
+    pub fn replacing(mut self, old: Option<Setting>) -> Self {
+        if let Some(old) = old {
+            self.before = old.before;
+            self.before.push((old.layer, old.expr));
+        }
+        self
+    }
+
+    /// Name of the called function, where the expression is a call or a bare
+    /// name.
+    pub fn callee(&self) -> Option<&Ident> {
+        match &self.expr.kind {
+            ExprKind::Call { callee, .. } => callee.segments.last(),
+            ExprKind::Path(p) if p.segments.len() == 1 => p.segments.first(),
+            _ => None,
+        }
+    }
+}
+
+/// Settings by name, in order.
+pub type Settings = IndexMap<String, Setting>;
+
+/// A `param` or `let`.
+#[derive(Debug, Clone)]
+pub struct Constant {
+    /// Its name.
+    pub name: Ident,
+    /// Whether it may be overridden from outside: a `param`.
+    pub open: bool,
+    /// Its type, always there for a `param`.
+    pub ty: Option<Ty>,
+    /// Its value.
+    pub value: Setting,
+    /// What values are allowed.
+    pub within: Option<Expr>,
+    /// Its documentation.
+    pub docs: Vec<String>,
+}
+
+/// A call in a list: a transform, a monitor, an evaluation.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// Its label, or the name of its function.
+    pub name: Ident,
+    /// The call.
+    pub call: Setting,
+}
+
+/// A view: the entries of another, changed.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// Its name.
+    pub name: Ident,
+    /// The view that it starts from.
+    pub extends: Option<Ident>,
+    /// What is done to the entries, in order.
+    pub changes: Vec<Change>,
+    /// The entries, once resolved.
+    pub entries: Vec<Entry>,
+    /// Whether what it extends could not be found, which has been reported.
+    pub broken: bool,
+}
+
+/// A change to a list of entries.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// Put an entry: over one of the same name, else at the anchor or the end.
+    Put {
+        /// The entry.
+        entry: Entry,
+        /// Behind or before which one.
+        place: Option<ssl_syntax::ast::Place>,
+    },
+    /// Set an argument of an entry.
+    Override {
+        /// Entry, then argument names.
+        path: Vec<Ident>,
+        /// The value.
+        value: Setting,
+    },
+    /// Remove an entry.
+    Drop {
+        /// Its name.
+        name: Ident,
+    },
+}
+
+/// A net.
+#[derive(Debug, Clone)]
+pub struct NetDef {
+    /// Its name.
+    pub name: Ident,
+    /// What it is.
+    pub body: NetBody,
+}
+
+/// What a net is.
+#[derive(Debug, Clone)]
+pub enum NetBody {
+    /// Named stages.
+    Stages(Settings),
+    /// One module, or an average.
+    Value(Setting),
+}
+
+/// The step.
+#[derive(Debug, Clone, Default)]
+pub struct Step {
+    /// The views that it takes.
+    pub params: Vec<Ident>,
+    /// Named values.
+    pub bindings: Settings,
+    /// The loss.
+    pub minimize: Option<Setting>,
+    /// Metrics.
+    pub tracks: Settings,
+    /// The keyword of the last `step` section.
+    pub span: Span,
+}
+
+/// One pipeline, merged.
+#[derive(Debug, Clone)]
+pub struct Effective {
+    /// Its name.
+    pub name: Ident,
+    /// `param` and `let`.
+    pub constants: IndexMap<String, Constant>,
+    /// `data`
+    pub data: Settings,
+    /// `view`
+    pub views: IndexMap<String, View>,
+    /// `net`
+    pub nets: IndexMap<String, NetDef>,
+    /// `step`
+    pub step: Option<Step>,
+    /// `train`
+    pub train: Settings,
+    /// `monitor`
+    pub monitor: Vec<Entry>,
+    /// `eval`
+    pub eval: Vec<Entry>,
+    /// `allow(...)`
+    pub allow: Vec<Ident>,
+}
+
+impl Effective {
+    /// A pipeline with nothing in it.
+    pub fn empty(name: Ident) -> Self {
+        Effective {
+            name,
+            constants: IndexMap::new(),
+            data: Settings::new(),
+            views: IndexMap::new(),
+            nets: IndexMap::new(),
+            step: None,
+            train: Settings::new(),
+            monitor: Vec::new(),
+            eval: Vec::new(),
+            allow: Vec::new(),
+        }
+    }
+}

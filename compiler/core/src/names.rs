@@ -1,0 +1,69 @@
+//! The nearest name to a wrong one.
+
+/// The candidate that a typist most likely meant, where one is near enough.
+pub fn nearest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let lower = wrong.to_lowercase();
+    candidates
+        .into_iter()
+        .map(|c| (c, score(&lower, &c.to_lowercase())))
+        .filter(|(_, s)| *s >= 0.6)
+        .max_by(|a, b| a.1.total_cmp(&b.1))
+        .map(|(c, _)| c)
+}
+
+/// 1 for equal names, falling with every edit; a shared beginning, or one
+/// name inside the other, counts for something.
+fn score(wrong: &str, candidate: &str) -> f64 {
+    let edits = strsim::normalized_damerau_levenshtein(wrong, candidate);
+    let squash = |s: &str| s.replace(['_', '-'], "");
+    if squash(wrong) == squash(candidate) {
+        return 1.0;
+    }
+    let inside = wrong.len() >= 3
+        && candidate.len() >= 3
+        && (candidate.contains(wrong) || wrong.contains(candidate));
+    edits.max(if inside { 0.65 } else { 0.0 })
+}
+
+/// Help text: the nearest name, or the whole list where it is short.
+pub fn suggestion<'a>(
+    wrong: &str,
+    candidates: impl IntoIterator<Item = &'a str> + Clone,
+) -> Option<String> {
+    if let Some(name) = nearest(wrong, candidates.clone()) {
+        return Some(format!("did you mean `{name}`?"));
+    }
+    list(candidates).map(|l| format!("choose from {l}"))
+}
+
+/// "`a`, `b` and `c`"; `None` for none, cut after sixteen.
+pub fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    let all: Vec<String> = names.into_iter().map(|n| format!("`{n}`")).collect();
+    let shown = all.get(..16).unwrap_or(&all);
+    match shown {
+        [] => None,
+        [one] => Some(one.clone()),
+        [head @ .., last] if shown.len() == all.len() => {
+            Some(format!("{} and {last}", head.join(", ")))
+        }
+        _ => Some(format!(
+            "{} and {} more",
+            shown.join(", "),
+            all.len() - shown.len()
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn typos_find_their_name_and_strangers_find_none() {
+        let names = ["temperature", "weight_decay", "position", "patch"];
+        assert_eq!(nearest("temprature", names), Some("temperature"));
+        assert_eq!(nearest("weightDecay", names), Some("weight_decay"));
+        assert_eq!(nearest("decay", names), Some("weight_decay"));
+        assert_eq!(nearest("queue", names), None);
+    }
+}

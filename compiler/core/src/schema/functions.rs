@@ -1,0 +1,273 @@
+//! The built-in functions: transforms, modules, optimisers, schedules,
+//! sources, instruments.
+
+use super::{COUNT, Fallback as F, Field, INF, PROBABILITY, Want as W, field};
+
+/// What a function makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Group {
+    /// An image transform.
+    Transform,
+    /// A network module.
+    Module,
+    /// The average of a net.
+    Average,
+    /// An update rule.
+    Optimizer,
+    /// A schedule.
+    Schedule,
+    /// A data source.
+    Source,
+    /// An instrument that reads a run.
+    Monitor,
+    /// A judgement of the result.
+    Eval,
+    /// A norm.
+    Norm,
+}
+
+impl Group {
+    /// For messages.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Group::Transform => "an image transform",
+            Group::Module => "a network module",
+            Group::Average => "an average of a net",
+            Group::Optimizer => "an optimizer",
+            Group::Schedule => "a schedule",
+            Group::Source => "a data source",
+            Group::Monitor => "a monitor",
+            Group::Eval => "an evaluation",
+            Group::Norm => "a norm",
+        }
+    }
+}
+
+/// A built-in function.
+#[derive(Debug, Clone, Copy)]
+pub struct Function {
+    /// Its name.
+    pub name: &'static str,
+    /// What it makes.
+    pub group: Group,
+    /// Its parameters; positional arguments fill them in this order.
+    pub params: &'static [Field],
+    /// What it does.
+    pub doc: &'static str,
+}
+
+const P: Field = field("p", PROBABILITY, F::Float(1.0), "probability");
+const INTERPOLATION: Field = field(
+    "interpolation",
+    W::Choice(&["bilinear", "bicubic"]),
+    F::Symbol("bilinear"),
+    "resampling filter, antialiased",
+);
+const WEIGHT_DECAY: Field = field(
+    "weight_decay",
+    W::Schedule(0.0, INF),
+    F::Float(0.0),
+    "weight decay",
+);
+const LR: Field = field("lr", W::Schedule(0.0, INF), F::Required, "learning rate");
+const OVER: Field = field(
+    "over",
+    W::Time,
+    F::Absent,
+    "length; the rest of the run where nothing is said",
+);
+const EVERY: Field = field("every", W::Time, F::Required, "time between two readings");
+
+macro_rules! functions {
+    ($($group:ident $name:literal $doc:literal [$($param:expr),* $(,)?])*) => {
+        const FUNCTIONS: &[Function] = &[$(Function {
+            name: $name,
+            group: Group::$group,
+            params: &[$($param),*],
+            doc: $doc,
+        }),*];
+    };
+}
+
+functions! {
+    // sources
+    Source "digits" "the 8x8 handwritten digits that are embedded in the binary" []
+    Source "image_folder" "a folder of JPEG and PNG files; class folders give labels" [
+        field("path", W::Text, F::Required, "the folder; `$NAME` is an environment variable"),
+        field("test", W::Text, F::Absent, "a folder of held-out images with the same classes"),
+    ]
+    Source "recorded" "stored views, one tensor `[S, B, 3, H, W]` each, without transforms" [
+        field("path", W::Text, F::Required, "a safetensors file"),
+    ]
+
+    // transforms
+    Transform "random_resized_crop" "torchvision's RandomResizedCrop" [
+        field("size", W::Size, F::Required, "output size in pixels"),
+        field("scale", W::Interval(0.0, 1.0), F::Range(0.08, 1.0), "share of the area"),
+        field("ratio", W::Interval(0.01, 100.0), F::Range(3.0 / 4.0, 4.0 / 3.0), "width over height"),
+        INTERPOLATION,
+    ]
+    Transform "resize" "resize the shorter side, keeping the aspect" [
+        field("size", COUNT, F::Required, "the shorter side in pixels"),
+        INTERPOLATION,
+    ]
+    Transform "center_crop" "cut the centre" [
+        field("size", W::Size, F::Required, "output size in pixels"),
+    ]
+    Transform "color_jitter" "torchvision's ColorJitter, in random order" [
+        field("brightness", W::Strength, F::Float(0.0), "strength"),
+        field("contrast", W::Strength, F::Float(0.0), "strength"),
+        field("saturation", W::Strength, F::Float(0.0), "strength"),
+        field("hue", W::Interval(-0.5, 0.5), F::Float(0.0), "a number `h` for `-h..h`, in turns"),
+        P,
+    ]
+    Transform "grayscale" "luminance in all channels" [P]
+    Transform "gaussian_blur" "Pillow's Gaussian blur" [
+        field("sigma", W::Interval(0.0, 1000.0), F::Range(0.1, 2.0), "standard deviation in pixels"),
+        P,
+    ]
+    Transform "solarize" "invert values at or above a threshold" [
+        field("threshold", W::Int(0, 256), F::Int(128), "of 0..255"),
+        P,
+    ]
+    Transform "horizontal_flip" "mirror left to right" [
+        field("p", PROBABILITY, F::Float(0.5), "probability"),
+    ]
+    Transform "normalize" "subtract the mean, divide by the standard deviation, of values in 0..1" [
+        field("statistics", W::Statistics, F::Absent, "`imagenet`, or `half` for 0.5 and 0.5"),
+        field("mean", W::Channels, F::Absent, "mean of each channel"),
+        field("std", W::Channels, F::Absent, "standard deviation of each channel"),
+    ]
+
+    // modules
+    Module "vit" "vision transformer" [
+        field("size", W::Choice(&["tiny", "small", "base", "large", "huge"]), F::Absent,
+            "named size; sets `dim`, `depth`, `heads`"),
+        field("patch", COUNT, F::Int(16), "side of a patch in pixels"),
+        field("dim", COUNT, F::Absent, "width"),
+        field("depth", COUNT, F::Absent, "blocks"),
+        field("heads", COUNT, F::Absent, "attention heads"),
+        field("hidden", COUNT, F::Absent, "hidden width of a block's MLP; four times `dim`"),
+        field("position", W::Choice(&["sincos2d", "learned", "none"]), F::Symbol("sincos2d"),
+            "position embedding"),
+        field("pool", W::Choice(&["cls", "mean"]), F::Symbol("cls"), "what becomes the feature"),
+        field("patch_projection", W::Choice(&["trained", "frozen"]), F::Symbol("trained"),
+            "`frozen`: stays as initialised"),
+        field("norm_eps", W::Positive, F::Float(1e-6), "LayerNorm epsilon"),
+    ]
+    Module "resnet" "residual network" [
+        field("depth", W::Int(1, 200), F::Required, "18 or 50"),
+        field("stem", W::Choice(&["imagenet", "small"]), F::Symbol("imagenet"),
+            "`small`: 3x3 without pooling, for images of about 32 pixels"),
+        field("zero_init_residual", W::Bool, F::Bool(false), "start every block as the identity"),
+    ]
+    Module "mlp" "multi-layer perceptron" [
+        field("widths", W::Widths, F::Required, "output width of every layer"),
+        field("norm", W::Norm, F::Symbol("none"), "norm after every hidden layer"),
+        field("last_norm", W::Norm, F::Symbol("none"), "norm after the last layer"),
+        field("bias", W::Bool, F::Bool(true), "whether hidden layers have a bias"),
+        field("last_bias", W::Bool, F::Absent, "the same for the last layer; as `bias`"),
+        field("activation", W::Choice(&["relu"]), F::Symbol("relu"), "after every hidden layer"),
+    ]
+    Average "ema" "exponential moving average of a net's parameters" [
+        field("of", W::Net, F::Required, "the net that is averaged"),
+        field("decay", W::Schedule(0.0, 1.0), F::Required, "share of the old value that is kept"),
+    ]
+    Norm "batch" "BatchNorm" [
+        field("affine", W::Bool, F::Bool(true), "whether it has a trained scale and shift"),
+        field("eps", W::Positive, F::Float(1e-5), "epsilon"),
+        field("momentum", PROBABILITY, F::Float(0.1), "share of the new value in the running statistics"),
+    ]
+
+    // optimizers
+    Optimizer "adamw" "Adam with decoupled weight decay" [
+        LR,
+        WEIGHT_DECAY,
+        field("beta1", PROBABILITY, F::Float(0.9), "decay of the first moment"),
+        field("beta2", PROBABILITY, F::Float(0.999), "decay of the second moment"),
+        field("eps", W::Positive, F::Float(1e-8), "added to the root"),
+        field("exclude", W::Classes, F::Symbols(&[]), "parameters without weight decay"),
+    ]
+    Optimizer "sgd" "stochastic gradient descent with momentum" [
+        LR,
+        WEIGHT_DECAY,
+        field("momentum", PROBABILITY, F::Float(0.9), "share of the old velocity"),
+        field("nesterov", W::Bool, F::Bool(false), "look ahead"),
+        field("exclude", W::Classes, F::Symbols(&[]), "parameters without weight decay"),
+    ]
+    Optimizer "lars" "layer-wise adaptive rate scaling" [
+        LR,
+        WEIGHT_DECAY,
+        field("momentum", PROBABILITY, F::Float(0.9), "share of the old velocity"),
+        field("trust", W::Positive, F::Float(0.001), "trust coefficient"),
+        field("exclude", W::Classes, F::Symbols(&["bias", "norm"]),
+            "parameters without weight decay and without scaling"),
+    ]
+
+    // schedules
+    Schedule "constant" "one value" [
+        field("value", W::Float(-INF, INF), F::Required, "the value"),
+        OVER,
+    ]
+    Schedule "linear" "straight from one value to another" [
+        field("ramp", W::Ramp, F::Required, "from `->` to"),
+        OVER,
+    ]
+    Schedule "cosine" "half a cosine from one value to another" [
+        field("ramp", W::Ramp, F::Required, "from `->` to"),
+        OVER,
+    ]
+    Schedule "poly" "polynomial decay" [
+        field("ramp", W::Ramp, F::Required, "from `->` to"),
+        field("power", W::Positive, F::Float(1.0), "exponent"),
+        OVER,
+    ]
+    Schedule "step_decay" "multiply by a factor at each of some times" [
+        field("value", W::Float(-INF, INF), F::Required, "first value"),
+        field("at", W::Times, F::Required, "when"),
+        field("gamma", W::Positive, F::Float(0.1), "factor"),
+        OVER,
+    ]
+    Schedule "warmup" "straight up to where the next part starts" [
+        field("length", W::Time, F::Required, "how long"),
+        field("from", W::Float(-INF, INF), F::Float(0.0), "first value"),
+    ]
+
+    // instruments
+    Monitor "knn" "nearest neighbours among the latest step features" [
+        field("feature", W::Feature, F::Required, "which output is the feature"),
+        field("k", COUNT, F::Int(20), "neighbours"),
+        field("temperature", W::Positive, F::Float(0.07), "votes weigh `exp(cosine / temperature)`"),
+        field("bank", W::Amount, F::Absent, "features kept; 10% of the training images"),
+        field("view", W::View, F::Absent, "under which view; the first of the step"),
+        EVERY,
+    ]
+    Monitor "gradient_norm" "Euclidean norm of the gradient" [
+        field("per", W::Choice(&["net", "layer"]), F::Symbol("net"), "for each of what"),
+        EVERY,
+    ]
+    Eval "knn" "weighted nearest neighbours on frozen features" [
+        field("feature", W::Feature, F::Required, "which output is the feature"),
+        field("k", COUNT, F::Int(20), "neighbours"),
+        field("temperature", W::Positive, F::Float(0.07), "votes weigh `exp(cosine / temperature)`"),
+        field("view", W::View, F::Absent,
+            "how an image is prepared; resized to 8/7 of the first view's size and cropped to it"),
+    ]
+}
+
+/// Every built-in function.
+pub fn functions() -> &'static [Function] {
+    FUNCTIONS
+}
+
+/// A function of a group by its name.
+pub fn function(group: Group, name: &str) -> Option<&'static Function> {
+    FUNCTIONS
+        .iter()
+        .find(|f| f.group == group && f.name == name)
+}
+
+/// The functions of a group.
+pub fn in_group(group: Group) -> impl Iterator<Item = &'static Function> + Clone {
+    FUNCTIONS.iter().filter(move |f| f.group == group)
+}

@@ -1,0 +1,106 @@
+//! The fields of the plain sections.
+
+use ssl_syntax::ast::SectionKind;
+
+use super::{COUNT, Fallback, Field, Group, Want, field};
+
+/// `data { ... }`
+pub const DATA: &[Field] = &[
+    field(
+        "source",
+        Want::Call(Group::Source),
+        Fallback::Required,
+        "where the images come from",
+    ),
+    field(
+        "batch",
+        COUNT,
+        Fallback::Required,
+        "images per step, over all devices",
+    ),
+    field(
+        "samples",
+        COUNT,
+        Fallback::Absent,
+        "how many training images there are, for a check where the data is not",
+    ),
+    field(
+        "on_corrupt",
+        Want::Choice(&["skip", "error"]),
+        Fallback::Symbol("skip"),
+        "what happens at an image that cannot be read",
+    ),
+    field(
+        "max_corrupt",
+        Want::Fraction,
+        Fallback::Float(0.01),
+        "share of the images that may be unreadable before the run stops",
+    ),
+];
+
+/// `train { ... }`
+pub const TRAIN: &[Field] = &[
+    field(
+        "epochs",
+        Want::Epochs,
+        Fallback::Absent,
+        "passes over the data",
+    ),
+    field(
+        "steps",
+        Want::Steps,
+        Fallback::Absent,
+        "optimiser steps, in place of `epochs`",
+    ),
+    field(
+        "optimizer",
+        Want::Call(Group::Optimizer),
+        Fallback::Required,
+        "the update rule of every net that takes a gradient",
+    ),
+    field(
+        "schedule",
+        Want::Schedule(0.0, f64::INFINITY),
+        Fallback::Absent,
+        "the learning rate over the run; constant where nothing is said",
+    ),
+    field(
+        "precision",
+        Want::Choice(&["float32", "bf16"]),
+        Fallback::Symbol("float32"),
+        "number format of the forward pass",
+    ),
+    field(
+        "seed",
+        Want::Int(0, i64::MAX),
+        Fallback::Int(0),
+        "keys every random draw",
+    ),
+    field(
+        "log",
+        Want::Time,
+        Fallback::Steps(1.0),
+        "time between two lines of the metrics",
+    ),
+    field(
+        "checkpoint",
+        Want::Time,
+        Fallback::Epochs(1.0),
+        "time between two checkpoints",
+    ),
+    field(
+        "keep",
+        COUNT,
+        Fallback::Int(3),
+        "how many checkpoints are kept, the newest",
+    ),
+];
+
+/// The fields of a section that has fields.
+pub fn fields_of(kind: SectionKind) -> &'static [Field] {
+    match kind {
+        SectionKind::Data => DATA,
+        SectionKind::Train => TRAIN,
+        _ => &[],
+    }
+}

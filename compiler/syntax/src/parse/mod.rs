@@ -1,0 +1,108 @@
+//! Text to tree. The parser cannot fail: what it does not understand becomes
+//! a diagnostic, and the rest of the text is still there.
+
+mod balance;
+mod build;
+mod explain;
+mod island;
+mod patched;
+mod salvage;
+mod scan;
+mod slips;
+
+use pest::Parser;
+use ssl_diagnostics::{Diagnostic, FileId, SourceMap, Span};
+use ssl_grammar::{Rule, SslParser};
+
+use crate::{Trivia, ast};
+use balance::balanced;
+use build::Builder;
+use explain::Stop;
+use patched::Patched;
+use scan::scan;
+
+pub(crate) use scan::Scan;
+
+/// What a text gives: always a tree, and what was wrong with it.
+#[derive(Debug, Clone)]
+pub struct Parsed {
+    /// The tree; islands of bad syntax are left out of it.
+    pub file: ast::File,
+    /// Comments and blank lines.
+    pub trivia: Trivia,
+    /// What was wrong, in order of place.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Parses a file of the map.
+///
+/// Every span of what comes back is in global offsets and lies in the file.
+/// The tree is at most 256 operations and 64 brackets deep.
+pub fn parse_file(map: &SourceMap, file: FileId) -> Parsed {
+    let mut parsed = Parsed {
+        file: ast::File::default(),
+        trivia: Trivia::default(),
+        diagnostics: Vec::new(),
+    };
+    let Some(source) = map.file(file) else {
+        return parsed;
+    };
+    let out = &mut parsed.diagnostics;
+    let text = Patched::new(&source.text, source.base);
+    let scan = scan(&text, out);
+    let mark = out.len();
+    let text = balanced(text, &scan, out);
+    let known = places(&scan, out, mark);
+    let mut dangling = Vec::new();
+    let mut builder = Builder {
+        text: &text,
+        out,
+        dangling: &mut dangling,
+        known: &known,
+    };
+    match SslParser::parse(Rule::file, text.text()) {
+        Ok(mut pairs) => {
+            if let Some(pair) = pairs.next() {
+                builder.file(ast::Docs::default(), pair.into_inner(), &mut parsed.file);
+            }
+        }
+        // Brackets are balanced, so the grammar takes everything; were it not
+        // so, the user would still be told where.
+        Err(error) => out.push(Stop::new(&error).diagnostic(&text)),
+    }
+    parsed.trivia = Trivia::new(source, &scan, &dangling);
+    parsed.diagnostics.sort_by_key(Diagnostic::span);
+    parsed
+}
+
+/// Parses one assignment (`path = value`), as `--set` takes it. `None` where
+/// it is none; the diagnostics say why.
+pub fn parse_assignment(map: &SourceMap, file: FileId) -> (Option<ast::Stmt>, Vec<Diagnostic>) {
+    let mut out = Vec::new();
+    let Some(source) = map.file(file) else {
+        return (None, out);
+    };
+    let text = Patched::new(&source.text, source.base);
+    let scan = scan(&text, &mut out);
+    let mark = out.len();
+    let text = balanced(text, &scan, &mut out);
+    let known = places(&scan, &out, mark);
+    let mut builder = Builder {
+        text: &text,
+        out: &mut out,
+        dangling: &mut Vec::new(),
+        known: &known,
+    };
+    let stmt = builder.assignment(&text);
+    out.sort_by_key(Diagnostic::span);
+    (stmt, out)
+}
+
+/// Where the text had to be guessed at before the grammar read it, in order:
+/// what the scan guessed, and what balancing reported from `mark` on.
+fn places(scan: &Scan, diagnostics: &[Diagnostic], mark: usize) -> Vec<Span> {
+    let balance = diagnostics.iter().skip(mark).filter_map(Diagnostic::span);
+    let mut places: Vec<Span> = scan.guesses.iter().copied().chain(balance).collect();
+    places.sort();
+    places
+}

@@ -1,0 +1,176 @@
+//! What can go wrong on the way from files to batches, each with the place
+//! and the way out.
+
+use std::io;
+use std::path::PathBuf;
+
+/// A failure of the input path.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// A folder of the source is not there.
+    #[error("the folder `{path}` does not exist; check the path that `image_folder` names", path = path.display())]
+    MissingFolder {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A path that should be a folder is something else.
+    #[error("`{path}` is not a folder; `image_folder` takes the folder that holds the images", path = path.display())]
+    NotAFolder {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A folder without images.
+    #[error(
+        "no image in `{path}`: nothing in it or below it ends in {extensions}; \
+         check the path, or convert the images",
+        path = path.display()
+    )]
+    EmptyFolder {
+        /// The folder.
+        path: PathBuf,
+        /// The file name endings that were looked for.
+        extensions: String,
+    },
+    /// A folder with one image.
+    #[error(
+        "`{path}` holds one image, and views of one image alone teach nothing: \
+         every loss needs at least two; add images",
+        path = path.display()
+    )]
+    OneImage {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A folder or file that cannot be read.
+    #[error("cannot read `{path}`: {source}", path = path.display())]
+    Read {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A batch larger than the set.
+    #[error(
+        "a batch of {batch} is larger than the set of {samples} images; \
+         set `data.batch` to {samples} or less"
+    )]
+    BatchTooLarge {
+        /// Images per step.
+        batch: usize,
+        /// Images of the set.
+        samples: usize,
+    },
+    /// The set is not the one that the plan was made for.
+    #[error(
+        "the plan was made for {planned} {what}, but {found} are there now; \
+         restore the data, or start a new run"
+    )]
+    Changed {
+        /// What is counted.
+        what: &'static str,
+        /// How many the plan names.
+        planned: usize,
+        /// How many are found.
+        found: usize,
+    },
+    /// Held-out images that have other classes.
+    #[error(
+        "the held-out folder `{path}` has the class `{class}`, which the training images \
+         do not have ({known}); name its folders as those of the training images",
+        path = path.display()
+    )]
+    HeldOutClass {
+        /// The held-out folder.
+        path: PathBuf,
+        /// Its class.
+        class: String,
+        /// Classes of the training images.
+        known: String,
+    },
+    /// Held-out or training images without classes, where both need them.
+    #[error(
+        "`{path}` has images that lie in no folder below it, so they have no class, and a \
+         held-out set needs classes on both sides; sort them into one folder for each class, \
+         or leave `test` out",
+        path = path.display()
+    )]
+    NoClasses {
+        /// The folder without classes.
+        path: PathBuf,
+    },
+    /// An unreadable image under `on_corrupt = error`.
+    #[error("cannot use the image `{path}`: {reason}; remove it, or set `data.on_corrupt = skip`")]
+    Corrupt {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// More unreadable images than allowed.
+    #[error(
+        "{unreadable} of {samples} images cannot be read, more than `data.max_corrupt` allows \
+         ({allowed}); the first is `{path}`: {reason}; remove or repair them, or raise \
+         `data.max_corrupt`"
+    )]
+    TooManyCorrupt {
+        /// Unreadable images so far.
+        unreadable: usize,
+        /// Images of the set.
+        samples: usize,
+        /// Unreadable images allowed.
+        allowed: usize,
+        /// The first one.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// No image could be read in place of an unreadable one.
+    #[error(
+        "cannot read the image `{path}` ({reason}), nor any of {tries} others drawn in its \
+         place: the whole set may be damaged or gone; check that the files are still there"
+    )]
+    AllCorrupt {
+        /// The first file.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+        /// How many others were tried.
+        tries: usize,
+    },
+    /// A file of recorded views that is none.
+    #[error("`{path}` is no usable file of recorded views: {problem}", path = path.display())]
+    Recorded {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and what helps.
+        problem: String,
+    },
+    /// A view that cannot be made.
+    #[error("view `{view}`: {problem}")]
+    View {
+        /// Its name.
+        view: String,
+        /// What is wrong and what helps.
+        problem: String,
+    },
+    /// Something that the source does not have.
+    #[error("the data source has no {what}; {way_out}")]
+    Absent {
+        /// What is missing.
+        what: &'static str,
+        /// What helps.
+        way_out: &'static str,
+    },
+    /// The operating system gives no more threads.
+    #[error("cannot start a loader thread: {0}; set fewer workers")]
+    Threads(io::Error),
+    /// A defect of the loader itself.
+    #[error("a loader thread failed at `{place}`: {message}; this is a defect, please report it")]
+    Defect {
+        /// What it worked on.
+        place: String,
+        /// The panic's message.
+        message: String,
+    },
+}

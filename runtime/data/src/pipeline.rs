@@ -1,0 +1,414 @@
+//! Threads that make batches ahead of their use and yield them in order.
+//!
+//! A batch in the making is a [`Flight`]: workers take positions of the
+//! oldest ones first and write each view straight into its place. What a
+//! position becomes depends on the job and the position alone, so the number
+//! of workers shows nowhere. What went wrong is kept with its position and
+//! told in order, so failures are as reproducible as pixels.
+
+use std::any::Any;
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread::JoinHandle;
+
+use crate::DataError;
+use crate::report::CorruptFile;
+use crate::slab::Slab;
+use crate::transform::Work;
+
+/// What the batches are made of.
+pub(crate) trait Job: Send + Sync + 'static {
+    /// The samples of a step, by position.
+    fn samples(&self, step: usize) -> Vec<u32>;
+
+    /// Positions of a full batch.
+    fn batch(&self) -> usize;
+
+    /// Number of values of each view of one image.
+    fn lengths(&self) -> Vec<usize>;
+
+    /// Make the views of a position.
+    fn fill(
+        &self,
+        step: usize,
+        sample: u32,
+        targets: &mut [&mut [f32]],
+        tools: &mut Tools,
+    ) -> Result<Filled, DataError>;
+
+    /// How a message names a sample.
+    fn name(&self, sample: u32) -> String;
+}
+
+/// What became of a position.
+#[derive(Debug, Default)]
+pub(crate) struct Filled {
+    /// The sample that was taken, where one was.
+    pub(crate) sample: Option<u32>,
+    /// The samples that could not be read before it.
+    pub(crate) corrupt: Vec<CorruptFile>,
+}
+
+/// What a worker keeps from one image to the next.
+#[derive(Debug, Default)]
+pub(crate) struct Tools {
+    /// The bytes of a file.
+    pub(crate) bytes: Vec<u8>,
+    /// Buffers of the transforms.
+    pub(crate) work: Work,
+}
+
+/// A finished batch.
+pub(crate) struct Finished {
+    pub(crate) step: usize,
+    /// One buffer for each view.
+    pub(crate) views: Vec<Vec<f32>>,
+    /// What became of each position.
+    pub(crate) positions: Vec<Filled>,
+}
+
+/// A batch in the making.
+struct Flight {
+    step: usize,
+    samples: Vec<u32>,
+    views: Vec<Slab>,
+    /// Positions that are not made yet.
+    missing: AtomicUsize,
+    results: Mutex<Results>,
+}
+
+#[derive(Default)]
+struct Results {
+    positions: Vec<(usize, Filled)>,
+    /// The failure of the first position that failed.
+    failure: Option<(usize, DataError)>,
+}
+
+/// A batch and the positions of it that a worker makes.
+type Task = (Arc<Flight>, Range<usize>);
+
+struct Shared<J> {
+    job: J,
+    state: Mutex<State>,
+    /// There may be something to do.
+    work: Condvar,
+    /// A batch may be ready.
+    ready: Condvar,
+    stop: AtomicBool,
+    /// Batches that may be in the making or ready at once.
+    ahead: usize,
+    /// What a worker died of; none ever should.
+    death: Mutex<Option<String>>,
+}
+
+struct State {
+    /// Batches that are not yielded yet, in order.
+    flights: VecDeque<Arc<Flight>>,
+    /// Steps that are not begun yet.
+    steps: Range<usize>,
+    /// The first position of the newest flight that no worker has taken.
+    position: usize,
+    /// Buffers to use again.
+    spare: Vec<Vec<Vec<f32>>>,
+}
+
+/// Batches in order, made by threads that end with it.
+pub(crate) struct Pipeline<J> {
+    shared: Arc<Shared<J>>,
+    workers: Vec<JoinHandle<()>>,
+    over: bool,
+}
+
+/// Most batches that are made ahead, beside the one that is in use.
+const AHEAD: usize = 3;
+/// Bytes of batches made ahead, where more than one is.
+const AHEAD_BYTES: usize = 1 << 30;
+
+impl<J: Job> Pipeline<J> {
+    /// Start threads for some steps; 0 workers are one for each core.
+    pub(crate) fn start(job: J, steps: Range<usize>, workers: usize) -> Result<Self, DataError> {
+        let workers = match workers {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            n => n,
+        };
+        let values: usize = job.lengths().iter().sum();
+        let batch = job.batch().saturating_mul(values).saturating_mul(4);
+        let shared = Arc::new(Shared {
+            ahead: (AHEAD_BYTES / batch.max(1)).clamp(1, AHEAD),
+            job,
+            state: Mutex::new(State {
+                flights: VecDeque::new(),
+                steps,
+                position: 0,
+                spare: Vec::new(),
+            }),
+            work: Condvar::new(),
+            ready: Condvar::new(),
+            stop: AtomicBool::new(false),
+            death: Mutex::default(),
+        });
+        let mut pipeline = Pipeline {
+            shared,
+            workers: Vec::with_capacity(workers),
+            over: false,
+        };
+        for i in 0..workers {
+            let shared = pipeline.shared.clone();
+            let worker = std::thread::Builder::new()
+                .name(format!("loader {i}"))
+                .spawn(move || shared.work(workers));
+            // On failure, dropping the pipeline stops those that run.
+            pipeline.workers.push(worker.map_err(DataError::Threads)?);
+        }
+        Ok(pipeline)
+    }
+
+    /// The next batch; none after the last one or a failure.
+    pub(crate) fn next(&mut self) -> Option<Result<Finished, DataError>> {
+        if self.over {
+            return None;
+        }
+        let flight = {
+            let mut state = self.shared.lock();
+            loop {
+                match state.flights.front() {
+                    Some(flight) if flight.missing.load(Ordering::Acquire) == 0 => break,
+                    _ if self.shared.stop.load(Ordering::Acquire) => {
+                        self.over = true;
+                        return self.shared.death().map(Err);
+                    }
+                    None if state.steps.is_empty() => {
+                        self.over = true;
+                        return None;
+                    }
+                    _ => {
+                        state = self
+                            .shared
+                            .ready
+                            .wait(state)
+                            .unwrap_or_else(|lock| lock.into_inner());
+                    }
+                }
+            }
+            let flight = state.flights.pop_front()?;
+            self.shared.work.notify_all();
+            flight
+        };
+        let finished = flight.finish();
+        if finished.is_err() {
+            self.over = true;
+            self.shared.halt();
+        }
+        Some(finished)
+    }
+
+    /// Give the buffers of a batch back for use.
+    pub(crate) fn recycle(&mut self, views: Vec<Vec<f32>>) {
+        let mut state = self.shared.lock();
+        if state.spare.len() <= self.shared.ahead {
+            state.spare.push(views);
+        }
+    }
+
+    /// What the batches are made of.
+    pub(crate) fn job(&self) -> &J {
+        &self.shared.job
+    }
+}
+
+impl<J> Drop for Pipeline<J> {
+    fn drop(&mut self) {
+        self.shared.halt();
+        for worker in self.workers.drain(..) {
+            let _ = worker.join();
+        }
+    }
+}
+
+impl<J> Shared<J> {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A worker holds the lock only around plain moves of data.
+        self.state.lock().unwrap_or_else(|lock| lock.into_inner())
+    }
+
+    /// Tell the workers to end after the image in hand.
+    fn halt(&self) {
+        self.stop.store(true, Ordering::Release);
+        // With the lock held, so that no worker is between looking and waiting.
+        let _state = self.lock();
+        self.work.notify_all();
+        self.ready.notify_all();
+    }
+
+    fn death(&self) -> Option<DataError> {
+        let mut death = self.death.lock().unwrap_or_else(|lock| lock.into_inner());
+        death.take().map(|message| DataError::Defect {
+            place: "the order of images".into(),
+            message,
+        })
+    }
+}
+
+impl<J: Job> Shared<J> {
+    /// Work until the end, and tell of an untimely one.
+    fn work(&self, workers: usize) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.run(workers))) {
+            let mut death = self.death.lock().unwrap_or_else(|lock| lock.into_inner());
+            *death = Some(panic_message(panic.as_ref()));
+            drop(death);
+            self.halt();
+        }
+    }
+
+    fn run(&self, workers: usize) {
+        let mut tools = Tools::default();
+        while let Some((flight, positions)) = self.claim(workers) {
+            let mut done = 0;
+            for position in positions {
+                if self.stop.load(Ordering::Acquire) {
+                    return;
+                }
+                let result = self.make(&flight, position, &mut tools);
+                flight.note(position, result);
+                done += 1;
+            }
+            if flight.missing.fetch_sub(done, Ordering::AcqRel) == done {
+                let _state = self.lock();
+                self.ready.notify_all();
+            }
+        }
+    }
+
+    /// Take positions to make; waits for room, ends with the steps.
+    fn claim(&self, workers: usize) -> Option<Task> {
+        let mut state = self.lock();
+        loop {
+            if self.stop.load(Ordering::Acquire) {
+                return None;
+            }
+            if let Some(flight) = state.flights.back()
+                && state.position < flight.samples.len()
+            {
+                let flight = flight.clone();
+                // Small enough to end together, large enough that tiny images
+                // do not spend their time at this lock.
+                let total = flight.samples.len();
+                let count = (total / (workers * 4)).clamp(1, 16);
+                let start = state.position;
+                let end = (start + count).min(total);
+                state.position = end;
+                return Some((flight, start..end));
+            }
+            if state.flights.len() < self.ahead {
+                let step = state.steps.next()?;
+                let flight = self.open(step, state.spare.pop().unwrap_or_default());
+                state.flights.push_back(Arc::new(flight));
+                state.position = 0;
+                self.work.notify_all();
+                continue;
+            }
+            if state.steps.is_empty() {
+                return None;
+            }
+            state = self
+                .work
+                .wait(state)
+                .unwrap_or_else(|lock| lock.into_inner());
+        }
+    }
+
+    fn open(&self, step: usize, mut spare: Vec<Vec<f32>>) -> Flight {
+        let samples = self.job.samples(step);
+        let lengths = self.job.lengths();
+        spare.resize_with(lengths.len(), Vec::new);
+        Flight {
+            step,
+            views: spare
+                .into_iter()
+                .zip(lengths)
+                .map(|(buffer, length)| Slab::new(buffer, samples.len(), length))
+                .collect(),
+            missing: AtomicUsize::new(samples.len()),
+            samples,
+            results: Mutex::default(),
+        }
+    }
+
+    fn make(
+        &self,
+        flight: &Flight,
+        position: usize,
+        tools: &mut Tools,
+    ) -> Result<Filled, DataError> {
+        let sample = flight.samples[position];
+        let defect = |message: String| DataError::Defect {
+            place: self.job.name(sample),
+            message,
+        };
+        let targets: Option<Vec<_>> = flight.views.iter().map(|v| v.take(position)).collect();
+        let Some(mut targets) = targets else {
+            return Err(defect("a position was taken twice".into()));
+        };
+        catch_unwind(AssertUnwindSafe(|| {
+            self.job.fill(flight.step, sample, &mut targets, tools)
+        }))
+        .unwrap_or_else(|panic| {
+            *tools = Tools::default();
+            Err(defect(panic_message(panic.as_ref())))
+        })
+    }
+}
+
+impl Flight {
+    fn note(&self, position: usize, result: Result<Filled, DataError>) {
+        let mut results = self.results.lock().unwrap_or_else(|lock| lock.into_inner());
+        match result {
+            Ok(filled) => results.positions.push((position, filled)),
+            Err(error) => {
+                if results
+                    .failure
+                    .as_ref()
+                    .is_none_or(|(at, _)| position < *at)
+                {
+                    results.failure = Some((position, error));
+                }
+            }
+        }
+    }
+
+    /// Take the batch out; every position is made.
+    fn finish(self: Arc<Self>) -> Result<Finished, DataError> {
+        // The last worker may still hold its own handle for a moment.
+        let mut shared = self;
+        let flight = loop {
+            match Arc::try_unwrap(shared) {
+                Ok(flight) => break flight,
+                Err(still) => shared = still,
+            }
+            std::thread::yield_now();
+        };
+        let results = flight
+            .results
+            .into_inner()
+            .unwrap_or_else(|lock| lock.into_inner());
+        if let Some((_, error)) = results.failure {
+            return Err(error);
+        }
+        let mut positions = results.positions;
+        positions.sort_unstable_by_key(|(position, _)| *position);
+        Ok(Finished {
+            step: flight.step,
+            views: flight.views.into_iter().map(Slab::into_vec).collect(),
+            positions: positions.into_iter().map(|(_, filled)| filled).collect(),
+        })
+    }
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string))
+        .unwrap_or_else(|| "no message".into())
+}

@@ -1,0 +1,331 @@
+//! Augmentation: a view's transforms, first drawn to operations with fixed
+//! parameters, then applied. Both halves are public, so that a parameter can
+//! be shown, stored or compared.
+
+mod blur;
+mod color;
+mod crop;
+mod resample;
+mod sample;
+
+use ssl_plan::{Interpolation, Transform, View};
+
+use crate::DataError;
+use crate::image::{Planes, Region, Rgb};
+use crate::philox::{Philox, Stream};
+
+/// One step on 8-bit RGB with its parameters drawn. Each gives the bytes of
+/// Pillow 12.2.0 and torchvision 0.29.2 on a Pillow image.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Operation {
+    /// Cut a rectangle and resample it.
+    ResizedCrop {
+        /// What is cut; inside the image.
+        region: Region,
+        /// Height and width after it.
+        size: [usize; 2],
+        /// Filter.
+        interpolation: Interpolation,
+    },
+    /// Resample to a height and width.
+    Resize {
+        /// Height and width after it.
+        size: [usize; 2],
+        /// Filter.
+        interpolation: Interpolation,
+    },
+    /// Cut the centre, with zeros where the image is smaller.
+    CenterCrop {
+        /// Height and width.
+        size: [usize; 2],
+    },
+    /// `ImageEnhance.Brightness`.
+    Brightness {
+        /// 0 is black, 1 changes nothing.
+        factor: f64,
+    },
+    /// `ImageEnhance.Contrast`.
+    Contrast {
+        /// 0 is the mean luminance, 1 changes nothing.
+        factor: f64,
+    },
+    /// `ImageEnhance.Color`.
+    Saturation {
+        /// 0 is gray, 1 changes nothing.
+        factor: f64,
+    },
+    /// torchvision's `adjust_hue`.
+    Hue {
+        /// Turns, -0.5..=0.5.
+        turns: f64,
+    },
+    /// Luminance in all channels.
+    Grayscale,
+    /// `ImageFilter.GaussianBlur`.
+    GaussianBlur {
+        /// Standard deviation in pixels.
+        sigma: f64,
+    },
+    /// `ImageOps.solarize`.
+    Solarize {
+        /// Values at or above it are inverted.
+        threshold: u16,
+    },
+    /// Mirror left to right.
+    HorizontalFlip,
+}
+
+/// A view's transforms, checked and ready.
+#[derive(Debug, Clone)]
+pub(crate) struct Recipe {
+    name: String,
+    size: [usize; 2],
+    transforms: Vec<Transform>,
+    /// What every 8-bit value becomes, for each channel.
+    values: Box<[[f32; 256]; 3]>,
+}
+
+impl Recipe {
+    /// Check a view's transforms.
+    ///
+    /// # Errors
+    /// A transform after `normalize`, which works on 8 bits; a last size that
+    /// is not the view's.
+    pub(crate) fn new(view: &View) -> Result<Self, DataError> {
+        let fail = |problem: String| DataError::View {
+            view: view.name.clone(),
+            problem,
+        };
+        let mut transforms = view.transforms.clone();
+        let mut normalize = ([0.0; 3], [1.0; 3]);
+        if let Some(Transform::Normalize { mean, std }) = transforms.last() {
+            normalize = (*mean, *std);
+            transforms.pop();
+        }
+        if let Some(at) = transforms
+            .iter()
+            .position(|t| matches!(t, Transform::Normalize { .. }))
+        {
+            return Err(fail(format!(
+                "`normalize` is transform {} of {}, but the ones after it work on 8-bit pixels; \
+                 make it the last",
+                at + 1,
+                view.transforms.len()
+            )));
+        }
+        let known = transforms.iter().fold(None, sample::size_after);
+        if let Some(last) = known
+            && last != view.size
+        {
+            return Err(fail(format!(
+                "its transforms give {} pixels, but the networks expect {}",
+                by(last),
+                by(view.size)
+            )));
+        }
+        Ok(Recipe {
+            name: view.name.clone(),
+            size: view.size,
+            transforms,
+            values: value_table(normalize.0, normalize.1),
+        })
+    }
+
+    /// Whether two evaluations of one image can differ.
+    pub(crate) fn is_random(&self) -> bool {
+        self.transforms.iter().any(sample::is_random)
+    }
+
+    /// Number of values of the view of one image.
+    pub(crate) fn len(&self) -> usize {
+        3 * self.size[0] * self.size[1]
+    }
+
+    /// Draw the operations for an image of a height and width.
+    pub(crate) fn draw(&self, stream: &Stream, size: [usize; 2]) -> Vec<Operation> {
+        sample::operations(&self.transforms, stream, size)
+    }
+
+    /// Apply drawn operations to the decoded part of an image and write
+    /// `[3, H, W]` floats.
+    ///
+    /// # Errors
+    /// The result has not the view's size.
+    pub(crate) fn apply(
+        &self,
+        decoded: &Decoded<'_>,
+        operations: &[Operation],
+        work: &mut Work,
+        target: &mut [f32],
+    ) -> Result<(), DataError> {
+        work.apply(decoded, operations);
+        let image = &work.image;
+        if [image.height, image.width] != self.size {
+            return Err(DataError::View {
+                view: self.name.clone(),
+                problem: format!(
+                    "its transforms make {} pixels of an image of {}, but the networks expect {}; \
+                     end them with a crop",
+                    by([image.height, image.width]),
+                    by([decoded.size[0], decoded.size[1]]),
+                    by(self.size)
+                ),
+            });
+        }
+        let planes = target.chunks_exact_mut(image.width * image.height);
+        for ((target, source), table) in planes.zip(image.channels()).zip(self.values.iter()) {
+            for (target, value) in target.iter_mut().zip(source) {
+                *target = table[usize::from(*value)];
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The operations that a run draws for a view: `index` is the view's place in
+/// the plan, `size` the image's height and width.
+pub fn draw(
+    view: &View,
+    index: u32,
+    seed: u64,
+    epoch: u32,
+    sample: u32,
+    size: [usize; 2],
+) -> Vec<Operation> {
+    let stream = Philox::new(seed).stream(epoch, sample, index);
+    sample::operations(&view.transforms, &stream, size)
+}
+
+/// A decoded image, or the part of it that the operations read.
+pub(crate) struct Decoded<'a> {
+    /// Its pixels.
+    pub(crate) image: &'a Rgb,
+    /// Where they lie in the whole.
+    pub(crate) origin: [usize; 2],
+    /// Height and width of the whole.
+    pub(crate) size: [usize; 2],
+}
+
+/// The part of an image that operations read: a leading crop, or all of it.
+pub(crate) fn region(operations: &[Operation], [height, width]: [usize; 2]) -> Region {
+    match operations.first() {
+        Some(Operation::ResizedCrop { region, .. }) => *region,
+        _ => Region::whole(width, height),
+    }
+}
+
+/// Apply operations to an image.
+pub fn apply(image: &Rgb, operations: &[Operation]) -> Rgb {
+    let mut work = Work::default();
+    let decoded = Decoded {
+        image,
+        origin: [0, 0],
+        size: [image.height, image.width],
+    };
+    work.apply(&decoded, operations);
+    work.image.to_rgb()
+}
+
+/// Buffers of one worker: an augmentation allocates nothing once they have
+/// grown.
+#[derive(Debug, Default)]
+pub(crate) struct Work {
+    image: Planes,
+    other: Planes,
+    resample: resample::ResampleWork,
+    blur: blur::BlurWork,
+}
+
+impl Work {
+    fn apply(&mut self, decoded: &Decoded<'_>, operations: &[Operation]) {
+        let mut rest = operations;
+        let first = match operations.first() {
+            Some(Operation::ResizedCrop {
+                region,
+                size,
+                interpolation,
+            }) => {
+                let inside = Region {
+                    top: region.top - decoded.origin[0],
+                    left: region.left - decoded.origin[1],
+                    ..*region
+                };
+                Some((inside, *size, *interpolation))
+            }
+            Some(Operation::Resize {
+                size,
+                interpolation,
+            }) => {
+                let whole = Region::whole(decoded.image.width, decoded.image.height);
+                Some((whole, *size, *interpolation))
+            }
+            _ => None,
+        };
+        if let Some((region, size, interpolation)) = first {
+            rest = &operations[1..];
+            let source = decoded.image.part(region);
+            let work = &mut self.resample;
+            resample::resize(source, size, interpolation, work, &mut self.image);
+        } else {
+            self.image.copy(decoded.image);
+        }
+        for operation in rest {
+            self.step(operation);
+        }
+    }
+
+    fn step(&mut self, operation: &Operation) {
+        let image = &mut self.image;
+        match *operation {
+            // As a first step they are done on the decoded image, where they
+            // belong; here they are rare.
+            Operation::ResizedCrop {
+                region,
+                size,
+                interpolation,
+            } => {
+                let source = image.to_rgb();
+                let work = &mut self.resample;
+                resample::resize(source.part(region), size, interpolation, work, image);
+            }
+            Operation::Resize {
+                size,
+                interpolation,
+            } => {
+                let source = image.to_rgb();
+                let whole = Region::whole(source.width, source.height);
+                let work = &mut self.resample;
+                resample::resize(source.part(whole), size, interpolation, work, image);
+            }
+            Operation::CenterCrop { size } => {
+                crop::center(image, size, &mut self.other);
+                std::mem::swap(&mut self.image, &mut self.other);
+            }
+            Operation::Brightness { factor } => color::brightness(image, factor),
+            Operation::Contrast { factor } => color::contrast(image, factor),
+            Operation::Saturation { factor } => color::saturation(image, factor),
+            Operation::Hue { turns } => color::hue(image, turns),
+            Operation::Grayscale => color::grayscale(image),
+            Operation::GaussianBlur { sigma } => {
+                blur::gaussian_blur(image, sigma, &mut self.blur);
+            }
+            Operation::Solarize { threshold } => color::solarize(image, threshold),
+            Operation::HorizontalFlip => crop::flip(image),
+        }
+    }
+}
+
+/// `(value / 255 - mean) / std` in single floats, in the order of torchvision.
+fn value_table(mean: [f64; 3], std: [f64; 3]) -> Box<[[f32; 256]; 3]> {
+    let mut table = Box::new([[0.0; 256]; 3]);
+    for ((row, mean), std) in table.iter_mut().zip(mean).zip(std) {
+        for (value, entry) in (0..=255u8).zip(row) {
+            *entry = (f32::from(value) / 255.0 - mean as f32) / std as f32;
+        }
+    }
+    table
+}
+
+fn by([height, width]: [usize; 2]) -> String {
+    format!("{height}x{width}")
+}

@@ -1,0 +1,214 @@
+//! Random parameters follow the distributions that torchvision documents.
+//!
+//! 20,000 draws; a mean is allowed five standard errors.
+
+mod common;
+
+use common::moco_views;
+use ssl_data::{Operation, draw};
+use ssl_plan::{Interpolation, Transform, View};
+
+const DRAWS: u32 = 20_000;
+
+fn drawn(view: &View, size: [usize; 2]) -> Vec<Vec<Operation>> {
+    (0..DRAWS)
+        .map(|n| draw(view, 0, 5, n / 1000, n, size))
+        .collect()
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+/// Mean and variance of a uniform distribution.
+fn assert_uniform(what: &str, values: &[f64], [low, high]: [f64; 2]) {
+    let n = values.len() as f64;
+    assert!(n > 1000.0, "{what}: {n} values");
+    assert!(values.iter().all(|v| (low..=high).contains(v)), "{what}");
+    let variance = (high - low).powi(2) / 12.0;
+    let centre = mean(values);
+    assert!(
+        (centre - (low + high) / 2.0).abs() < 5.0 * (variance / n).sqrt(),
+        "{what}: mean {centre}"
+    );
+    let spread = mean(
+        &values
+            .iter()
+            .map(|v| (v - centre).powi(2))
+            .collect::<Vec<_>>(),
+    );
+    assert!(
+        (spread / variance - 1.0).abs() < 0.05,
+        "{what}: variance {spread}"
+    );
+}
+
+fn assert_probability(what: &str, count: usize, p: f64) {
+    let n = f64::from(DRAWS);
+    let share = count as f64 / n;
+    let error = (p * (1.0 - p) / n).sqrt();
+    assert!(
+        (share - p).abs() <= 5.0 * error,
+        "{what}: {share} instead of {p}"
+    );
+}
+
+#[test]
+fn every_probability_and_range_is_met() {
+    let views = moco_views(224);
+    let b = drawn(&views[1], [375, 500]);
+    let count = |f: fn(&Operation) -> bool| b.iter().filter(|ops| ops.iter().any(f)).count();
+    assert_probability("jitter", count(|o| matches!(o, Operation::Hue { .. })), 0.8);
+    assert_probability("gray", count(|o| matches!(o, Operation::Grayscale)), 0.2);
+    assert_probability(
+        "blur",
+        count(|o| matches!(o, Operation::GaussianBlur { .. })),
+        0.1,
+    );
+    assert_probability(
+        "solarize",
+        count(|o| matches!(o, Operation::Solarize { .. })),
+        0.2,
+    );
+    assert_probability(
+        "flip",
+        count(|o| matches!(o, Operation::HorizontalFlip)),
+        0.5,
+    );
+
+    let values =
+        |f: fn(&Operation) -> Option<f64>| b.iter().flatten().filter_map(f).collect::<Vec<f64>>();
+    let brightness = values(|o| match o {
+        Operation::Brightness { factor } => Some(*factor),
+        _ => None,
+    });
+    assert_uniform("brightness", &brightness, [0.6, 1.4]);
+    let contrast = values(|o| match o {
+        Operation::Contrast { factor } => Some(*factor),
+        _ => None,
+    });
+    assert_uniform("contrast", &contrast, [0.6, 1.4]);
+    let saturation = values(|o| match o {
+        Operation::Saturation { factor } => Some(*factor),
+        _ => None,
+    });
+    assert_uniform("saturation", &saturation, [0.8, 1.2]);
+    let hue = values(|o| match o {
+        Operation::Hue { turns } => Some(*turns),
+        _ => None,
+    });
+    assert_uniform("hue", &hue, [-0.1, 0.1]);
+    let sigma = values(|o| match o {
+        Operation::GaussianBlur { sigma } => Some(*sigma),
+        _ => None,
+    });
+    assert_uniform("sigma", &sigma, [0.1, 2.0]);
+
+    // Jitter's steps come in each of the 24 orders equally often.
+    let mut orders = std::collections::HashMap::new();
+    for operations in &b {
+        let order: Vec<u8> = operations
+            .iter()
+            .filter_map(|o| match o {
+                Operation::Brightness { .. } => Some(0),
+                Operation::Contrast { .. } => Some(1),
+                Operation::Saturation { .. } => Some(2),
+                Operation::Hue { .. } => Some(3),
+                _ => None,
+            })
+            .collect();
+        if !order.is_empty() {
+            *orders.entry(order).or_insert(0) += 1;
+        }
+    }
+    assert_eq!(orders.len(), 24);
+    for (order, count) in orders {
+        assert_probability(&format!("order {order:?}"), count, 0.8 / 24.0);
+    }
+}
+
+#[test]
+fn crops_follow_scale_and_ratio() {
+    let view = |scale: [f64; 2]| View {
+        name: "a".into(),
+        size: [32, 32],
+        transforms: vec![Transform::RandomResizedCrop {
+            size: [32, 32],
+            scale,
+            ratio: [0.75, 4.0 / 3.0],
+            interpolation: Interpolation::Bilinear,
+        }],
+    };
+    let regions = |scale, size| {
+        drawn(&view(scale), size)
+            .iter()
+            .map(|operations| match operations[..] {
+                [Operation::ResizedCrop { region, .. }] => region,
+                _ => panic!("{operations:?}"),
+            })
+            .collect::<Vec<_>>()
+    };
+    // Up to half of the area every first try fits: no tail is cut off.
+    let crops = regions([0.1, 0.5], [1000, 1000]);
+    let area: Vec<f64> = crops
+        .iter()
+        .map(|r| (r.height * r.width) as f64 / 1e6)
+        .collect();
+    assert_uniform("area", &area, [0.099, 0.501]);
+    let ratio: Vec<f64> = crops
+        .iter()
+        .map(|r| (r.width as f64 / r.height as f64).ln())
+        .collect();
+    assert_uniform("log ratio", &ratio, [-0.291, 0.291]);
+    let place: Vec<f64> = crops
+        .iter()
+        .map(|r| r.top as f64 / (1000 - r.height) as f64)
+        .collect();
+    assert_uniform("top", &place, [0.0, 1.0]);
+    let place: Vec<f64> = crops
+        .iter()
+        .map(|r| r.left as f64 / (1000 - r.width) as f64)
+        .collect();
+    assert_uniform("left", &place, [0.0, 1.0]);
+
+    // Where nothing fits, the largest centred cut of an allowed ratio.
+    for region in regions([0.9, 1.0], [100, 1000]) {
+        assert_eq!((region.top, region.left), (0, 433));
+        assert_eq!((region.height, region.width), (100, 133));
+    }
+    for size in [[8, 8], [1, 1], [1, 700], [3, 2]] {
+        for region in regions([0.08, 1.0], size) {
+            assert!(region.height >= 1 && region.top + region.height <= size[0]);
+            assert!(region.width >= 1 && region.left + region.width <= size[1]);
+        }
+    }
+}
+
+/// A transform that is added or switched off shifts no other's draws.
+#[test]
+fn draws_of_one_transform_stand_alone() {
+    let full = &moco_views(64)[0];
+    let mut without = full.clone();
+    without.transforms.retain(|t| {
+        !matches!(
+            t,
+            Transform::ColorJitter { .. } | Transform::Grayscale { .. }
+        )
+    });
+    for sample in 0..200 {
+        let keep = |operations: Vec<Operation>| -> Vec<Operation> {
+            let kept = |o: &Operation| {
+                matches!(
+                    o,
+                    Operation::ResizedCrop { .. }
+                        | Operation::GaussianBlur { .. }
+                        | Operation::HorizontalFlip
+                )
+            };
+            operations.into_iter().filter(kept).collect()
+        };
+        let all = draw(full, 1, 9, 2, sample, [90, 120]);
+        let few = draw(&without, 1, 9, 2, sample, [90, 120]);
+        assert_eq!(keep(all), few);
+    }
+}

@@ -1,0 +1,87 @@
+//! Copies and exponential moving averages of one network in another of the
+//! same shape.
+
+use std::any::Any;
+use std::vec::IntoIter;
+
+use burn::tensor::{Device, Tensor};
+
+use super::{Kind, Network, Visit};
+
+impl Network {
+    /// Takes over the tensors of another network of the same shape, buffers
+    /// included: how an average starts.
+    ///
+    /// # Panics
+    ///
+    /// Panics where the networks differ in shape.
+    pub fn copy_from(&mut self, other: &Network) {
+        self.blend(other, None);
+    }
+
+    /// One step of an exponential moving average:
+    /// `new = decay old + (1 - decay) other` over trained parameters. Frozen
+    /// ones are copied; buffers stay this network's own.
+    ///
+    /// # Panics
+    ///
+    /// Panics where the networks differ in shape.
+    pub fn average(&mut self, other: &Network, decay: f64) {
+        self.blend(other, Some(decay));
+    }
+
+    fn blend(&mut self, other: &Network, decay: Option<f64>) {
+        let mut taken = Take(Vec::new());
+        other.without_gradients().visit(&mut taken);
+        let mut give = Give {
+            tensors: taken.0.into_iter(),
+            decay,
+        };
+        self.visit(&mut give);
+        assert!(give.tensors.next().is_none(), "networks of different shape");
+    }
+}
+
+/// Every tensor of a network, as `Tensor<D>`, in order.
+struct Take(Vec<Box<dyn Any>>);
+
+impl Visit for Take {
+    fn tensor<const D: usize>(&mut self, _: &str, _: Kind, tensor: &mut Tensor<D>) {
+        self.0.push(Box::new(tensor.clone()));
+    }
+}
+
+struct Give {
+    tensors: IntoIter<Box<dyn Any>>,
+    decay: Option<f64>,
+}
+
+impl Visit for Give {
+    fn tensor<const D: usize>(&mut self, key: &str, kind: Kind, tensor: &mut Tensor<D>) {
+        let other = self
+            .tensors
+            .next()
+            .and_then(|t| t.downcast::<Tensor<D>>().ok());
+        let Some(other) = other.filter(|other| other.dims() == tensor.dims()) else {
+            panic!("networks of different shape at `{key}`");
+        };
+        let device = tensor.device();
+        let old = tensor.clone().without_autodiff();
+        let new = match (kind, self.decay) {
+            (Kind::Buffer, Some(_)) => return,
+            (Kind::Trained(_), Some(decay)) => old * decay + *other * (1.0 - decay),
+            (Kind::Frozen, Some(_)) | (_, None) => *other,
+        };
+        *tensor = settle(new, kind, &device);
+    }
+}
+
+/// Puts a plain tensor where a network on `device` keeps one of this kind: a
+/// trained one becomes a leaf that keeps its gradient.
+pub(crate) fn settle<const D: usize>(tensor: Tensor<D>, kind: Kind, device: &Device) -> Tensor<D> {
+    match kind {
+        Kind::Trained(_) if device.is_autodiff() => tensor.to_device(device).require_grad(),
+        Kind::Trained(_) | Kind::Frozen => tensor.to_device(device),
+        Kind::Buffer => tensor,
+    }
+}

@@ -1,0 +1,346 @@
+//! The small layers that networks are made of, in PyTorch's layout.
+
+use burn::tensor::activation::softmax;
+use burn::tensor::ops::{AttentionModuleOptions, ConvOptions};
+use burn::tensor::{FloatDType, Tensor, module};
+use ssl_plan::{ParamClass, Precision};
+
+use super::start::{Param, Scope, Start};
+use super::{Kind, Mode, Visit};
+
+/// How one forward pass runs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pass {
+    pub(super) mode: Mode,
+    pub(super) precision: Precision,
+}
+
+impl Pass {
+    /// The number format of matrix products and convolutions.
+    fn narrow<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
+        match self.precision {
+            Precision::Float32 => x,
+            Precision::Bf16 => cast(x, FloatDType::BF16),
+        }
+    }
+
+    /// The number format of norms, softmax, sums and results.
+    pub(super) fn widen<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
+        match self.precision {
+            Precision::Float32 => x,
+            Precision::Bf16 => cast(x, FloatDType::F32),
+        }
+    }
+}
+
+/// A cast that costs nothing where there is nothing to do.
+fn cast<const D: usize>(x: Tensor<D>, to: FloatDType) -> Tensor<D> {
+    match x.dtype() == to.into() {
+        true => x,
+        false => x.cast(to),
+    }
+}
+
+/// `y = x W^T + b`, the weight `[out, in]`.
+#[derive(Debug, Clone)]
+pub(super) struct Linear {
+    weight: Param<2>,
+    bias: Option<Param<1>>,
+}
+
+impl Linear {
+    pub(super) fn new(
+        scope: &Scope,
+        [input, output]: [usize; 2],
+        weight: Start,
+        bias: Option<Start>,
+    ) -> Self {
+        Linear {
+            weight: scope.weight([output, input], weight),
+            bias: bias.map(|start| scope.trained("bias", ParamClass::Bias, [output], start)),
+        }
+    }
+
+    /// `[rows, in]` to `[rows, out]`.
+    pub(super) fn forward(&self, x: Tensor<2>, pass: Pass) -> Tensor<2> {
+        let bias = self.bias.as_ref().map(Param::value);
+        affine(x, self.weight.value(), bias, pass)
+    }
+
+    /// Rows `part * size..` of the weight applied on their own: `[rows, in]`
+    /// to `[rows, size]`. The gradient then touches the weight only, where
+    /// slicing the output would touch the activations.
+    fn forward_part(&self, x: Tensor<2>, part: usize, size: usize, pass: Pass) -> Tensor<2> {
+        let rows = part * size..(part + 1) * size;
+        let weight = self.weight.value().slice([rows.clone()]);
+        let bias = self.bias.as_ref().map(|b| b.value().slice([rows]));
+        affine(x, weight, bias, pass)
+    }
+
+    pub(super) fn visit<V: Visit>(&mut self, visitor: &mut V) {
+        self.weight.visit(visitor);
+        if let Some(bias) = &mut self.bias {
+            bias.visit(visitor);
+        }
+    }
+}
+
+/// `x W^T + b`. The transposed weight is a view.
+pub(super) fn affine(
+    x: Tensor<2>,
+    weight: Tensor<2>,
+    bias: Option<Tensor<1>>,
+    pass: Pass,
+) -> Tensor<2> {
+    let weight = pass.narrow(weight).transpose();
+    module::linear(pass.narrow(x), weight, bias.map(|b| pass.narrow(b)))
+}
+
+/// A convolution without bias, the weight `[out, in, k, k]`, padded to keep
+/// the size at stride 1.
+#[derive(Debug, Clone)]
+pub(super) struct Conv {
+    weight: Param<4>,
+    stride: usize,
+}
+
+impl Conv {
+    pub(super) fn new(
+        scope: &Scope,
+        [input, output]: [usize; 2],
+        kernel: usize,
+        stride: usize,
+        start: Start,
+    ) -> Self {
+        Conv {
+            weight: scope.weight([output, input, kernel, kernel], start),
+            stride,
+        }
+    }
+
+    /// `[B, in, H, W]` to `[B, out, H / stride, W / stride]`, rounded up.
+    pub(super) fn forward(&self, x: Tensor<4>, pass: Pass) -> Tensor<4> {
+        let weight = self.weight.value();
+        let padding = weight.dims()[2] / 2;
+        let options = ConvOptions::new([self.stride; 2], [padding; 2], [1; 2], 1);
+        module::conv2d(pass.narrow(x), pass.narrow(weight), None, options)
+    }
+
+    pub(super) fn visit<V: Visit>(&mut self, visitor: &mut V) {
+        self.weight.visit(visitor);
+    }
+}
+
+/// LayerNorm over the last axis (Ba et al. 2016).
+#[derive(Debug, Clone)]
+pub(super) struct LayerNorm {
+    weight: Param<1>,
+    bias: Param<1>,
+    eps: f64,
+}
+
+impl LayerNorm {
+    pub(super) fn new(scope: &Scope, dim: usize, eps: f64) -> Self {
+        LayerNorm {
+            weight: scope.trained("weight", ParamClass::Norm, [dim], Start::Ones),
+            bias: scope.trained("bias", ParamClass::Norm, [dim], Start::Zeros),
+            eps,
+        }
+    }
+
+    /// `[rows, dim]`, float32.
+    pub(super) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        module::layer_norm(x, self.weight.value(), Some(self.bias.value()), self.eps)
+    }
+
+    pub(super) fn visit<V: Visit>(&mut self, visitor: &mut V) {
+        self.weight.visit(visitor);
+        self.bias.visit(visitor);
+    }
+}
+
+/// BatchNorm (Ioffe & Szegedy 2015) with PyTorch's conventions: the batch is
+/// normalised by its biased variance, the running variance is the unbiased
+/// one, `momentum` is the share of the new value.
+#[derive(Debug, Clone)]
+pub(super) struct BatchNorm {
+    affine: Affine,
+    running_mean: Param<1>,
+    running_var: Param<1>,
+    eps: f64,
+    momentum: f64,
+}
+
+/// Scale and shift of a norm.
+#[derive(Debug, Clone)]
+enum Affine {
+    Trained {
+        weight: Param<1>,
+        bias: Param<1>,
+    },
+    /// One and zero, which are no parameters.
+    Fixed {
+        weight: Tensor<1>,
+        bias: Tensor<1>,
+    },
+}
+
+impl BatchNorm {
+    /// `scale` is what the trained scale starts from; none means no scale and
+    /// no shift.
+    pub(super) fn new(
+        scope: &Scope,
+        channels: usize,
+        scale: Option<Start>,
+        eps: f64,
+        momentum: f64,
+    ) -> Self {
+        let buffer = |name, start| scope.tensor(name, Kind::Buffer, [channels], start);
+        let running_mean = buffer("running_mean", Start::Zeros);
+        let running_var = buffer("running_var", Start::Ones);
+        let affine = match scale {
+            Some(start) => Affine::Trained {
+                weight: scope.trained("weight", ParamClass::Norm, [channels], start),
+                bias: scope.trained("bias", ParamClass::Norm, [channels], Start::Zeros),
+            },
+            None => Affine::Fixed {
+                weight: running_var.value(),
+                bias: running_mean.value(),
+            },
+        };
+        BatchNorm {
+            affine,
+            running_mean,
+            running_var,
+            eps,
+            momentum,
+        }
+    }
+
+    /// `[B, channels, ...]`, float32. Training updates the running statistics.
+    pub(super) fn forward<const D: usize>(&mut self, x: Tensor<D>, pass: Pass) -> Tensor<D> {
+        let x = pass.widen(x);
+        let (weight, bias) = match &self.affine {
+            Affine::Trained { weight, bias } => (weight.value(), bias.value()),
+            Affine::Fixed { weight, bias } => (weight.clone(), bias.clone()),
+        };
+        if pass.mode == Mode::Eval {
+            let mean = self.running_mean.value();
+            let var = self.running_var.value();
+            return module::batch_norm(x, weight, bias, mean, var, self.eps);
+        }
+        let shape = x.dims();
+        let count = shape.iter().product::<usize>() / shape[1].max(1);
+        let unbiased = count as f64 / (count.max(2) - 1) as f64;
+        let batch = module::batch_norm_train(x, weight, bias, self.eps);
+        let share = self.momentum;
+        blend(&mut self.running_mean, batch.mean, share, 1.0);
+        blend(&mut self.running_var, batch.variance, share, unbiased);
+        batch.output
+    }
+
+    pub(super) fn visit<V: Visit>(&mut self, visitor: &mut V) {
+        if let Affine::Trained { weight, bias } = &mut self.affine {
+            weight.visit(visitor);
+            bias.visit(visitor);
+        }
+        self.running_mean.visit(visitor);
+        self.running_var.visit(visitor);
+    }
+}
+
+/// `(1 - share) running + share factor new`, outside of any gradient.
+fn blend(running: &mut Param<1>, new: Tensor<1>, share: f64, factor: f64) {
+    let new = new.without_autodiff() * (share * factor);
+    running.set(running.value() * (1.0 - share) + new);
+}
+
+/// Which tokens ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Queries {
+    /// Every token.
+    All,
+    /// The first one of each sample, where nobody reads the others' answers.
+    First,
+}
+
+/// Multi-head self-attention (Vaswani et al. 2017), q, k, v in one weight.
+#[derive(Debug, Clone)]
+pub(super) struct Attention {
+    qkv: Linear,
+    proj: Linear,
+    heads: usize,
+}
+
+impl Attention {
+    pub(super) fn new(qkv: Linear, proj: Linear, heads: usize) -> Self {
+        Attention { qkv, proj, heads }
+    }
+
+    /// `[batch * N, dim]` to `[batch * N, dim]`, or to `[batch, dim]` where
+    /// only the first token asks.
+    pub(super) fn forward(
+        &self,
+        x: Tensor<2>,
+        batch: usize,
+        queries: Queries,
+        pass: Pass,
+    ) -> Tensor<2> {
+        let [rows, dim] = x.dims();
+        let (tokens, width) = (rows / batch, dim / self.heads);
+        let x = pass.narrow(x);
+        let asking = match queries {
+            Queries::All => x.clone(),
+            Queries::First => first_tokens(x.clone(), batch),
+        };
+        let split = |x: Tensor<2>, tokens| x.reshape([batch, tokens, self.heads, width]);
+        let q = split(
+            self.qkv.forward_part(asking, 0, dim, pass),
+            rows_of(queries, tokens),
+        );
+        let k = split(self.qkv.forward_part(x.clone(), 1, dim, pass), tokens);
+        let v = split(self.qkv.forward_part(x, 2, dim, pass), tokens);
+
+        let context = scaled_dot_product(
+            q.swap_dims(1, 2),
+            k.swap_dims(1, 2),
+            v.swap_dims(1, 2),
+            pass,
+        );
+        let context = context
+            .swap_dims(1, 2)
+            .reshape([batch * rows_of(queries, tokens), dim]);
+        self.proj.forward(context, pass)
+    }
+
+    pub(super) fn visit<V: Visit>(&mut self, visitor: &mut V) {
+        self.qkv.visit(visitor);
+        self.proj.visit(visitor);
+    }
+}
+
+fn rows_of(queries: Queries, tokens: usize) -> usize {
+    match queries {
+        Queries::All => tokens,
+        Queries::First => 1,
+    }
+}
+
+/// The first of the tokens of each sample: `[batch * N, dim]` to `[batch, dim]`.
+pub(super) fn first_tokens(x: Tensor<2>, batch: usize) -> Tensor<2> {
+    let [rows, dim] = x.dims();
+    x.reshape([batch, rows / batch, dim])
+        .slice([0..batch, 0..1])
+        .reshape([batch, dim])
+}
+
+/// `softmax(q k^T / sqrt(width)) v` over `[B, heads, N, width]`.
+fn scaled_dot_product(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, pass: Pass) -> Tensor<4> {
+    if !q.is_autodiff() {
+        return module::attention(q, k, v, None, None, AttentionModuleOptions::default());
+    }
+    let width = q.dims()[3];
+    let q = q * (1.0 / (width as f64).sqrt());
+    let weights = softmax(pass.widen(q.matmul(k.swap_dims(2, 3))), 3);
+    pass.narrow(weights).matmul(v)
+}

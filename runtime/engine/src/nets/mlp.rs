@@ -1,0 +1,73 @@
+//! Multi-layer perceptrons: the heads of self-supervised methods, and whole
+//! networks where a file says so.
+
+use burn::tensor::{Tensor, activation};
+use ssl_plan::{Activation, Norm};
+
+use super::Visit;
+use super::layers::{BatchNorm, Linear, Pass};
+use super::start::{Scope, Start};
+
+/// Layers in order, each with an index as in `torch.nn.Sequential`:
+/// activations take one too.
+#[derive(Debug, Clone)]
+pub(super) struct Mlp {
+    layers: Vec<Layer>,
+}
+
+#[derive(Debug, Clone)]
+enum Layer {
+    Linear(Box<Linear>),
+    BatchNorm(Box<BatchNorm>),
+    Relu,
+}
+
+impl Mlp {
+    /// Linear maps start from PyTorch's default under every init, as the
+    /// references' heads do.
+    pub(super) fn new(plan: &ssl_plan::Mlp, scope: &Scope) -> Self {
+        let mut layers = Vec::new();
+        for layer in &plan.layers {
+            let place = scope.enter(layers.len());
+            let start = Start::fan_in(layer.input);
+            let bias = layer.bias.then(|| start.clone());
+            let linear = Linear::new(&place, [layer.input, layer.output], start, bias);
+            layers.push(Layer::Linear(Box::new(linear)));
+            if let Some(Norm::Batch {
+                affine,
+                eps,
+                momentum,
+            }) = layer.norm
+            {
+                let scale = affine.then_some(Start::Ones);
+                let place = scope.enter(layers.len());
+                let norm = BatchNorm::new(&place, layer.output, scale, eps, momentum);
+                layers.push(Layer::BatchNorm(Box::new(norm)));
+            }
+            if let Some(Activation::Relu) = layer.activation {
+                layers.push(Layer::Relu);
+            }
+        }
+        Mlp { layers }
+    }
+
+    /// `[B, in]` to `[B, out]`.
+    pub(super) fn forward(&mut self, x: Tensor<2>, pass: Pass) -> Tensor<2> {
+        let x = self.layers.iter_mut().fold(x, |x, layer| match layer {
+            Layer::Linear(linear) => linear.forward(x, pass),
+            Layer::BatchNorm(norm) => norm.forward(x, pass),
+            Layer::Relu => activation::relu(x),
+        });
+        pass.widen(x)
+    }
+
+    pub(super) fn visit<V: Visit>(&mut self, visitor: &mut V) {
+        for layer in &mut self.layers {
+            match layer {
+                Layer::Linear(linear) => linear.visit(visitor),
+                Layer::BatchNorm(norm) => norm.visit(visitor),
+                Layer::Relu => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,582 @@
+//! A run from its Plan to trained, judged, saved weights.
+
+mod observer;
+mod state;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use ssl_data::{Batch, Dataset, Split};
+use ssl_plan::{Monitor, Plan, Precision};
+
+use crate::device::{self, DeviceChoice};
+use crate::error::EngineError;
+use crate::judge::{self, Bank, Evaluation, Judged, Reading, When};
+use crate::model::Model;
+use crate::optim::Optimizer;
+use crate::run::files::{Disk, Files};
+use crate::run::metrics::{self, Line, Metrics};
+use crate::run::{RunDirectory, curve, recipe};
+use crate::step::Step;
+use crate::weights;
+pub use observer::{Observer, Start, StepDone, Summary};
+use state::{Progress, State};
+
+/// How a plan is run; nothing of it changes what is computed, the initial
+/// weights apart.
+pub struct Options {
+    /// The run directory.
+    pub out: PathBuf,
+    /// The source's text, kept beside the results.
+    pub source: String,
+    /// What computes.
+    pub device: DeviceChoice,
+    /// Threads that prepare images.
+    pub workers: usize,
+    /// Go on with the run that is in `out`, if there is one.
+    pub resume: bool,
+    /// Weights to start from.
+    pub init: Option<PathBuf>,
+    /// Set from outside to end the run after its current step.
+    pub stop: Arc<AtomicBool>,
+    /// How files are written; tests put a failing disk here.
+    pub files: Box<dyn Files>,
+}
+
+impl Options {
+    /// Options for a run in `out` on the device that [`DeviceChoice::Auto`]
+    /// finds.
+    pub fn new(out: impl Into<PathBuf>, source: impl Into<String>) -> Self {
+        Options {
+            out: out.into(),
+            source: source.into(),
+            device: DeviceChoice::Auto,
+            workers: std::thread::available_parallelism().map_or(1, usize::from),
+            resume: false,
+            init: None,
+            stop: Arc::default(),
+            files: Box::new(Disk),
+        }
+    }
+}
+
+/// How a run ended without an error.
+#[derive(Debug)]
+pub enum Outcome {
+    /// All steps are done.
+    Finished(Summary),
+    /// It was asked to stop, and saved.
+    Interrupted {
+        /// Steps done.
+        step: usize,
+        /// What it can be resumed from.
+        checkpoint: PathBuf,
+    },
+}
+
+/// A run that is ready to train.
+pub struct Session {
+    plan: Plan,
+    directory: RunDirectory,
+    data: Dataset,
+    device: Device,
+    device_name: String,
+    model: Model,
+    step: Step,
+    optimizer: Optimizer,
+    banks: Vec<Bank>,
+    metrics: Metrics,
+    progress: Progress,
+    /// The newest checkpoint that is known to be good.
+    last_good: Option<PathBuf>,
+    resumed: Option<PathBuf>,
+    notes: Vec<String>,
+    workers: usize,
+    stop: Arc<AtomicBool>,
+}
+
+impl Session {
+    /// Opens the data and the run directory, builds the networks, and takes up
+    /// a checkpoint or initial weights.
+    ///
+    /// # Errors
+    ///
+    /// Everything that can be known to be wrong before the first step.
+    pub fn new(plan: Plan, options: Options) -> Result<Self, EngineError> {
+        let recipe = &plan.recipe;
+        if recipe.train.precision != Precision::Float32 {
+            return Err(EngineError::Unsupported("`precision = bf16`".to_string()));
+        }
+        let (device, device_name) = device::resolve(options.device)?;
+        let data = Dataset::open(&recipe.data)?;
+        let mut model = Model::new(&recipe.nets, recipe.train.seed, &device)?;
+        let step = Step::new(&recipe.step, &knn_features(&plan))?;
+        let mut optimizer = Optimizer::new(recipe.train.optimizer.clone());
+        let mut banks: Vec<Bank> = (recipe.monitors.iter())
+            .filter_map(|monitor| match monitor {
+                Monitor::Knn { bank, .. } => Some(Bank::new(*bank)),
+                Monitor::GradientNorm { .. } => None,
+            })
+            .collect();
+
+        let (directory, found) = RunDirectory::open(
+            &options.out,
+            &plan,
+            &options.source,
+            options.resume,
+            options.files,
+        )?;
+        let mut notes: Vec<String> = (found.damaged.iter())
+            .map(|set| {
+                let path = set.path.display();
+                format!(
+                    "a checkpoint is damaged and was set aside as `{path}`: {}",
+                    set.reason
+                )
+            })
+            .collect();
+        let mut progress = Progress {
+            recipe: recipe::hash(&plan.recipe)?,
+            engine: env!("CARGO_PKG_VERSION").to_string(),
+            ..Progress::default()
+        };
+        let metrics_path = directory.path("metrics.jsonl");
+        let next_step = match &found.set {
+            Some(set) => {
+                State {
+                    model: &mut model,
+                    optimizer: &mut optimizer,
+                    banks: &mut banks,
+                    progress: &mut progress,
+                }
+                .restore(set, &plan, &device)?;
+                Some(progress.step)
+            }
+            None => {
+                if let Some(path) = &options.init {
+                    let unfit = |reason| EngineError::Weights {
+                        path: path.clone(),
+                        reason,
+                    };
+                    let tensors = weights::read(path).map_err(|error| unfit(error.to_string()))?;
+                    model
+                        .load(&tensors)
+                        .map_err(|misfit| unfit(misfit.to_string()))?;
+                }
+                None
+            }
+        };
+        let metrics = Metrics::open(directory.files(), &metrics_path, next_step)?;
+        let judged = !banks.is_empty() || !plan.recipe.evals.is_empty();
+        if judged && data.is_empty(Split::Train) {
+            notes.push("there are no images but recorded views: kNN is not read".to_string());
+        } else if judged && data.labels(Split::Train).is_none() {
+            let note = "the images have no labels: kNN is not read, the spread of the features is";
+            notes.push(note.to_string());
+        }
+        let resumed = found.set.map(|set| set.path);
+        Ok(Session {
+            plan,
+            directory,
+            data,
+            device,
+            device_name,
+            model,
+            step,
+            optimizer,
+            banks,
+            metrics,
+            progress,
+            last_good: resumed.clone(),
+            resumed,
+            notes,
+            workers: options.workers,
+            stop: options.stop,
+        })
+    }
+
+    /// Judges, trains, judges again and exports.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError`]; what was saved before stays.
+    pub fn run(mut self, observer: &mut dyn Observer) -> Result<Outcome, EngineError> {
+        observer.started(&self.start());
+        for note in std::mem::take(&mut self.notes) {
+            observer.note(&note);
+        }
+        if self.progress.before.is_none() {
+            self.progress.before = self.evaluate(When::Before, observer)?;
+            if self.progress.before.is_none() {
+                return self.interrupted(observer);
+            }
+        }
+        if !self.train(observer)? {
+            return self.interrupted(observer);
+        }
+        let Some(after) = self.evaluate(When::After, observer)? else {
+            return self.interrupted(observer);
+        };
+        let summary = self.finish(after)?;
+        observer.finished(&summary);
+        Ok(Outcome::Finished(summary))
+    }
+
+    fn start(&self) -> Start {
+        Start {
+            pipeline: self.plan.pipeline.clone(),
+            device: self.device_name.clone(),
+            next_step: self.progress.step,
+            steps: self.plan.recipe.train.steps,
+            batch: self.plan.recipe.data.batch,
+            resumed: self.resumed.clone(),
+            out: self.directory.path(""),
+        }
+    }
+
+    /// All steps that are left; false where the run was asked to stop.
+    fn train(&mut self, observer: &mut dyn Observer) -> Result<bool, EngineError> {
+        let train = self.plan.recipe.train.clone();
+        let first = self.progress.step;
+        let mut loader = self.data.loader(
+            &self.plan.recipe.views,
+            train.seed,
+            first,
+            train.steps,
+            self.workers,
+        );
+        let mut clock = Clock::new(self.plan.recipe.data.batch, self.progress.seconds);
+        let skipped_before = self.progress.skipped;
+        for step in first..train.steps {
+            if self.stop.load(Ordering::Relaxed) {
+                return Ok(false);
+            }
+            let Some(batch) = loader.next() else {
+                return Err(EngineError::plan("the data ended before the last step"));
+            };
+            let batch = batch?;
+            let done = step + 1;
+            let saves = done % train.checkpoint_every == 0 || done == train.steps;
+            let logs = step == 0 || done % train.log_every == 0 || done == train.steps;
+            let loss = self.train_step(step, batch, logs, saves, &mut clock, observer)?;
+            self.progress.step = done;
+            self.progress.seconds = clock.seconds();
+            observer.step(&StepDone {
+                step,
+                steps: train.steps,
+                epoch: self.epoch(step),
+                loss,
+                lr: self.optimizer.lr(step),
+                images_per_second: clock.overall(),
+                left: clock.left(train.steps - done),
+            });
+            let skipped = skipped_before + loader.report().files().len();
+            if skipped > self.progress.skipped {
+                self.progress.skipped = skipped;
+                observer.skipped(loader.report());
+            }
+            if saves {
+                self.save(observer)?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// One step. The loss where it was read.
+    fn train_step(
+        &mut self,
+        step: usize,
+        batch: Batch,
+        logs: bool,
+        saves: bool,
+        clock: &mut Clock,
+        observer: &mut dyn Observer,
+    ) -> Result<Option<f32>, EngineError> {
+        let (samples, labels) = (batch.samples, batch.labels);
+        let views: HashMap<String, Tensor<4>> = (batch.views.into_iter())
+            .map(|view| {
+                let shape = [samples.len(), 3, view.size[0], view.size[1]];
+                let pixels = TensorData::new(view.pixels, shape);
+                (view.name, Tensor::from_data(pixels, &self.device))
+            })
+            .collect();
+
+        self.model.update_averages(step as f64);
+        let outputs = self.step.run(&mut self.model, &views, step, logs)?;
+        drop(views);
+        let loss = if logs || saves {
+            Some(self.read_loss(&outputs.loss, step)?)
+        } else {
+            None
+        };
+        let mut gradients = outputs.loss.backward();
+        drop(outputs.loss);
+        self.read_instruments(
+            step,
+            &gradients,
+            outputs.features,
+            labels.as_deref(),
+            &samples,
+            observer,
+        )?;
+        self.optimizer.step(&mut self.model, &mut gradients, step);
+        clock.tick();
+
+        if let (true, Some(loss)) = (logs, loss) {
+            let names = self.step.tracks().iter().map(|track| track.name.clone());
+            let values = outputs.tracks.into_iter().map(read_scalar);
+            let tracks = names
+                .zip(values)
+                .map(|(name, value)| Ok((name, value?)))
+                .collect::<Result<BTreeMap<_, _>, EngineError>>()?;
+            let recipe = &self.plan.recipe;
+            self.metrics.write(&Line::Step {
+                step,
+                epoch: self.epoch(step),
+                loss,
+                lr: self.optimizer.lr(step),
+                weight_decay: recipe.train.optimizer.weight_decay.at(step as f64),
+                decay: self.model.decays(step as f64).collect(),
+                tracks,
+                images_per_second: clock.lap(),
+            })?;
+        }
+        Ok(loss)
+    }
+
+    fn read_loss(&mut self, loss: &Tensor<1>, step: usize) -> Result<f32, EngineError> {
+        let value = read_scalar(loss.clone().inner())?;
+        if !value.is_finite() {
+            return Err(EngineError::NonFinite {
+                step,
+                loss: value,
+                last_good: self.last_good.clone(),
+            });
+        }
+        self.progress.loss = Some(value);
+        Ok(value)
+    }
+
+    /// The monitors that are due after a step. Banks are read before the
+    /// step's features are put into them.
+    fn read_instruments(
+        &mut self,
+        step: usize,
+        gradients: &Gradients,
+        features: Vec<Tensor<2>>,
+        labels: Option<&[u32]>,
+        samples: &[u32],
+        observer: &mut dyn Observer,
+    ) -> Result<(), EngineError> {
+        let mut readings = Vec::new();
+        let mut banks = self.banks.iter_mut().zip(features);
+        for monitor in &self.plan.recipe.monitors {
+            match monitor {
+                Monitor::Knn {
+                    feature,
+                    view,
+                    k,
+                    temperature,
+                    every,
+                    ..
+                } => {
+                    let (Some((bank, features)), Some(labels)) = (banks.next(), labels) else {
+                        continue;
+                    };
+                    if (step + 1) % every == 0
+                        && let Some(accuracy) =
+                            bank.read(&features, labels, samples, *k, *temperature)
+                    {
+                        readings.push(Reading::Knn {
+                            feature: self.model.feature_name(feature),
+                            view: view.clone(),
+                            accuracy,
+                            bank: bank.len(),
+                        });
+                    }
+                    bank.push(features, labels, samples);
+                }
+                Monitor::GradientNorm { per, every } => {
+                    if (step + 1) % every == 0 {
+                        let norms = judge::gradient_norms(&mut self.model, gradients, *per)?;
+                        readings.push(Reading::GradientNorm { norms });
+                    }
+                }
+            }
+        }
+        for reading in readings {
+            observer.monitor(step, &reading);
+            self.metrics.write(&Line::Monitor { step, reading })?;
+        }
+        Ok(())
+    }
+
+    /// Every evaluation of the plan; `None` where the run was asked to stop.
+    fn evaluate(
+        &mut self,
+        when: When,
+        observer: &mut dyn Observer,
+    ) -> Result<Option<Vec<Evaluation>>, EngineError> {
+        let mut made = Vec::new();
+        if self.data.is_empty(Split::Train) {
+            return Ok(Some(made));
+        }
+        for eval in &self.plan.recipe.evals {
+            observer.evaluating(when);
+            let judged =
+                judge::evaluate(eval, &mut self.model, &self.data, &self.device, &self.stop)?;
+            let Judged::Done(evaluation) = judged else {
+                return Ok(None);
+            };
+            observer.evaluation(when, &evaluation);
+            made.push(evaluation);
+        }
+        for evaluation in &made {
+            self.metrics.write(&Line::Eval {
+                step: self.progress.step,
+                when,
+                evaluation: evaluation.clone(),
+            })?;
+        }
+        Ok(Some(made))
+    }
+
+    fn save(&mut self, observer: &mut dyn Observer) -> Result<PathBuf, EngineError> {
+        let state = State {
+            model: &mut self.model,
+            optimizer: &mut self.optimizer,
+            banks: &mut self.banks,
+            progress: &mut self.progress,
+        };
+        let saved = (self.metrics.sync()).and_then(|()| state.save(&self.directory, &self.plan));
+        let step = self.progress.step;
+        let path = saved.map_err(|error| EngineError::Checkpoint {
+            step,
+            source: Box::new(error),
+            last_good: self.last_good.clone(),
+        })?;
+        self.last_good = Some(path.clone());
+        observer.checkpoint(step, &path);
+        Ok(path)
+    }
+
+    fn interrupted(mut self, observer: &mut dyn Observer) -> Result<Outcome, EngineError> {
+        let checkpoint = self.save(observer)?;
+        self.draw()?;
+        Ok(Outcome::Interrupted {
+            step: self.progress.step,
+            checkpoint,
+        })
+    }
+
+    /// Writes the weights, the curve and the report.
+    fn finish(self, after: Vec<Evaluation>) -> Result<Summary, EngineError> {
+        self.metrics.sync()?;
+        let weights = state::export(&self.model, &self.directory)?;
+        self.draw()?;
+        let train = &self.plan.recipe.train;
+        let summary = Summary {
+            pipeline: self.plan.pipeline.clone(),
+            recipe: self.progress.recipe.clone(),
+            engine: self.progress.engine.clone(),
+            device: self.device_name.clone(),
+            steps: train.steps,
+            epochs: train.epochs,
+            seconds: self.progress.seconds,
+            loss: self.progress.loss,
+            before: self.progress.before.clone().unwrap_or_default(),
+            after,
+            skipped: self.progress.skipped,
+            weights,
+        };
+        self.directory.write_json("report.json", &summary)?;
+        Ok(summary)
+    }
+
+    fn draw(&self) -> Result<(), EngineError> {
+        let lines = metrics::read(
+            self.directory.files(),
+            &self.directory.path("metrics.jsonl"),
+        )?;
+        let steps = self.plan.recipe.train.steps;
+        let picture = curve::render(&self.plan.pipeline, steps, &lines);
+        self.directory.write("curve.svg", picture.as_bytes())
+    }
+
+    fn epoch(&self, step: usize) -> f64 {
+        step as f64 / self.plan.recipe.data.steps_per_epoch.max(1) as f64
+    }
+}
+
+/// The features that the kNN monitors of a plan read, in their order.
+fn knn_features(plan: &Plan) -> Vec<(&ssl_plan::FeatureOf, &str)> {
+    let monitors = plan.recipe.monitors.iter();
+    monitors
+        .filter_map(|monitor| match monitor {
+            Monitor::Knn { feature, view, .. } => Some((feature, view.as_str())),
+            Monitor::GradientNorm { .. } => None,
+        })
+        .collect()
+}
+
+fn read_scalar(scalar: Tensor<1>) -> Result<f32, EngineError> {
+    let value = scalar.try_into_scalar::<f32>();
+    value.map_err(|error| EngineError::Compute(error.to_string()))
+}
+
+/// Time and throughput.
+struct Clock {
+    batch: usize,
+    before: f64,
+    begun: Instant,
+    steps: usize,
+    lap: (Instant, usize),
+}
+
+impl Clock {
+    fn new(batch: usize, before: f64) -> Self {
+        let now = Instant::now();
+        Clock {
+            batch,
+            before,
+            begun: now,
+            steps: 0,
+            lap: (now, 0),
+        }
+    }
+
+    fn tick(&mut self) {
+        self.steps += 1;
+    }
+
+    /// Seconds of training over all resumptions.
+    fn seconds(&self) -> f64 {
+        self.before + self.begun.elapsed().as_secs_f64()
+    }
+
+    /// Images per second since the clock was made.
+    fn overall(&self) -> f64 {
+        self.rate(self.begun, self.steps)
+    }
+
+    /// Images per second since the last lap; begins another.
+    fn lap(&mut self) -> f64 {
+        let (begun, steps) = self.lap;
+        let rate = self.rate(begun, self.steps - steps);
+        self.lap = (Instant::now(), self.steps);
+        rate
+    }
+
+    fn rate(&self, begun: Instant, steps: usize) -> f64 {
+        (self.batch * steps) as f64 / begun.elapsed().as_secs_f64().max(1e-9)
+    }
+
+    fn left(&self, steps: usize) -> Duration {
+        let each = self.begun.elapsed().as_secs_f64() / self.steps.max(1) as f64;
+        Duration::from_secs_f64(each * steps as f64)
+    }
+}

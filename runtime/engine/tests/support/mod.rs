@@ -1,0 +1,207 @@
+//! What the tests of networks share: Plan modules in short, walks that collect,
+//! and the formula that fills large networks in every language.
+
+#![allow(dead_code)]
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use burn::tensor::{Gradients, Tensor, TensorData};
+use ssl_engine::nets::{Kind, Network, Visit};
+use ssl_engine::weights::{self, NamedTensor, Unexpected};
+use ssl_plan::{
+    Activation, Block, Init, Mlp, MlpLayer, Module, Norm, Pool, Position, Resnet, Shape, Stage,
+    Stem, Vit,
+};
+
+pub fn fixtures(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../../tests/numeric/fixtures")
+        .join(name)
+}
+
+/// A safetensors fixture by key.
+pub fn fixture(name: &str) -> HashMap<String, NamedTensor> {
+    let tensors = weights::read(&fixtures(name)).expect("the fixture is there");
+    tensors.into_iter().map(|t| (t.key.clone(), t)).collect()
+}
+
+/// A stage; the networks do not read the shapes.
+pub fn stage(name: Option<&str>, module: Module) -> Stage {
+    let shape = Shape::Embedding { dim: 0 };
+    Stage {
+        name: name.map(str::to_owned),
+        module,
+        input: shape,
+        output: shape,
+    }
+}
+
+/// The tiny ViT of the fixtures.
+pub fn tiny_vit() -> Vit {
+    Vit {
+        image: [8, 8],
+        channels: 3,
+        patch: 2,
+        dim: 16,
+        depth: 2,
+        heads: 2,
+        hidden: 64,
+        pool: Pool::Cls,
+        position: Position::Learned,
+        frozen_patch_projection: false,
+        norm_eps: 1e-6,
+        init: Init::MocoV3,
+    }
+}
+
+/// MoCo v3's ViT-S, or wider.
+pub fn large_vit(dim: usize) -> Vit {
+    Vit {
+        image: [224, 224],
+        patch: 16,
+        dim,
+        depth: 12,
+        heads: 12,
+        hidden: 4 * dim,
+        position: Position::Sincos2d,
+        frozen_patch_projection: true,
+        ..tiny_vit()
+    }
+}
+
+pub fn resnet(block: Block, layers: [usize; 4], stem: Stem) -> Resnet {
+    Resnet {
+        image: [32, 32],
+        channels: 3,
+        block,
+        layers,
+        stem,
+        zero_init_residual: false,
+        norm_eps: 1e-5,
+        norm_momentum: 0.1,
+        init: Init::Torchvision,
+    }
+}
+
+pub fn batch_norm(affine: bool) -> Option<Norm> {
+    Some(Norm::Batch {
+        affine,
+        eps: 1e-5,
+        momentum: 0.1,
+    })
+}
+
+/// A head over the given widths: BatchNorm and ReLU between the layers, the
+/// last norm without affine parameters, no biases.
+pub fn head(widths: &[usize]) -> Mlp {
+    let last = widths.len() - 2;
+    let layer = |(i, pair): (usize, &[usize])| MlpLayer {
+        input: pair[0],
+        output: pair[1],
+        bias: false,
+        norm: batch_norm(i < last),
+        activation: (i < last).then_some(Activation::Relu),
+    };
+    Mlp {
+        layers: widths.windows(2).enumerate().map(layer).collect(),
+        init: Init::Pytorch,
+    }
+}
+
+/// Key, kind and values of every tensor, in order.
+pub fn tensors(network: &Network) -> Vec<(String, Kind, Vec<f32>)> {
+    struct All(Vec<(String, Kind, Vec<f32>)>);
+    impl Visit for All {
+        fn tensor<const D: usize>(&mut self, key: &str, kind: Kind, tensor: &mut Tensor<D>) {
+            self.0.push((key.to_owned(), kind, values(tensor.clone())));
+        }
+    }
+    let mut all = All(Vec::new());
+    network.clone().visit(&mut all);
+    all.0
+}
+
+/// Key and gradient of every tensor that a walk calls trained, in order.
+pub fn gradients(network: &Network, gradients: &Gradients) -> Vec<(String, Option<Vec<f32>>)> {
+    struct Grads<'a>(&'a Gradients, Vec<(String, Option<Vec<f32>>)>);
+    impl Visit for Grads<'_> {
+        fn tensor<const D: usize>(&mut self, key: &str, _: Kind, tensor: &mut Tensor<D>) {
+            let grad = tensor.grad(self.0).map(values);
+            self.1.push((key.to_owned(), grad));
+        }
+    }
+    let mut walk = Grads(gradients, Vec::new());
+    network.clone().visit(&mut walk);
+    walk.1
+}
+
+pub fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().iter::<f32>().collect()
+}
+
+pub fn norm(values: &[f32]) -> f64 {
+    let sum: f64 = values.iter().map(|v| f64::from(*v).powi(2)).sum();
+    sum.sqrt()
+}
+
+/// Asserts `|a - b| <= tolerance |b|` in the L2 norm.
+pub fn assert_close(what: &str, found: &[f32], expected: &[f32], tolerance: f64) {
+    assert_near(what, found, expected, tolerance, 1e-12);
+}
+
+/// Asserts `|a - b| <= tolerance max(|b|, floor)`, for values that may be
+/// zero but for rounding.
+pub fn assert_near(what: &str, found: &[f32], expected: &[f32], tolerance: f64, floor: f64) {
+    assert_eq!(found.len(), expected.len(), "{what}: length");
+    let difference: Vec<f32> = found.iter().zip(expected).map(|(a, b)| a - b).collect();
+    let error = norm(&difference) / norm(expected).max(floor);
+    assert!(error <= tolerance, "{what}: relative error {error:.2e}");
+}
+
+/// `formula.uniform` of the reference scripts: values in [-1, 1).
+fn uniform(stream: u32, count: usize) -> impl Iterator<Item = f64> {
+    (1..=count as u32).map(move |i| {
+        let mut h = i.wrapping_add(stream.wrapping_mul(0x9E37_79B9));
+        h ^= h >> 16;
+        h = h.wrapping_mul(0x85EB_CA6B);
+        h ^= h >> 13;
+        h = h.wrapping_mul(0xC2B2_AE35);
+        h ^= h >> 16;
+        f64::from(h) / 2_f64.powi(31) - 1.0
+    })
+}
+
+/// `formula.array` of the reference scripts.
+pub fn array<const D: usize>(stream: u32, shape: [usize; D]) -> TensorData {
+    let count = shape.iter().product();
+    let values: Vec<f32> = uniform(stream, count).map(|v| v as f32).collect();
+    TensorData::new(values, shape)
+}
+
+/// Fills a network as the reference scripts do: stream by order, range by name
+/// and rank.
+pub fn fill(network: &mut Network) {
+    let mut tensors = weights::collect(network);
+    for (stream, tensor) in tensors.iter_mut().enumerate() {
+        let rank = tensor.shape.len();
+        let one =
+            tensor.key.ends_with("running_var") || (rank == 1 && tensor.key.ends_with("weight"));
+        // Keeps ResNet-50's gradients well conditioned; see `formula.py`.
+        let small = tensor.key.ends_with("bn3.weight");
+        let scale = match (one, rank) {
+            _ if small => 0.0625,
+            (true, _) => 0.25,
+            (false, 1) => 0.1,
+            (false, _) => (3.0 / tensor.shape[1..].iter().product::<usize>() as f64).sqrt(),
+        };
+        let offset = match one {
+            _ if small => 0.125,
+            true => 1.0,
+            false => 0.0,
+        };
+        let values = uniform(stream as u32, tensor.data.len());
+        tensor.data = values.map(|v| offset + (v * scale) as f32).collect();
+    }
+    weights::load(&mut [network], &mut [], &tensors, Unexpected::Refuse).expect("its own tensors");
+}

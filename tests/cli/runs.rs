@@ -1,0 +1,180 @@
+//! Runs: what they leave, that nothing but the recipe decides the numbers,
+//! and that an interruption costs nothing.
+
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::support::{example, losses, metrics, run, sslc};
+
+/// A short run on the digits.
+const SHORT: [&str; 4] = [
+    "--set",
+    "train.epochs=2",
+    "--set",
+    "train.checkpoint=4 steps",
+];
+
+fn digits(dir: &Path, out: &str, more: &[&str]) -> crate::support::Done {
+    let file = example("mocov3_digits.ssl").display().to_string();
+    let mut args = vec!["run", file.as_str(), "--out", out, "--device", "cpu"];
+    args.extend(SHORT);
+    args.extend(more);
+    run(dir, &args)
+}
+
+fn weights(run: &Path) -> Vec<u8> {
+    std::fs::read(run.join("weights/nets.safetensors")).expect("the run has weights")
+}
+
+#[test]
+fn a_run_leaves_everything_behind() {
+    let dir = tempfile::tempdir().expect("a folder");
+    digits(dir.path(), "a", &[]).ends(0).says(&[
+        "kNN accuracy of `encoder.backbone` went from",
+        "on 597 held-out images",
+        "weights/encoder.backbone.safetensors",
+    ]);
+    let at = |name: &str| dir.path().join("a").join(name);
+    for file in [
+        "source.ssl",
+        "plan.json",
+        "metrics.jsonl",
+        "report.json",
+        "curve.svg",
+    ] {
+        assert!(at(file).is_file(), "{file} is missing");
+    }
+    assert_eq!(
+        std::fs::read(at("source.ssl")).expect("the source"),
+        std::fs::read(example("mocov3_digits.ssl")).expect("the example")
+    );
+    assert_eq!(losses(&at("")).len(), 10);
+    let evals = metrics(&at(""), "eval");
+    assert_eq!(evals.len(), 2);
+    // timm's names, ready for `load_state_dict`.
+    let bytes = std::fs::read(at("weights/encoder.backbone.safetensors")).expect("weights");
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).expect("safetensors");
+    let qkv = tensors
+        .tensor("blocks.0.attn.qkv.weight")
+        .expect("timm's name");
+    assert_eq!(qkv.shape(), [192, 64]);
+    assert!(tensors.tensor("patch_embed.proj.weight").is_ok());
+    let svg = std::fs::read_to_string(at("curve.svg")).expect("a picture");
+    assert!(svg.starts_with("<svg") && svg.contains("kNN"), "{svg}");
+
+    // The first step's rate is 0: MoCo v3 warms up from nothing.
+    assert_eq!(metrics(&at(""), "step")[0]["lr"], 0.0);
+    // A second run takes another folder rather than write over the first.
+    digits(dir.path(), "a", &[])
+        .ends(2)
+        .says(&["already holds a run", "--resume"]);
+}
+
+#[test]
+fn workers_change_nothing_and_the_seed_does() {
+    let dir = tempfile::tempdir().expect("a folder");
+    digits(dir.path(), "one", &["--workers", "1"]).ends(0);
+    digits(dir.path(), "three", &["--workers", "3"]).ends(0);
+    digits(dir.path(), "other", &["--set", "seed=1"]).ends(0);
+    let at = |name: &str| dir.path().join(name);
+    assert_eq!(losses(&at("one")), losses(&at("three")));
+    assert_eq!(weights(&at("one")), weights(&at("three")));
+    assert_ne!(losses(&at("one")), losses(&at("other")));
+}
+
+/// Waits until a run has written so many steps.
+fn wait_for_step(run: &Path, steps: usize, child: &mut Child) {
+    let start = Instant::now();
+    loop {
+        let text = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap_or_default();
+        if text
+            .lines()
+            .filter(|l| l.contains("\"kind\":\"step\""))
+            .count()
+            >= steps
+        {
+            return;
+        }
+        assert!(
+            child.try_wait().expect("a child").is_none(),
+            "the run ended too soon"
+        );
+        assert!(
+            start.elapsed() < Duration::from_secs(120),
+            "the run does not get on"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn signal(child: &Child, name: &str) {
+    let done = std::process::Command::new("kill")
+        .args([format!("-{name}"), child.id().to_string()])
+        .status();
+    assert!(done.expect("kill runs").success());
+}
+
+#[test]
+fn an_interrupted_run_goes_on_as_if_nothing_had_been() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let long = ["--set", "train.epochs=6"];
+    digits(dir.path(), "whole", &long).ends(0);
+
+    let file = example("mocov3_digits.ssl").display().to_string();
+    let mut args = vec!["run", file.as_str(), "--out", "parts", "--device", "cpu"];
+    args.extend(SHORT);
+    args.extend(long);
+    let mut child = sslc(dir.path())
+        .args(&args)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    let parts = dir.path().join("parts");
+    wait_for_step(&parts, 5, &mut child);
+    signal(&child, "INT");
+    let first: crate::support::Done = child.wait_with_output().expect("it ends").into();
+    first
+        .ends(130)
+        .says(&["stopped after step", "go on with: sslc run --resume parts"]);
+
+    run(dir.path(), &["run", "--resume", "parts", "--device", "cpu"])
+        .ends(0)
+        .says(&["going on from"]);
+    let whole = dir.path().join("whole");
+    assert_eq!(losses(&whole), losses(&parts));
+    assert_eq!(weights(&whole), weights(&parts));
+    assert_eq!(metrics(&whole, "eval")[1], metrics(&parts, "eval")[1]);
+}
+
+#[test]
+fn a_scheduler_gets_its_own_exit_code() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = example("mocov3_digits.ssl").display().to_string();
+    let mut child = sslc(dir.path())
+        .args(["run", &file, "--out", "r", "--device", "cpu"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    wait_for_step(&dir.path().join("r"), 1, &mut child);
+    signal(&child, "TERM");
+    crate::support::Done::from(child.wait_with_output().expect("it ends"))
+        .ends(85)
+        .says(&["go on with: sslc run --resume r"]);
+}
+
+#[test]
+fn a_checkpoint_of_another_plan_is_refused_by_name() {
+    let dir = tempfile::tempdir().expect("a folder");
+    digits(dir.path(), "r", &[]).ends(0);
+    let before = weights(&dir.path().join("r"));
+    digits(dir.path(), "r", &["--resume", "--set", "weight_decay=0.5"])
+        .ends(2)
+        .says(&[
+            "saved by another recipe",
+            "train.optimizer.weight_decay",
+            "0.05 there and 0.5 here",
+        ]);
+    assert_eq!(before, weights(&dir.path().join("r")));
+}

@@ -1,0 +1,148 @@
+"""Outputs and gradients of timm's and torchvision's networks, for the tests of
+the engine's own.
+
+    python networks.py [--out ../fixtures/networks]
+
+Every network runs in float64 from float32 weights (`formula.py`). The loss is
+the sum of the output times a probe. Per case one safetensors file:
+
+    input, probe           what went in, unless large enough to be regenerated
+    train, eval            the output in training mode, then in evaluation mode
+    grad.KEY               the gradient of a parameter (training mode)
+    buffer.KEY             a running statistic after the training pass
+    norms                  the L2 norm of every gradient, in the order of `keys.json`
+
+Small cases hold every gradient; ResNets hold a few. `keys.json` holds for
+every case the keys of parameters with their shapes in state-dict order, and
+the names and shapes of ViT-S, ResNet-18 and ResNet-50. `versions.json` says
+what they were made with.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import timm
+import torch
+import torchvision
+from safetensors.numpy import save_file
+from timm.models.vision_transformer import VisionTransformer
+from torch import nn
+
+import formula
+
+
+def vit(**options):
+    """A tiny timm ViT, features only."""
+    options = {"img_size": 8, "patch_size": 2, "embed_dim": 16, "depth": 2, "num_heads": 2} | options
+    return VisionTransformer(num_classes=0, fc_norm=False, **options)
+
+
+def resnet(make, small_stem):
+    network = make(weights=None)
+    network.fc = nn.Identity()
+    if small_stem:
+        network.conv1 = nn.Conv2d(3, 64, 3, 1, 1, bias=False)
+        network.maxpool = nn.Identity()
+    return network
+
+
+def mlp():
+    """Every kind of layer a head can have: norms with and without affine
+    parameters, linear maps with and without bias."""
+    return nn.Sequential(
+        nn.Linear(12, 24, bias=False),
+        nn.BatchNorm1d(24),
+        nn.ReLU(),
+        nn.Linear(24, 20),
+        nn.BatchNorm1d(20),
+        nn.ReLU(),
+        nn.Linear(20, 8, bias=False),
+        nn.BatchNorm1d(8, affine=False),
+    )
+
+
+CASES = {
+    "vit_cls": (lambda: vit(), (3, 3, 8, 8)),
+    "vit_mean": (lambda: vit(class_token=False, global_pool="avg"), (3, 3, 8, 8)),
+    "vit_plain": (lambda: vit(img_size=(8, 12), pos_embed="none", num_heads=4), (2, 3, 8, 12)),
+    "mlp": (mlp, (9, 12)),
+    "resnet18": (lambda: resnet(torchvision.models.resnet18, False), (4, 3, 64, 64)),
+    "resnet50": (lambda: resnet(torchvision.models.resnet50, True), (4, 3, 32, 32)),
+}
+
+# Gradients of the large networks that are stored whole.
+KEPT = ("conv1.weight", "bn1.weight", "bn1.bias", "layer4.1.bn2.weight", "layer2.0.downsample.1.bias")
+
+
+def keys_of(network):
+    return {
+        key: list(tensor.shape)
+        for key, tensor in network.state_dict().items()
+        if not key.endswith("num_batches_tracked")
+    }
+
+
+def run(make, shape):
+    network = make()
+    keys = keys_of(network)
+    state = network.state_dict()
+    for stream, (key, size) in enumerate(keys.items()):
+        state[key] = torch.from_numpy(formula.weight(stream, key, size))
+    network.load_state_dict(state)
+    network.double()
+    x = formula.array(1000, shape)
+    network.train()
+    train = network(torch.from_numpy(x).double())
+    probe = formula.array(1001, train.shape)
+    (train * torch.from_numpy(probe).double()).sum().backward()
+    buffers = {k: v.clone() for k, v in network.named_buffers() if "running" in k}
+    network.eval()
+    with torch.no_grad():
+        evaluated = network(torch.from_numpy(x).double())
+    large = len(keys) > 50
+    grads = dict(network.named_parameters())
+    tensors = {"train": train, "eval": evaluated}
+    if not large:
+        tensors |= {"input": torch.from_numpy(x), "probe": torch.from_numpy(probe)}
+    tensors |= {f"grad.{k}": p.grad for k, p in grads.items() if not large or k in KEPT}
+    tensors |= {f"buffer.{k}": b for k, b in buffers.items() if not large or k.startswith("bn1")}
+    tensors["norms"] = torch.stack([p.grad.norm() for p in grads.values()])
+    tensors["buffer_norms"] = torch.stack([b.norm() for b in buffers.values()] or [torch.zeros(())])
+    arrays = {k: np.ascontiguousarray(v.detach().float().numpy()) for k, v in tensors.items()}
+    return keys, arrays
+
+
+def tables():
+    """Names and shapes of whole networks, as timm and torchvision have them."""
+    # MoCo v3's ViT-S: 12 heads.
+    small = VisionTransformer(embed_dim=384, depth=12, num_heads=12, num_classes=0)
+    return {
+        "vit_small": keys_of(small),
+        "resnet18_imagenet": keys_of(resnet(torchvision.models.resnet18, False)),
+        "resnet50_imagenet": keys_of(resnet(torchvision.models.resnet50, False)),
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    here = Path(__file__).resolve().parent
+    parser.add_argument("--out", type=Path, default=here.parent / "fixtures" / "networks")
+    out = parser.parse_args().out
+    out.mkdir(parents=True, exist_ok=True)
+    table = tables()
+    for name, (make, shape) in CASES.items():
+        table[name], arrays = run(make, shape)
+        save_file(arrays, out / f"{name}.safetensors")
+    versions = {m.__name__: m.__version__ for m in (torch, torchvision, timm, np)}
+    lines = []
+    for name, keys in table.items():
+        rows = ",\n".join(f"    {json.dumps([k, s])}" for k, s in keys.items())
+        lines.append(f"  {json.dumps(name)}: [\n{rows}\n  ]")
+    (out / "keys.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    (out / "versions.json").write_text(json.dumps(versions, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

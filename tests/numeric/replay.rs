@@ -1,0 +1,64 @@
+//! The trajectory of training against PyTorch: stored views, stored initial
+//! weights, twenty steps, every loss.
+//!
+//! The fixtures come from `tests/numeric/reference/mocov3_replay.py`, which
+//! names the versions and computes in plain PyTorch, float64 and float32.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+use support::{losses, root, run};
+
+fn replay(method: &str) {
+    let fixture = root().join(format!("tests/numeric/fixtures/{method}_replay"));
+    let out = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| fixture.join(name).display().to_string();
+    let dir = out.path().join("run");
+    run(
+        out.path(),
+        &[
+            "run",
+            &path("pipeline.ssl"),
+            "--init",
+            &path("init.safetensors"),
+            "--out",
+            &dir.display().to_string(),
+            "--device",
+            "cpu",
+        ],
+    )
+    .ends(0);
+    let text = std::fs::read_to_string(fixture.join("losses.json")).expect("the fixture is there");
+    let stored: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
+    let expected: Vec<f64> = stored["float64"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|v| v.as_f64().expect("a number"))
+        .collect();
+    let got = losses(&dir);
+    assert_eq!(got.len(), 20);
+    assert_eq!(expected.len(), 20);
+    for (step, (ours, theirs)) in got.iter().zip(&expected).enumerate() {
+        let relative = (ours - theirs).abs() / theirs.abs();
+        assert!(
+            relative < 1e-4,
+            "{method}, step {step}: {ours} against {theirs}"
+        );
+    }
+}
+
+#[test]
+fn mocov3_takes_pytorchs_path() {
+    replay("mocov3");
+}
+
+#[test]
+fn simclr_takes_pytorchs_path() {
+    replay("simclr");
+}
+
+#[test]
+fn byol_takes_pytorchs_path() {
+    replay("byol");
+}
