@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::support::{example, metrics, run};
 
 /// Writes an RGB PNG whose colour depends on its class.
-fn png(path: &Path, class: u8, i: u8) {
+pub fn png(path: &Path, class: u8, i: u8) {
     let (w, h) = (40u32, 32u32);
     let mut pixels = Vec::new();
     for y in 0..h {
@@ -31,14 +31,31 @@ fn folder(dir: &Path, classes: u8, images: u8) {
 }
 
 const SMALL: [&str; 10] = [
-    "--set", "image=16", "--set", "patch=4", "--set", "data.batch=8", "--set", "train.epochs=2",
-    "--set", "decay=0.9",
+    "--set",
+    "image=16",
+    "--set",
+    "patch=4",
+    "--set",
+    "data.batch=8",
+    "--set",
+    "train.epochs=2",
+    "--set",
+    "decay=0.9",
 ];
 
 fn train(dir: &Path, source: &str, more: &[&str]) -> crate::support::Done {
     let file = example("mocov3_digits.ssl").display().to_string();
     let source = format!("data.source={source}");
-    let mut args = vec!["run", file.as_str(), "--out", "r", "--device", "cpu", "--set", source.as_str()];
+    let mut args = vec![
+        "run",
+        file.as_str(),
+        "--out",
+        "r",
+        "--device",
+        "cpu",
+        "--set",
+        source.as_str(),
+    ];
     args.extend(SMALL);
     args.extend(more);
     run(dir, &args)
@@ -48,10 +65,12 @@ fn train(dir: &Path, source: &str, more: &[&str]) -> crate::support::Done {
 fn the_digits_file_trains_on_a_folder_of_images() {
     let dir = tempfile::tempdir().expect("a folder");
     folder(&dir.path().join("photos"), 3, 12);
-    train(dir.path(), "image_folder(\"photos\")", &[]).ends(0).says(&[
-        "36 images, 8 steps of 8",
-        "on 36 training images, each left out",
-    ]);
+    train(dir.path(), "image_folder(\"photos\")", &[])
+        .ends(0)
+        .says(&[
+            "36 images, 8 steps of 8",
+            "on 36 training images, each left out",
+        ]);
 }
 
 #[test]
@@ -64,18 +83,26 @@ fn broken_files_are_skipped_counted_and_named() {
     std::fs::write(photos.join("class1/3.png"), "this is a text").expect("written");
     std::fs::write(photos.join("class2/5.png"), "").expect("written");
     let source = "image_folder(\"photos\")";
-    train(dir.path(), source, &["--set", "max_corrupt=20%"]).ends(0).says(&[
-        "skipped",
-        "class0/0.png",
-        "class1/3.png",
-        "class2/5.png",
-        "could not be read",
-    ]);
+    train(dir.path(), source, &["--set", "max_corrupt=20%"])
+        .ends(0)
+        .says(&[
+            "skipped",
+            "class0/0.png",
+            "class1/3.png",
+            "class2/5.png",
+            "could not be read",
+        ]);
     // 3 of 36 are more than the 1% that is allowed where nothing is said.
     let strict = tempfile::tempdir().expect("a folder");
     let link = format!("image_folder(\"{}\")", photos.display());
-    train(strict.path(), &link, &[]).ends(65).says(&["error:", "class"]);
-    train(strict.path(), &link, &["--out", "s", "--set", "on_corrupt=error"]);
+    train(strict.path(), &link, &[])
+        .ends(65)
+        .says(&["error:", "class"]);
+    train(
+        strict.path(),
+        &link,
+        &["--out", "s", "--set", "on_corrupt=error"],
+    );
 }
 
 #[test]
@@ -91,6 +118,10 @@ fn images_without_labels_still_train() {
     std::fs::remove_dir(photos.join("class0")).expect("removed");
     train(dir.path(), "image_folder(\"photos\")", &[])
         .ends(0)
-        .says(&["ssl::E0504", "need labels", "weights/encoder.backbone.safetensors"]);
+        .says(&[
+            "ssl::E0504",
+            "need labels",
+            "weights/encoder.backbone.safetensors",
+        ]);
     assert!(metrics(&dir.path().join("r"), "eval").is_empty());
 }

@@ -14,20 +14,30 @@ fn check_says_what_is_wrong_and_where() {
     let dir = tempfile::tempdir().expect("a folder");
     let text = std::fs::read_to_string(example("mocov3_digits.ssl")).expect("an example");
     let file = dir.path().join("mine.ssl");
-    std::fs::write(&file, text.replace("batch  = 240", "bacth  = 240").replace("pool: cls", "pool: clas"))
-        .expect("written");
+    std::fs::write(
+        &file,
+        text.replace("batch  = 240", "bacth  = 240")
+            .replace("pool: cls", "pool: clas"),
+    )
+    .expect("written");
     run(dir.path(), &["check", "mine.ssl"]).ends(1).says(&[
         "ssl::E0102",
         "`data` has no field `bacth`",
-        "mine.ssl:21",
+        "mine.ssl:18",
         "did you mean `batch`?",
         "ssl::E0105",
         "did you mean `cls`?",
     ]);
-    run(dir.path(), &["check", "mine.ssl", "--message-format", "short"])
-        .ends(1)
-        .says(&["mine.ssl:21:5: error[ssl::E0102]"]);
-    let json = run(dir.path(), &["check", "mine.ssl", "--message-format", "json"]);
+    run(
+        dir.path(),
+        &["check", "mine.ssl", "--message-format", "short"],
+    )
+    .ends(1)
+    .says(&["mine.ssl:18:5: error[ssl::E0102]"]);
+    let json = run(
+        dir.path(),
+        &["check", "mine.ssl", "--message-format", "json"],
+    );
     let first: serde_json::Value =
         serde_json::from_str(json.ends(1).text.lines().next().expect("a line")).expect("JSON");
     assert_eq!(first["severity"], "error");
@@ -51,28 +61,44 @@ fn every_example_is_fine() {
 fn the_plan_names_every_origin() {
     let file = example("mocov3_digits.ssl").display().to_string();
     let dir = tempfile::tempdir().expect("a folder");
-    let plan = run(dir.path(), &["plan", &file, "--set", "train.epochs=12", "--set", "decay=0.9"]);
+    let plan = run(
+        dir.path(),
+        &[
+            "plan",
+            &file,
+            "--set",
+            "train.epochs=12",
+            "--set",
+            "decay=0.9",
+        ],
+    );
     plan.ends(0).says(&[
         "train.epochs 12 --set train.epochs=12",
         "decay 0.9 --set decay=0.9",
         "train.keep 3 default",
-        "60 steps of 240; 5 an epoch, 12 epochs",
+        "60 steps of 240 images; 5 an epoch, 12 epochs",
         "1,200 images, 10 classes, 597 held out",
     ]);
     // A suffix of a path is enough, unless it stands for several things.
     run(dir.path(), &["plan", &file, "--set", "depth=3"])
         .ends(0)
         .says(&["encoder.backbone.depth 3 --set depth=3"]);
-    run(dir.path(), &["plan", &file, "--set", "norm=none"]).ends(1).says(&[
-        "ssl::E0204",
-        "`norm` stands for several things",
-        "`encoder.projector.norm` and `predictor.norm`",
-    ]);
+    run(dir.path(), &["plan", &file, "--set", "norm=none"])
+        .ends(1)
+        .says(&[
+            "ssl::E0204",
+            "`norm` stands for several things",
+            "`encoder.projector.norm` and `predictor.norm`",
+        ]);
     run(dir.path(), &["plan", &file, "--set", "train.epoch=3"])
         .ends(1)
-        .says(&["there is no `train.epoch` to set", "did you mean `train.epochs`?"]);
+        .says(&[
+            "there is no `train.epoch` to set",
+            "did you mean `train.epochs`?",
+        ]);
     let json = run(dir.path(), &["plan", &file, "--json"]);
-    let plan: serde_json::Value = serde_json::from_str(&json.ends(0).text).expect("the plan is JSON");
+    let plan: serde_json::Value =
+        serde_json::from_str(&json.ends(0).text).expect("the plan is JSON");
     assert_eq!(plan["recipe"]["train"]["steps"], 300);
     // 2 blocks of width 64 with a class token; see the ViT's own layers.
     assert_eq!(plan["estimate"]["parameters"][0]["trained"], 100_160);
@@ -82,7 +108,9 @@ fn the_plan_names_every_origin() {
 fn usage_errors_end_with_two() {
     let dir = tempfile::tempdir().expect("a folder");
     run(dir.path(), &[]).ends(2).says(&["Usage: sslc"]);
-    run(dir.path(), &["train"]).ends(2).says(&["unrecognized subcommand"]);
+    run(dir.path(), &["train"])
+        .ends(2)
+        .says(&["unrecognized subcommand"]);
     run(dir.path(), &["run"]).ends(2).says(&["FILE"]);
     let file = example("mocov3_digits.ssl").display().to_string();
     run(dir.path(), &["run", &file, "--device", "gpu"])

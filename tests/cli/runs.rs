@@ -8,7 +8,12 @@ use std::time::{Duration, Instant};
 use crate::support::{example, losses, metrics, run, sslc};
 
 /// A short run on the digits.
-const SHORT: [&str; 4] = ["--set", "train.epochs=2", "--set", "train.checkpoint=4 steps"];
+const SHORT: [&str; 4] = [
+    "--set",
+    "train.epochs=2",
+    "--set",
+    "train.checkpoint=4 steps",
+];
 
 fn digits(dir: &Path, out: &str, more: &[&str]) -> crate::support::Done {
     let file = example("mocov3_digits.ssl").display().to_string();
@@ -31,7 +36,13 @@ fn a_run_leaves_everything_behind() {
         "weights/encoder.backbone.safetensors",
     ]);
     let at = |name: &str| dir.path().join("a").join(name);
-    for file in ["source.ssl", "plan.json", "metrics.jsonl", "report.json", "curve.svg"] {
+    for file in [
+        "source.ssl",
+        "plan.json",
+        "metrics.jsonl",
+        "report.json",
+        "curve.svg",
+    ] {
         assert!(at(file).is_file(), "{file} is missing");
     }
     assert_eq!(
@@ -44,7 +55,9 @@ fn a_run_leaves_everything_behind() {
     // timm's names, ready for `load_state_dict`.
     let bytes = std::fs::read(at("weights/encoder.backbone.safetensors")).expect("weights");
     let tensors = safetensors::SafeTensors::deserialize(&bytes).expect("safetensors");
-    let qkv = tensors.tensor("blocks.0.attn.qkv.weight").expect("timm's name");
+    let qkv = tensors
+        .tensor("blocks.0.attn.qkv.weight")
+        .expect("timm's name");
     assert_eq!(qkv.shape(), [192, 64]);
     assert!(tensors.tensor("patch_embed.proj.weight").is_ok());
     let svg = std::fs::read_to_string(at("curve.svg")).expect("a picture");
@@ -53,7 +66,9 @@ fn a_run_leaves_everything_behind() {
     // The first step's rate is 0: MoCo v3 warms up from nothing.
     assert_eq!(metrics(&at(""), "step")[0]["lr"], 0.0);
     // A second run takes another folder rather than write over the first.
-    digits(dir.path(), "a", &[]).ends(2).says(&["already holds a run", "--resume"]);
+    digits(dir.path(), "a", &[])
+        .ends(2)
+        .says(&["already holds a run", "--resume"]);
 }
 
 #[test]
@@ -73,11 +88,22 @@ fn wait_for_step(run: &Path, steps: usize, child: &mut Child) {
     let start = Instant::now();
     loop {
         let text = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap_or_default();
-        if text.lines().filter(|l| l.contains("\"kind\":\"step\"")).count() >= steps {
+        if text
+            .lines()
+            .filter(|l| l.contains("\"kind\":\"step\""))
+            .count()
+            >= steps
+        {
             return;
         }
-        assert!(child.try_wait().expect("a child").is_none(), "the run ended too soon");
-        assert!(start.elapsed() < Duration::from_secs(120), "the run does not get on");
+        assert!(
+            child.try_wait().expect("a child").is_none(),
+            "the run ended too soon"
+        );
+        assert!(
+            start.elapsed() < Duration::from_secs(120),
+            "the run does not get on"
+        );
         std::thread::sleep(Duration::from_millis(5));
     }
 }
@@ -109,9 +135,13 @@ fn an_interrupted_run_goes_on_as_if_nothing_had_been() {
     wait_for_step(&parts, 5, &mut child);
     signal(&child, "INT");
     let first: crate::support::Done = child.wait_with_output().expect("it ends").into();
-    first.ends(130).says(&["stopped after step", "go on with: sslc run --resume parts"]);
+    first
+        .ends(130)
+        .says(&["stopped after step", "go on with: sslc run --resume parts"]);
 
-    run(dir.path(), &["run", "--resume", "parts", "--device", "cpu"]).ends(0).says(&["going on from"]);
+    run(dir.path(), &["run", "--resume", "parts", "--device", "cpu"])
+        .ends(0)
+        .says(&["going on from"]);
     let whole = dir.path().join("whole");
     assert_eq!(losses(&whole), losses(&parts));
     assert_eq!(weights(&whole), weights(&parts));
@@ -139,10 +169,12 @@ fn a_checkpoint_of_another_plan_is_refused_by_name() {
     let dir = tempfile::tempdir().expect("a folder");
     digits(dir.path(), "r", &[]).ends(0);
     let before = weights(&dir.path().join("r"));
-    digits(dir.path(), "r", &["--resume", "--set", "weight_decay=0.5"]).ends(2).says(&[
-        "saved by another recipe",
-        "train.optimizer.weight_decay",
-        "0.05 there and 0.5 here",
-    ]);
+    digits(dir.path(), "r", &["--resume", "--set", "weight_decay=0.5"])
+        .ends(2)
+        .says(&[
+            "saved by another recipe",
+            "train.optimizer.weight_decay",
+            "`0.05` there and `0.5` here",
+        ]);
     assert_eq!(before, weights(&dir.path().join("r")));
 }

@@ -41,7 +41,10 @@ fn replay(method: &str) {
     assert_eq!(expected.len(), 20);
     for (step, (ours, theirs)) in got.iter().zip(&expected).enumerate() {
         let relative = (ours - theirs).abs() / theirs.abs();
-        assert!(relative < 1e-4, "{method}, step {step}: {ours} against {theirs}");
+        assert!(
+            relative < 1e-4,
+            "{method}, step {step}: {ours} against {theirs}"
+        );
     }
 }
 

@@ -20,7 +20,10 @@ pub fn example(name: &str) -> PathBuf {
 /// The binary, without colours, in a folder.
 pub fn sslc(dir: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sslc"));
-    command.current_dir(dir).env("NO_COLOR", "1").stdin(Stdio::null());
+    command
+        .current_dir(dir)
+        .env("NO_COLOR", "1")
+        .stdin(Stdio::null());
     command
 }
 
@@ -37,10 +40,19 @@ impl Done {
     #[track_caller]
     pub fn says(&self, texts: &[&str]) -> &Self {
         // miette breaks lines; a reader does not mind.
-        let flat = |s: &str| s.split_whitespace().filter(|w| *w != "│").collect::<Vec<_>>().join(" ");
+        let flat = |s: &str| {
+            s.split_whitespace()
+                .filter(|w| *w != "│")
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
         let all = flat(&self.text);
         for text in texts {
-            assert!(all.contains(&flat(text)), "`{text}` is not in:\n{}", self.text);
+            assert!(
+                all.contains(&flat(text)),
+                "`{text}` is not in:\n{}",
+                self.text
+            );
         }
         assert!(!self.text.contains("panicked"), "{}", self.text);
         self
@@ -58,14 +70,19 @@ impl From<Output> for Done {
     fn from(o: Output) -> Self {
         Done {
             code: o.status.code().unwrap_or(-1),
-            text: String::from_utf8_lossy(&o.stdout).into_owned() + &String::from_utf8_lossy(&o.stderr),
+            text: String::from_utf8_lossy(&o.stdout).into_owned()
+                + &String::from_utf8_lossy(&o.stderr),
         }
     }
 }
 
 /// Runs the binary to its end.
 pub fn run(dir: &Path, args: &[&str]) -> Done {
-    sslc(dir).args(args).output().expect("the binary runs").into()
+    sslc(dir)
+        .args(args)
+        .output()
+        .expect("the binary runs")
+        .into()
 }
 
 /// The lines of a run's metrics of one kind.

@@ -3,58 +3,16 @@
 //!
 //! `//~ E0102 text` says that a diagnostic of this code, whose message holds
 //! the text, is at this line; `//~^` points to the line above, one more `^` to
-//! one more line. A file without such comments must give no diagnostic. The
+//! one more line; `//~@` to another file. A file without such comments must give no diagnostic. The
 //! rendering of each file is kept beside it (`NAME.stderr`);
 //! `SSLC_UPDATE=1 cargo test` writes it anew.
 
+mod bench;
+
 use std::path::{Path, PathBuf};
 
-use ssl_core::{Compilation, DatasetInfo, Demand, Request, World, WorldError};
-use ssl_plan::Source;
-
-/// A world in which there are digits and a few folders of images.
-struct Bench;
-
-impl World for Bench {
-    fn read(&self, path: &Path) -> Result<String, WorldError> {
-        std::fs::read_to_string(path).map_err(|e| WorldError {
-            message: e.to_string(),
-            help: None,
-        })
-    }
-
-    fn absolute(&self, path: &Path) -> PathBuf {
-        path.to_path_buf()
-    }
-
-    fn variable(&self, name: &str) -> Option<String> {
-        (name == "PHOTOS").then(|| "/photos".to_owned())
-    }
-
-    fn dataset(&self, source: &Source) -> Result<DatasetInfo, WorldError> {
-        let classes = |n: usize| Some((0..n).map(|i| i.to_string()).collect());
-        match source {
-            Source::Digits => Ok(DatasetInfo {
-                samples: 1200,
-                classes: classes(10),
-                held_out: Some(597),
-                recorded: None,
-            }),
-            Source::ImageFolder { path, .. } if path.ends_with("photos") => Ok(DatasetInfo {
-                samples: 5000,
-                ..DatasetInfo::default()
-            }),
-            Source::ImageFolder { path, .. } => Err(WorldError {
-                message: format!("the folder `{path}` is not there"),
-                help: Some("check the path".into()),
-            }),
-            Source::Recorded { .. } => Err(WorldError {
-                message: "no stored views here".into(),
-                help: None,
-            }),
-        }
-    }
-}
+use bench::Bench;
+use ssl_core::{Compilation, Demand, Request};
 
 /// What a comment expects.
 #[derive(Debug, PartialEq)]
@@ -69,9 +27,15 @@ fn expectations(text: &str) -> Vec<Expected> {
     for (i, line) in text.lines().enumerate() {
         for part in line.split("//~").skip(1) {
             let up = part.chars().take_while(|c| *c == '^').count();
-            let mut words = part.get(up..).unwrap_or("").trim().splitn(2, ' ');
+            let elsewhere = part.starts_with('@');
+            let mut words = part
+                .trim_start_matches('@')
+                .get(up..)
+                .unwrap_or("")
+                .trim()
+                .splitn(2, ' ');
             out.push(Expected {
-                line: i + 1 - up,
+                line: if elsewhere { 0 } else { i + 1 - up },
                 code: words.next().unwrap_or("").to_owned(),
                 text: words.next().unwrap_or("").trim().to_owned(),
             });
@@ -83,7 +47,9 @@ fn expectations(text: &str) -> Vec<Expected> {
 /// The last pipeline of a file, where it has several.
 fn last_pipeline(path: &Path) -> Option<String> {
     let text = std::fs::read_to_string(path).ok()?;
-    let mut names = text.lines().filter_map(|l| l.strip_prefix("pipeline ")?.split([' ', '{']).next());
+    let mut names = text
+        .lines()
+        .filter_map(|l| l.strip_prefix("pipeline ")?.split([' ', '{']).next());
     let first = names.next()?;
     names.last().or(Some(first)).map(str::to_owned)
 }
@@ -95,7 +61,7 @@ fn compile(path: &Path) -> Compilation {
         demand: Demand::Run,
         ..Request::default()
     };
-    ssl_core::compile(&request, &Bench)
+    ssl_core::compile(&request, &Bench::default())
 }
 
 /// Compares the diagnostics of a file with its comments.
@@ -105,16 +71,25 @@ fn judge(path: &Path) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut expected = expectations(&text);
     for d in &compilation.diagnostics {
-        let line = d.span().and_then(|s| compilation.map.place(s)).map_or(0, |p| p.1);
-        let found = expected
-            .iter()
-            .position(|e| e.line == line && e.code == d.code.short() && d.message.contains(&e.text));
+        let name = path.display().to_string();
+        let line = d
+            .span()
+            .and_then(|s| compilation.map.place(s))
+            .filter(|p| *p.0 == *name)
+            .map_or(0, |p| p.1);
+        let found = expected.iter().position(|e| {
+            e.line == line && e.code == d.code.short() && d.message.contains(&e.text)
+        });
         match found {
             Some(i) => drop(expected.remove(i)),
             None => wrong.push(format!("line {line}: unexpected {}: {}", d.code, d.message)),
         }
     }
-    wrong.extend(expected.iter().map(|e| format!("line {}: missing {} {}", e.line, e.code, e.text)));
+    wrong.extend(
+        expected
+            .iter()
+            .map(|e| format!("line {}: missing {} {}", e.line, e.code, e.text)),
+    );
     if wrong.is_empty() {
         wrong.extend(snapshot(path, &compilation));
     }
@@ -124,7 +99,11 @@ fn judge(path: &Path) -> Vec<String> {
 /// Compares the rendering with the one kept beside the file.
 fn snapshot(path: &Path, compilation: &Compilation) -> Option<String> {
     let kept = path.with_extension("stderr");
-    let dir = path.parent().expect("a case lies in a folder").display().to_string();
+    let dir = path
+        .parent()
+        .expect("a case lies in a folder")
+        .display()
+        .to_string();
     let now = ssl_diagnostics::render_human(&compilation.map, &compilation.diagnostics, false)
         .replace(&format!("{dir}/"), "");
     if std::env::var_os("SSLC_UPDATE").is_some() {
@@ -167,11 +146,15 @@ fn every_code_has_a_case() {
         .filter_map(|e| std::fs::read_to_string(e.ok()?.path()).ok())
         .collect();
     // Raised outside a file: by a path, by the command line.
-    let outside = ["E0004", "E0107", "E0204"];
+    let outside = ["E0204"];
     let missing: Vec<&str> = ssl_diagnostics::all_codes()
         .iter()
         .map(|i| i.code.short())
-        .filter(|c| !outside.contains(c) && !all.contains(&format!("//~ {c}")) && !all.contains(&format!("^ {c}")))
+        .filter(|c| {
+            !outside.contains(c)
+                && !all.contains(&format!("//~ {c}"))
+                && !all.contains(&format!("//~@ {c}"))
+        })
         .collect();
     assert!(missing.is_empty(), "no case raises {missing:?}");
 }

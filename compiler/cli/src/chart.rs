@@ -63,7 +63,10 @@ mod tests {
         let text = draw("x", &points, 8);
         let rows: Vec<&str> = text.lines().filter(|l| l.contains('┤')).collect();
         assert_eq!(rows.len(), 6);
-        assert!(rows[0].starts_with("     7.000 ┤") && rows[0].ends_with('█'), "{text}");
+        assert!(
+            rows[0].starts_with("     7.000 ┤") && rows[0].ends_with('█'),
+            "{text}"
+        );
         assert!(rows[5].starts_with("     0.000 ┤▁"), "{text}");
         assert_eq!(draw("x", &points[..1], 8), "");
     }

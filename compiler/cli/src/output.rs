@@ -52,16 +52,23 @@ pub fn diagnostics(compilation: &Compilation, format: MessageFormat) {
 /// "2 errors, 1 warning"
 pub fn count(compilation: &Compilation) -> String {
     let of = |severity, name: &str| {
-        let n = compilation.diagnostics.iter().filter(|d| d.severity == severity).count();
+        let n = compilation
+            .diagnostics
+            .iter()
+            .filter(|d| d.severity == severity)
+            .count();
         match n {
             0 => None,
             1 => Some(format!("1 {name}")),
             n => Some(format!("{n} {name}s")),
         }
     };
-    let parts: Vec<String> = [of(Severity::Error, "error"), of(Severity::Warning, "warning")]
-        .into_iter()
-        .flatten()
-        .collect();
+    let parts: Vec<String> = [
+        of(Severity::Error, "error"),
+        of(Severity::Warning, "warning"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     parts.join(", ")
 }

@@ -1,13 +1,14 @@
 //! What a run shows while it goes, and what it says at the end.
 
-use std::path::Path;
+use std::collections::HashSet;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ssl_data::CorruptReport;
+use ssl_engine::Observer;
 use ssl_engine::judge::{Evaluation, Protocol, Reading, When};
 use ssl_engine::session::{Start, StepDone, Summary};
-use ssl_engine::Observer;
 use ssl_plan::Plan;
 
 use crate::chart;
@@ -28,7 +29,9 @@ pub struct Watch {
     knn: Option<f64>,
     told: Instant,
     before: Vec<Evaluation>,
-    skipped: usize,
+    /// Unreadable images that were named, by their index.
+    named: HashSet<u32>,
+    out: PathBuf,
 }
 
 impl Watch {
@@ -56,7 +59,8 @@ impl Watch {
             knn: None,
             told: Instant::now(),
             before: Vec::new(),
-            skipped: 0,
+            named: HashSet::new(),
+            out: PathBuf::new(),
         }
     }
 
@@ -72,15 +76,27 @@ impl Watch {
     }
 
     fn status(&self, step: &StepDone) -> String {
-        let loss = self.losses.last().map_or(String::new(), |(_, l)| format!("loss {l:.4}  "));
-        let knn = self.knn.map_or(String::new(), |k| format!("kNN {:.1}%  ", 100.0 * k));
-        format!("{loss}{knn}lr {:.2e}  {:.0} images/s", step.lr, step.images_per_second)
+        let loss = self
+            .losses
+            .last()
+            .map_or(String::new(), |(_, l)| format!("loss {l:.4}  "));
+        let knn = self
+            .knn
+            .map_or(String::new(), |k| format!("kNN {:.1}%  ", 100.0 * k));
+        format!(
+            "{loss}{knn}lr {:.2e}  {:.0} images/s",
+            step.lr, step.images_per_second
+        )
     }
 }
 
 impl Observer for Watch {
     fn started(&mut self, start: &Start) {
-        self.say(&format!("{} on {}\n{}", start.pipeline, start.device, self.header));
+        self.out.clone_from(&start.out);
+        self.say(&format!(
+            "{} on {}\n{}",
+            start.pipeline, start.device, self.header
+        ));
         match &start.resumed {
             Some(path) => self.say(&format!("going on from `{}`\n", path.display())),
             None => self.say(&format!("writing to `{}`\n", start.out.display())),
@@ -91,7 +107,8 @@ impl Observer for Watch {
                 ProgressDrawTarget::stderr_with_hz(5),
             );
             let style = ProgressStyle::with_template("{bar:24} {pos}/{len}  {msg}  {eta} left");
-            self.bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            self.bar
+                .set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             self.bar.set_position(start.next_step as u64);
             self.bar.reset_eta();
         }
@@ -111,7 +128,11 @@ impl Observer for Watch {
         if self.bar.is_hidden() && (self.told.elapsed() > PAUSE || step.step + 1 == step.steps) {
             self.told = Instant::now();
             let left = step.left.as_secs();
-            self.say(&format!("step {}/{}  {status}  {left} s left\n", step.step + 1, step.steps));
+            self.say(&format!(
+                "step {}/{}  {status}  {left} s left\n",
+                step.step + 1,
+                step.steps
+            ));
         }
     }
 
@@ -128,14 +149,12 @@ impl Observer for Watch {
         }
     }
 
-    fn checkpoint(&mut self, _step: usize, _path: &Path) {}
-
     fn skipped(&mut self, report: &CorruptReport) {
-        let files: Vec<_> = report.files().collect();
-        for file in files.iter().skip(self.skipped) {
-            self.say(&format!("skipped `{}`: {}\n", file.path, file.reason));
+        for file in report.files() {
+            if self.named.insert(file.sample) {
+                self.say(&format!("skipped `{}`: {}\n", file.path, file.reason));
+            }
         }
-        self.skipped = files.len();
     }
 
     fn finished(&mut self, summary: &Summary) {
@@ -145,16 +164,28 @@ impl Observer for Watch {
         }
         let width = 64;
         self.say(&chart::draw("loss", &self.losses, width));
-        self.say(&chart::draw("kNN %, on training views", &self.accuracies, width));
+        self.say(&chart::draw(
+            "kNN %, on training views",
+            &self.accuracies,
+            width,
+        ));
         for (i, after) in summary.after.iter().enumerate() {
             self.say(&learnt(summary.before.get(i), after, summary.seconds));
         }
         if summary.skipped > 0 {
-            self.say(&format!("{} images could not be read and were replaced\n", summary.skipped));
+            self.say(&format!(
+                "{} images could not be read and were replaced\n",
+                summary.skipped
+            ));
         }
+        self.say(&format!(
+            "\nin `{}`: curve.svg, metrics.jsonl",
+            self.out.display()
+        ));
         for weights in &summary.weights {
-            self.say(&format!("weights: {weights}\n"));
+            self.say(&format!(", {weights}"));
         }
+        self.say("\n");
     }
 }
 
@@ -167,7 +198,10 @@ fn learnt(before: Option<&Evaluation>, after: &Evaluation, seconds: f64) -> Stri
     );
     let who = match after.protocol {
         Protocol::HeldOut => format!("{} held-out images", thousands(after.queries as u64)),
-        Protocol::LeaveOneOut => format!("{} training images, each left out", thousands(after.queries as u64)),
+        Protocol::LeaveOneOut => format!(
+            "{} training images, each left out",
+            thousands(after.queries as u64)
+        ),
     };
     let text = match (before.and_then(|b| b.accuracy), after.accuracy) {
         (Some(b), Some(a)) => format!(

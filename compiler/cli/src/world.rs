@@ -19,7 +19,10 @@ impl World for Disk {
             message: reason(&e),
         })?;
         String::from_utf8(bytes).map_err(|e| WorldError {
-            message: format!("it is no UTF-8 text (byte {})", e.utf8_error().valid_up_to()),
+            message: format!(
+                "it is no UTF-8 text (byte {})",
+                e.utf8_error().valid_up_to()
+            ),
             help: Some("save it as UTF-8".into()),
         })
     }
@@ -40,7 +43,10 @@ impl World for Disk {
                     message: message.to_owned(),
                     help: Some(help.to_owned()),
                 },
-                None => WorldError { message: text, help: None },
+                None => WorldError {
+                    message: text,
+                    help: None,
+                },
             }
         })?;
         Ok(DatasetInfo {

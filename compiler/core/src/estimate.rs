@@ -12,7 +12,13 @@ const F32: u64 = 4;
 pub fn parameters_of(module: &Module) -> (u64, u64) {
     match module {
         Module::Vit(v) => vit_parameters(v),
-        Module::Resnet(r) => (resnet_convolutions(r).iter().map(|c| c.weights + 2 * c.out).sum(), 0),
+        Module::Resnet(r) => (
+            resnet_convolutions(r)
+                .iter()
+                .map(|c| c.weights + 2 * c.out)
+                .sum(),
+            0,
+        ),
         Module::Mlp(m) => (mlp_parameters(m), 0),
     }
 }
@@ -172,7 +178,11 @@ pub fn estimate(recipe: &Recipe) -> Estimate {
         for stage in stages {
             let (trained, frozen) = parameters_of(&stage.module);
             weights += trained + frozen;
-            let (trained, frozen) = if average { (0, trained + frozen) } else { (trained, frozen) };
+            let (trained, frozen) = if average {
+                (0, trained + frozen)
+            } else {
+                (trained, frozen)
+            };
             trained_total += trained;
             parameters.push(ParameterCount {
                 net: net.name.clone(),
@@ -192,7 +202,10 @@ pub fn estimate(recipe: &Recipe) -> Estimate {
         if let Op::Net { net, .. } = &node.op
             && node.reaches.contains(net)
         {
-            values += stages_of(net).iter().map(|s| batch * kept_values(&s.module)).sum::<u64>();
+            values += stages_of(net)
+                .iter()
+                .map(|s| batch * kept_values(&s.module))
+                .sum::<u64>();
         }
     }
     let moments = match recipe.train.optimizer.rule {
@@ -207,4 +220,3 @@ pub fn estimate(recipe: &Recipe) -> Estimate {
         activation_bytes: values * F32,
     }
 }
-

@@ -9,20 +9,21 @@ mod check;
 mod estimate;
 pub mod merge;
 mod names;
-mod prelude;
+mod program;
 mod schema;
 mod shapes;
+mod sweep;
 mod value;
 mod world;
 
 pub use estimate::{parameters_of, total_parameters};
+pub use sweep::{Sweep, Variant};
 pub use world::{DatasetInfo, Demand, RecordedInfo, World, WorldError};
 
 use std::path::PathBuf;
 
 use ssl_diagnostics::{Code, Diagnostic, FileId, Severity, SourceMap};
 use ssl_plan::Plan;
-use ssl_syntax::ast::{File, Item};
 
 /// What is compiled.
 #[derive(Debug, Clone, Default)]
@@ -48,12 +49,16 @@ pub struct Compilation {
     pub plan: Option<Plan>,
     /// Names of the file's pipelines.
     pub pipelines: Vec<String>,
+    /// The file's sweeps, unrolled.
+    pub sweeps: Vec<Sweep>,
 }
 
 impl Compilation {
     /// Whether anything was wrong enough to stop.
     pub fn failed(&self) -> bool {
-        self.diagnostics.iter().any(|d| d.severity == Severity::Error)
+        self.diagnostics
+            .iter()
+            .any(|d| d.severity == Severity::Error)
     }
 }
 
@@ -64,14 +69,18 @@ pub fn compile(request: &Request, world: &dyn World) -> Compilation {
         diagnostics: Vec::new(),
         plan: None,
         pipelines: Vec::new(),
+        sweeps: Vec::new(),
     };
     let name = request.path.display().to_string();
     let text = match world.read(&request.path) {
         Ok(text) => text,
         Err(e) => {
             out.diagnostics.push(
-                Diagnostic::error(Code::FILE, format!("`{name}` cannot be read: {}", e.message))
-                    .maybe_help(e.help),
+                Diagnostic::error(
+                    Code::FILE,
+                    format!("`{name}` cannot be read: {}", e.message),
+                )
+                .maybe_help(e.help),
             );
             return out;
         }
@@ -83,22 +92,32 @@ pub fn compile(request: &Request, world: &dyn World) -> Compilation {
         ));
         return out;
     };
-    let prelude = prelude::load(&mut out.map);
+    let program = program::load(
+        world,
+        &mut out.map,
+        file,
+        &request.path,
+        &mut out.diagnostics,
+    );
     let sets: Vec<(FileId, String)> = request
         .set
         .iter()
         .filter_map(|s| Some((out.map.add("--set", s.as_str())?, s.clone())))
         .collect();
+    out.pipelines = program
+        .root()
+        .map(|r| r.pipelines.keys().cloned().collect())
+        .unwrap_or_default();
 
-    let parsed = ssl_syntax::parse_file(&out.map, file);
-    out.diagnostics.extend(parsed.diagnostics);
-    out.pipelines = pipeline_names(&parsed.file);
+    let trees = program.root().into_iter().flat_map(|r| r.sweeps.values());
+    out.sweeps = trees
+        .filter_map(|tree| sweep::unroll(&out.map, tree, &mut out.diagnostics))
+        .collect();
 
     let broken = out.failed();
-    let functions = prelude.functions(&parsed.file, &mut out.diagnostics);
     let effective = merge::effective(
         &out.map,
-        &parsed.file,
+        &program,
         request.pipeline.as_deref(),
         &sets,
         &mut out.diagnostics,
@@ -107,8 +126,7 @@ pub fn compile(request: &Request, world: &dyn World) -> Compilation {
         let source = check::Source {
             map: &out.map,
             effective: &effective,
-            functions: &functions,
-            path: &request.path,
+            program: &program,
             demand: request.demand,
         };
         let (plan, diagnostics) = check::check(source, world, broken);
@@ -122,14 +140,4 @@ pub fn compile(request: &Request, world: &dyn World) -> Compilation {
         out.plan = None;
     }
     out
-}
-
-fn pipeline_names(file: &File) -> Vec<String> {
-    file.items
-        .iter()
-        .filter_map(|i| match i {
-            Item::Pipeline(p) => Some(p.name.name.clone()),
-            _ => None,
-        })
-        .collect()
 }

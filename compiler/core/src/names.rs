@@ -46,7 +46,11 @@ pub fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> Option<String> {
         [head @ .., last] if shown.len() == all.len() => {
             Some(format!("{} and {last}", head.join(", ")))
         }
-        _ => Some(format!("{} and {} more", shown.join(", "), all.len() - shown.len())),
+        _ => Some(format!(
+            "{} and {} more",
+            shown.join(", "),
+            all.len() - shown.len()
+        )),
     }
 }
 

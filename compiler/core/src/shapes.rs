@@ -74,13 +74,20 @@ pub struct Misfit {
 }
 
 fn misfit<T>(message: String, help: impl Into<String>) -> Result<T, Misfit> {
-    Err(Misfit { message, help: help.into() })
+    Err(Misfit {
+        message,
+        help: help.into(),
+    })
 }
 
 /// A shape for messages: `Image[3, 224, 224]`.
 pub fn show(shape: &Shape) -> String {
     match shape {
-        Shape::Image { channels, height, width } => format!("Image[{channels}, {height}, {width}]"),
+        Shape::Image {
+            channels,
+            height,
+            width,
+        } => format!("Image[{channels}, {height}, {width}]"),
         Shape::Embedding { dim } => format!("Embedding[{dim}]"),
     }
 }
@@ -93,12 +100,22 @@ impl ModuleSpec {
     /// The input has the wrong kind, or sizes do not divide.
     pub fn build(&self, input: Shape) -> Result<(Module, Shape), Misfit> {
         match (self, input) {
-            (ModuleSpec::Vit(spec), Shape::Image { channels, height, width }) => {
-                spec.build(channels, [height, width])
-            }
-            (ModuleSpec::Resnet(spec), Shape::Image { channels, height, width }) => {
-                spec.build(channels, [height, width])
-            }
+            (
+                ModuleSpec::Vit(spec),
+                Shape::Image {
+                    channels,
+                    height,
+                    width,
+                },
+            ) => spec.build(channels, [height, width]),
+            (
+                ModuleSpec::Resnet(spec),
+                Shape::Image {
+                    channels,
+                    height,
+                    width,
+                },
+            ) => spec.build(channels, [height, width]),
             (ModuleSpec::Mlp(spec), Shape::Embedding { dim }) => Ok(spec.build(dim)),
             (ModuleSpec::Mlp(_), _) => misfit(
                 format!("`mlp` takes an embedding, and gets {}", show(&input)),
@@ -171,7 +188,11 @@ impl ResnetSpec {
             channels,
             block,
             layers,
-            stem: if self.small_stem { Stem::Small } else { Stem::Imagenet },
+            stem: if self.small_stem {
+                Stem::Small
+            } else {
+                Stem::Imagenet
+            },
             zero_init_residual: self.zero_init_residual,
             norm_eps: 1e-5,
             norm_momentum: 0.1,
@@ -193,11 +214,21 @@ impl MlpSpec {
                 input: at,
                 output: *width,
                 bias: if hidden { self.bias } else { self.last_bias },
-                norm: if hidden { self.norm.clone() } else { self.last_norm.clone() },
+                norm: if hidden {
+                    self.norm.clone()
+                } else {
+                    self.last_norm.clone()
+                },
                 activation: hidden.then_some(Activation::Relu),
             });
             at = *width;
         }
-        (Module::Mlp(Mlp { layers, init: Init::Pytorch }), Shape::Embedding { dim: at })
+        (
+            Module::Mlp(Mlp {
+                layers,
+                init: Init::Pytorch,
+            }),
+            Shape::Embedding { dim: at },
+        )
     }
 }

@@ -14,6 +14,8 @@ pub enum Time {
     Epochs(f64),
     /// Images seen.
     Images(f64),
+    /// Share of the whole run.
+    Share(f64),
 }
 
 /// What a unit measures.
@@ -120,10 +122,18 @@ pub fn show_number(x: f64) -> String {
     if x == 0.0 || (1e-4..1e7).contains(&a) {
         let text = format!("{x}");
         let digits = text.trim_start_matches(['-', '0', '.']).len();
-        if digits <= 10 { text } else { trim(&format!("{x:.8}")) }
+        if digits <= 10 {
+            text
+        } else {
+            trim(&format!("{x:.8}"))
+        }
     } else {
         let text = format!("{x:e}");
-        if text.len() <= 12 { text } else { format!("{x:.6e}") }
+        if text.len() <= 12 {
+            text
+        } else {
+            format!("{x:.6e}")
+        }
     }
 }
 
@@ -137,6 +147,7 @@ impl fmt::Display for Time {
             Time::Steps(n) => (n, "step"),
             Time::Epochs(n) => (n, "epoch"),
             Time::Images(n) => (n, "image"),
+            Time::Share(n) => return write!(f, "{}%", show_number(100.0 * n)),
         };
         let s = if *n == 1.0 { "" } else { "s" };
         write!(f, "{} {unit}{s}", show_number(*n))
@@ -349,6 +360,7 @@ impl Clock {
             Time::Steps(n) => n,
             Time::Epochs(n) => n * self.steps_per_epoch as f64,
             Time::Images(n) => n / self.batch.max(1) as f64,
+            Time::Share(n) => n * self.steps as f64,
         }
     }
 
@@ -383,8 +395,14 @@ impl Clock {
             let steps = part.length.map_or(rest, |t| self.in_steps(t));
             let curve = match &part.curve {
                 CurveSpec::Constant(value) => Curve::Constant { value: *value },
-                CurveSpec::Linear(from, to) => Curve::Linear { from: *from, to: *to },
-                CurveSpec::Cosine(from, to) => Curve::Cosine { from: *from, to: *to },
+                CurveSpec::Linear(from, to) => Curve::Linear {
+                    from: *from,
+                    to: *to,
+                },
+                CurveSpec::Cosine(from, to) => Curve::Cosine {
+                    from: *from,
+                    to: *to,
+                },
                 CurveSpec::Poly(from, to, power) => Curve::Poly {
                     from: *from,
                     to: *to,

@@ -24,6 +24,8 @@ pub struct CodeInfo {
     pub code: Code,
     /// Its meaning in a few words.
     pub title: &'static str,
+    /// Its page in Markdown, as in `explain/E0203.md`.
+    pub page: &'static str,
 }
 
 macro_rules! codes {
@@ -31,7 +33,11 @@ macro_rules! codes {
         impl Code {
             $(#[doc = $title] pub const $name: Code = Code($code);)*
         }
-        const ALL: &[CodeInfo] = &[$(CodeInfo { code: Code::$name, title: $title }),*];
+        const ALL: &[CodeInfo] = &[$(CodeInfo {
+            code: Code::$name,
+            title: $title,
+            page: include_str!(concat!("../explain/", $code, ".md")),
+        }),*];
     };
 }
 
@@ -57,6 +63,7 @@ codes! {
     AMBIGUOUS = "E0204", "a name stands for several things";
     MISSING = "E0205", "something required is missing";
     VALUE_CYCLE = "E0206", "values depend on each other in a circle";
+    IMPORT_CYCLE = "E0207", "files import each other in a circle";
     // 03: types, units, ranges
     TYPE = "E0301", "a value has the wrong type";
     UNIT = "E0302", "a quantity has the wrong unit";

@@ -150,6 +150,10 @@ impl Job for Prepare {
         (start as u32..end as u32).collect()
     }
 
+    fn batch(&self) -> usize {
+        self.batch
+    }
+
     fn lengths(&self) -> Vec<usize> {
         vec![self.recipe[0].len()]
     }

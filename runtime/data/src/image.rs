@@ -51,20 +51,6 @@ pub struct Rgb {
 }
 
 impl Rgb {
-    /// A black image.
-    pub fn black(width: usize, height: usize) -> Self {
-        Rgb {
-            width,
-            height,
-            data: vec![0; width * height * 3],
-        }
-    }
-
-    /// The bytes of a row.
-    pub(crate) fn row(&self, y: usize) -> &[u8] {
-        &self.data[y * self.width * 3..(y + 1) * self.width * 3]
-    }
-
     /// The pixels of a rectangle, which lies inside.
     pub(crate) fn part(&self, region: Region) -> Part<'_> {
         let start = (region.top * self.width + region.left) * 3;
@@ -73,6 +59,64 @@ impl Rgb {
             height: region.height,
             stride: self.width * 3,
             data: &self.data[start.min(self.data.len())..],
+        }
+    }
+}
+
+/// An 8-bit image with its three channels apart, as the transforms work on it.
+#[derive(Debug, Default)]
+pub(crate) struct Planes {
+    pub(crate) width: usize,
+    pub(crate) height: usize,
+    /// Red, green, blue: `height * width` bytes each.
+    pub(crate) data: Vec<u8>,
+}
+
+impl Planes {
+    /// Make room for an image; what is in it is left as it comes.
+    pub(crate) fn resize(&mut self, [height, width]: [usize; 2]) {
+        self.width = width;
+        self.height = height;
+        self.data.resize(width * height * 3, 0);
+    }
+
+    /// The channels.
+    pub(crate) fn channels(&self) -> [&[u8]; 3] {
+        let (red, rest) = self.data.split_at(self.width * self.height);
+        let (green, blue) = rest.split_at(self.width * self.height);
+        [red, green, blue]
+    }
+
+    /// The channels.
+    pub(crate) fn channels_mut(&mut self) -> [&mut [u8]; 3] {
+        let (red, rest) = self.data.split_at_mut(self.width * self.height);
+        let (green, blue) = rest.split_at_mut(self.width * self.height);
+        [red, green, blue]
+    }
+
+    /// Take the pixels of an image.
+    pub(crate) fn copy(&mut self, image: &Rgb) {
+        self.resize([image.height, image.width]);
+        let [red, green, blue] = self.channels_mut();
+        let (pixels, _) = image.data.as_chunks::<3>();
+        let channels = red.iter_mut().zip(green).zip(blue);
+        for (((red, green), blue), pixel) in channels.zip(pixels) {
+            [*red, *green, *blue] = *pixel;
+        }
+    }
+
+    /// The same pixels with their channels together.
+    pub(crate) fn to_rgb(&self) -> Rgb {
+        let mut data = vec![0; self.data.len()];
+        let [red, green, blue] = self.channels();
+        let (pixels, _) = data.as_chunks_mut::<3>();
+        for (((pixel, red), green), blue) in pixels.iter_mut().zip(red).zip(green).zip(blue) {
+            *pixel = [*red, *green, *blue];
+        }
+        Rgb {
+            width: self.width,
+            height: self.height,
+            data,
         }
     }
 }
@@ -87,11 +131,6 @@ pub(crate) struct Part<'a> {
 }
 
 impl<'a> Part<'a> {
-    /// The bytes from the first pixel on, and the bytes from row to row.
-    pub(crate) fn rows(&self) -> (&'a [u8], usize) {
-        (self.data, self.stride)
-    }
-
     /// The bytes of a row.
     pub(crate) fn row(&self, y: usize) -> &'a [u8] {
         &self.data[y * self.stride..y * self.stride + self.width * 3]

@@ -235,6 +235,10 @@ impl Job for Augment {
         })
     }
 
+    fn batch(&self) -> usize {
+        self.dataset.batch
+    }
+
     fn lengths(&self) -> Vec<usize> {
         self.recipes.iter().map(Recipe::len).collect()
     }

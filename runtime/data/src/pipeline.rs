@@ -24,6 +24,9 @@ pub(crate) trait Job: Send + Sync + 'static {
     /// The samples of a step, by position.
     fn samples(&self, step: usize) -> Vec<u32>;
 
+    /// Positions of a full batch.
+    fn batch(&self) -> usize;
+
     /// Number of values of each view of one image.
     fn lengths(&self) -> Vec<usize>;
 
@@ -95,6 +98,8 @@ struct Shared<J> {
     /// A batch may be ready.
     ready: Condvar,
     stop: AtomicBool,
+    /// Batches that may be in the making or ready at once.
+    ahead: usize,
     /// What a worker died of; none ever should.
     death: Mutex<Option<String>>,
 }
@@ -117,8 +122,10 @@ pub(crate) struct Pipeline<J> {
     over: bool,
 }
 
-/// Batches that are made ahead, beside the one that is in use.
+/// Most batches that are made ahead, beside the one that is in use.
 const AHEAD: usize = 3;
+/// Bytes of batches made ahead, where more than one is.
+const AHEAD_BYTES: usize = 1 << 30;
 
 impl<J: Job> Pipeline<J> {
     /// Start threads for some steps; 0 workers are one for each core.
@@ -127,7 +134,10 @@ impl<J: Job> Pipeline<J> {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             n => n,
         };
+        let values: usize = job.lengths().iter().sum();
+        let batch = job.batch().saturating_mul(values).saturating_mul(4);
         let shared = Arc::new(Shared {
+            ahead: (AHEAD_BYTES / batch.max(1)).clamp(1, AHEAD),
             job,
             state: Mutex::new(State {
                 flights: VecDeque::new(),
@@ -198,7 +208,7 @@ impl<J: Job> Pipeline<J> {
     /// Give the buffers of a batch back for use.
     pub(crate) fn recycle(&mut self, views: Vec<Vec<f32>>) {
         let mut state = self.shared.lock();
-        if state.spare.len() <= AHEAD {
+        if state.spare.len() <= self.shared.ahead {
             state.spare.push(views);
         }
     }
@@ -292,7 +302,7 @@ impl<J: Job> Shared<J> {
                 state.position = end;
                 return Some((flight, start..end));
             }
-            if state.flights.len() < AHEAD {
+            if state.flights.len() < self.ahead {
                 let step = state.steps.next()?;
                 let flight = self.open(step, state.spare.pop().unwrap_or_default());
                 state.flights.push_back(Arc::new(flight));

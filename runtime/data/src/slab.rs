@@ -22,7 +22,12 @@ unsafe impl Sync for Slab {}
 impl Slab {
     /// A slab of `parts` times `part` values, in a buffer that is used again.
     pub(crate) fn new(mut buffer: Vec<f32>, parts: usize, part: usize) -> Self {
-        buffer.resize(parts * part, 0.0);
+        let length = parts * part;
+        if buffer.capacity() < length {
+            // Zeroed by the operating system, page by page as it is used.
+            buffer = vec![0.0; length];
+        }
+        buffer.resize(length, 0.0);
         let mut buffer = ManuallyDrop::new(buffer);
         Slab {
             start: buffer.as_mut_ptr(),

@@ -334,6 +334,11 @@ fn views_that_cannot_be_made_say_why() {
     views[0].transforms = resize(16)[..1].to_vec();
     let text = first(&views);
     assert!(text.contains("end them with a crop"), "{text}");
+    let mut views = moco_views(32);
+    views[0].transforms.insert(6, resize(16)[0].clone());
+    assert!(first(&views).contains("16x16 pixels, but the networks expect 32x32"));
+    views[0].size = [16, 16];
+    dataset.loader(&views, 0, 0, 5, 2).next().unwrap().unwrap();
     let random = &moco_views(16)[0].transforms;
     let mut evaluation = dataset.evaluation(Split::Train, random, [16, 16], 4);
     let text = evaluation.next().unwrap().unwrap_err().to_string();

@@ -114,6 +114,12 @@ fn difference(found: &Rgb, expected: &Rgb) -> Option<String> {
     })
 }
 
+fn checksum(image: &Rgb) -> u64 {
+    let mut crc = Crc::new();
+    crc.update(&image.data);
+    crc.sum().into()
+}
+
 #[test]
 fn every_kind_of_file_decodes_as_in_pillow() {
     let bytes = tensors("decode.safetensors.gz");
@@ -148,6 +154,27 @@ fn every_operation_gives_pillows_bytes() {
     assert!(problems.is_empty(), "\n{}", problems.join("\n"));
 }
 
+/// Colour operations on all 2^24 colours, by checksum.
+#[test]
+fn every_color_is_pillows() {
+    let all = Rgb {
+        width: 4096,
+        height: 4096,
+        data: (0..1u32 << 24)
+            .flat_map(|n| [(n >> 16) as u8, (n >> 8) as u8, n as u8])
+            .collect(),
+    };
+    for case in cases("colors.json") {
+        let found = apply(&all, &operations(&case));
+        assert_eq!(
+            Some(checksum(&found)),
+            case["result"].as_u64(),
+            "{}",
+            case["operations"]
+        );
+    }
+}
+
 /// Checksums of MoCo v3 views of 60 real photographs.
 #[test]
 fn views_of_photographs_are_pillows() {
@@ -157,11 +184,6 @@ fn views_of_photographs_are_pillows() {
         eprintln!("skipped: no photographs in `{root}`; set SSLC_TEST_DATA to their folder");
         return;
     }
-    let checksum = |image: &Rgb| {
-        let mut crc = Crc::new();
-        crc.update(&image.data);
-        u64::from(crc.sum())
-    };
     let mut problems = Vec::new();
     for case in cases("photographs.json") {
         let file = case["file"].as_str().unwrap();

@@ -55,14 +55,20 @@ pub fn resolve(choice: DeviceChoice) -> Result<(Device, String), DeviceError> {
 fn cpu(why: &str) -> (Device, String) {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let plural = if threads == 1 { "" } else { "s" };
-    (Device::flex(), format!("CPU, {threads} thread{plural}{why}"))
+    (
+        Device::flex(),
+        format!("CPU, {threads} thread{plural}{why}"),
+    )
 }
 
 /// A GPU that was probed before Burn touches it.
 fn gpu(index: usize) -> Result<(Device, String), DeviceError> {
     let found = cuda::probe()?;
     let Some(info) = found.get(index) else {
-        return Err(DeviceError::NoSuchGpu { index, seen: found.len() });
+        return Err(DeviceError::NoSuchGpu {
+            index,
+            seen: found.len(),
+        });
     };
     #[cfg(feature = "cuda")]
     let device = Device::cuda(info.index);

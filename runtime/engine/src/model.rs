@@ -101,7 +101,9 @@ impl Model {
 
     /// The nets that are trained.
     pub fn trained(&mut self) -> impl Iterator<Item = &mut Member> {
-        self.members.iter_mut().filter(|member| !member.is_average())
+        self.members
+            .iter_mut()
+            .filter(|member| !member.is_average())
     }
 
     /// One step of every average, `a = m a + (1 - m) p` with `m` at that step,
@@ -122,7 +124,8 @@ impl Model {
     /// Every tensor of every net, averages and running statistics included.
     pub fn collect(&self) -> Vec<NamedTensor> {
         let nets = self.members.iter();
-        nets.flat_map(|member| weights::collect(&member.network)).collect()
+        nets.flat_map(|member| weights::collect(&member.network))
+            .collect()
     }
 
     /// Replaces all tensors by given ones; see [`weights::load`].
@@ -132,7 +135,10 @@ impl Model {
     /// Every key that does not fit. Nothing has changed then.
     pub fn load(&mut self, tensors: &[NamedTensor]) -> Result<(), Misfit> {
         let trained = |members: &[Member], of: usize| {
-            members[..of].iter().filter(|member| !member.is_average()).count()
+            members[..of]
+                .iter()
+                .filter(|member| !member.is_average())
+                .count()
         };
         let places: Vec<usize> = (0..self.members.len())
             .map(|i| trained(&self.members, i))

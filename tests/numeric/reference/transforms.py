@@ -12,6 +12,7 @@ Every image is synthesised here. Writes, under runtime/data/tests/fixtures:
     decode.safetensors.gz      their pixels after convert("RGB"), [H, W, 3]
     transforms.json            operations with parameters, by case
     transforms.safetensors.gz  their results, [H, W, 3]
+    colors.json                operations on all 2^24 colours, CRC-32 of results
     photographs.json           file, operations, size and CRC-32 of the result
 """
 
@@ -266,6 +267,21 @@ def photographs(folder):
         )
 
 
+def colors():
+    """Checksums of colour operations on every colour there is."""
+    n = np.arange(1 << 24, dtype=np.uint32).reshape(4096, 4096)
+    image = Image.fromarray(np.stack([n >> 16, n >> 8 & 255, n & 255], -1).astype(np.uint8))
+    turns = [dict(op="hue", turns=t) for t in [0.0, 0.07, -0.31]]
+    factors = [dict(op="saturation", factor=f) for f in [0.83, 1.17]]
+    for operation in [*turns, *factors, dict(op="grayscale")]:
+        result = apply(image, operation)
+        yield dict(operations=[operation], result=zlib.crc32(result.tobytes()))
+
+
+def lines(items):
+    return "[\n" + ",\n".join(json.dumps(item) for item in items) + "\n]\n"
+
+
 def main():
     (OUT / "decode").mkdir(parents=True, exist_ok=True)
     decoded = {}
@@ -283,14 +299,12 @@ def main():
             image = apply(image, operation)
         tensors[name] = np.asarray(image)
         listed.append(dict(name=name, source=source, operations=operations))
-    (OUT / "transforms.json").write_text(
-        "[\n" + ",\n".join(json.dumps(case) for case in listed) + "\n]\n"
-    )
+    (OUT / "transforms.json").write_text(lines(listed))
     store("transforms.safetensors.gz", tensors)
+    (OUT / "colors.json").write_text(lines(colors()))
 
     if len(sys.argv) > 1:
-        lines = ",\n".join(json.dumps(photo) for photo in photographs(sys.argv[1]))
-        (OUT / "photographs.json").write_text("[\n" + lines + "\n]\n")
+        (OUT / "photographs.json").write_text(lines(photographs(sys.argv[1])))
 
 
 main()

@@ -22,7 +22,10 @@ pub struct Options {
 
 /// Prints the plan of a pipeline.
 pub fn run(options: &Options) -> ExitCode {
-    let compilation = options.subject.choice.compile(&options.subject.file, Demand::Check);
+    let compilation = options
+        .subject
+        .choice
+        .compile(&options.subject.file, Demand::Check);
     output::diagnostics(&compilation, MessageFormat::Human);
     let Some(plan) = &compilation.plan else {
         if !compilation.failed() {
@@ -59,17 +62,35 @@ fn render(plan: &Plan) -> String {
         .iter()
         .map(|v| (v.path.as_str(), v.value.as_str(), origin(&v.origin)))
         .collect();
-    let path = values.iter().map(|v| v.0.chars().count()).max().unwrap_or(0);
-    let value = values.iter().map(|v| v.1.chars().count()).max().unwrap_or(0).min(44);
+    let path = values
+        .iter()
+        .map(|v| v.0.chars().count())
+        .max()
+        .unwrap_or(0);
+    let value = values
+        .iter()
+        .map(|v| v.1.chars().count())
+        .max()
+        .unwrap_or(0)
+        .min(44);
     for (p, v, o) in &values {
         let _ = writeln!(w, "  {p:path$}  {v:value$}  {o}");
     }
 
     let data = &recipe.data;
     let _ = writeln!(w, "\ndata");
-    let labels = data.classes.as_ref().map_or("no labels".into(), |c| format!("{} classes", c.len()));
-    let held_out = data.held_out.map_or(String::new(), |n| format!(", {} held out", thousands(n as u64)));
-    let _ = writeln!(w, "  {} images, {labels}{held_out}", thousands(data.samples as u64));
+    let labels = data
+        .classes
+        .as_ref()
+        .map_or("no labels".into(), |c| format!("{} classes", c.len()));
+    let held_out = data.held_out.map_or(String::new(), |n| {
+        format!(", {} held out", thousands(n as u64))
+    });
+    let _ = writeln!(
+        w,
+        "  {} images, {labels}{held_out}",
+        thousands(data.samples as u64)
+    );
     let _ = writeln!(
         w,
         "  {} steps of {} images; {} an epoch, {} epochs",
@@ -84,7 +105,13 @@ fn render(plan: &Plan) -> String {
         Some(stage) => format!("{}.{stage}", p.net),
         None => p.net.clone(),
     };
-    let width = plan.estimate.parameters.iter().map(|p| name(p).len()).max().unwrap_or(0);
+    let width = plan
+        .estimate
+        .parameters
+        .iter()
+        .map(|p| name(p).len())
+        .max()
+        .unwrap_or(0);
     for p in &plan.estimate.parameters {
         let _ = writeln!(
             w,
@@ -109,7 +136,10 @@ fn render(plan: &Plan) -> String {
     }
 
     let train = &recipe.train;
-    let _ = writeln!(w, "\nschedules     first step    10%         50%         90%         last step");
+    let _ = writeln!(
+        w,
+        "\nschedules     first step    10%         50%         90%         last step"
+    );
     let mut row = |name: &str, s: &ssl_plan::Schedule| {
         let last = train.steps.saturating_sub(1) as f64;
         let _ = write!(w, "  {name:11}");
@@ -133,7 +163,12 @@ fn render(plan: &Plan) -> String {
 /// Who set a value, for a reader.
 fn origin(origin: &Origin) -> String {
     match origin {
-        Origin::File { file, line, column, pipeline } => match pipeline {
+        Origin::File {
+            file,
+            line,
+            column,
+            pipeline,
+        } => match pipeline {
             Some(p) => format!("{file}:{line}:{column} (from `{p}`)"),
             None => format!("{file}:{line}:{column}"),
         },
@@ -160,7 +195,11 @@ pub fn size(bytes: u64) -> String {
     let mut x = bytes as f64;
     for unit in ["B", "KiB", "MiB", "GiB"] {
         if x < 1024.0 {
-            return if unit == "B" { format!("{bytes} B") } else { format!("{x:.1} {unit}") };
+            return if unit == "B" {
+                format!("{bytes} B")
+            } else {
+                format!("{x:.1} {unit}")
+            };
         }
         x /= 1024.0;
     }

@@ -137,7 +137,12 @@ impl Args {
     pub fn ramp(&self, name: &str) -> Option<(f64, f64)> {
         match self.get(name) {
             Some(Value::Schedule(s)) => match s.parts.as_slice() {
-                [Part { curve: CurveSpec::Linear(a, b), .. }] => Some((*a, *b)),
+                [
+                    Part {
+                        curve: CurveSpec::Linear(a, b),
+                        ..
+                    },
+                ] => Some((*a, *b)),
                 _ => None,
             },
             _ => None,
@@ -219,7 +224,11 @@ impl Checker<'_> {
                     (value, w.expr.span, self.origin_at(w.expr.span, w.layer))
                 }
                 None => match fallback(&field.fallback) {
-                    Some(value) => (adapt(value, &field.want), setting.expr.span, Origin::Default),
+                    Some(value) => (
+                        adapt(value, &field.want),
+                        setting.expr.span,
+                        Origin::Default,
+                    ),
                     None => {
                         if field.fallback == Fallback::Required {
                             fine = false;
@@ -297,7 +306,11 @@ impl Checker<'_> {
                 fine = false;
                 continue;
             };
-            let value = Written { expr: &arg.value, layer: &setting.layer, setting: None };
+            let value = Written {
+                expr: &arg.value,
+                layer: &setting.layer,
+                setting: None,
+            };
             if let Some(first) = out.insert(field.name, value) {
                 let first = first.expr.span;
                 fine = false;
@@ -312,7 +325,10 @@ impl Checker<'_> {
             }
         }
         for (name, value) in &setting.overrides {
-            let ident = Ident { name: name.clone(), span: value.target };
+            let ident = Ident {
+                name: name.clone(),
+                span: value.target,
+            };
             match self.parameter_named(function, &ident) {
                 Some(field) => {
                     let value = Written {
@@ -369,7 +385,11 @@ impl Checker<'_> {
                 format!("`{}` needs `{}`: {}", function.name, field.name, field.doc),
             )
             .at(setting.expr.span, format!("`{}` is not given", field.name))
-            .help(format!("write `{}: ...`, {}", field.name, field.want.describe())),
+            .help(format!(
+                "write `{}: ...`, {}",
+                field.name,
+                field.want.describe()
+            )),
         );
     }
 
@@ -383,7 +403,10 @@ impl Checker<'_> {
         span: Span,
     ) -> Option<Value> {
         let function = self.called(group, setting)?;
-        let ident = Ident { name: name.to_owned(), span };
+        let ident = Ident {
+            name: name.to_owned(),
+            span,
+        };
         let field = self.parameter_named(function, &ident)?;
         let (written, _) = self.written(function, setting);
         match written.get(name) {

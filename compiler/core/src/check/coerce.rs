@@ -101,6 +101,10 @@ impl Checker<'_> {
                 self.bounded(*x, 0.0, INF, want, span)?;
                 Some(value)
             }
+            (Want::Time, Value::Quantity(x, Unit::Percent)) => {
+                self.bounded(*x, 0.0, 100.0, want, span)?;
+                Some(value)
+            }
             (Want::Time, _) if value.number().is_some() => {
                 self.report(
                     Diagnostic::error(Code::UNIT, "this time has no unit")
@@ -183,12 +187,9 @@ impl Checker<'_> {
 
     fn out_of_range(&mut self, x: f64, want: &Want, span: Span) {
         self.report(
-            Diagnostic::error(
-                Code::RANGE,
-                format!("{} is out of range", show_number(x)),
-            )
-            .at(span, format!("this is {}", show_number(x)))
-            .help(format!("write {}", want.describe())),
+            Diagnostic::error(Code::RANGE, format!("{} is out of range", show_number(x)))
+                .at(span, format!("this is {}", show_number(x)))
+                .help(format!("write {}", want.describe())),
         );
     }
 
@@ -215,7 +216,10 @@ impl Checker<'_> {
         let mut fine = Some(());
         for part in &spec.parts {
             for x in part.curve.ends() {
-                if self.bounded(x, low, high, &Want::Schedule(low, high), span).is_none() {
+                if self
+                    .bounded(x, low, high, &Want::Schedule(low, high), span)
+                    .is_none()
+                {
                     fine = None;
                 }
             }

@@ -1,14 +1,12 @@
 //! The `data` section: what is read, and how much of it there is.
 
-use std::path::{Path, PathBuf};
-
 use ssl_diagnostics::{Code, Diagnostic, Severity, Span};
 use ssl_plan::{Data, OnCorrupt, Source};
 use ssl_syntax::ast::SectionKind;
 
 use super::Checker;
 use super::eval::Scope;
-use crate::merge::{Layer, Setting, Settings};
+use crate::merge::{Setting, Settings};
 use crate::schema::{Group, fields_of};
 use crate::value::Value;
 use crate::{DatasetInfo, Demand, names};
@@ -101,7 +99,9 @@ impl Checker<'_> {
             }
         };
         let count = |v: Option<Value>| v.and_then(|v| v.number()).map(|n| n as usize);
-        let batch_span = settings.get("batch").map_or(Span::default(), |s| s.expr.span);
+        let batch_span = settings
+            .get("batch")
+            .map_or(Span::default(), |s| s.expr.span);
         let recorded = info.as_ref().and_then(|i| i.recorded.clone());
         let batch = match (settings.contains_key("batch"), &recorded) {
             (true, _) => count(self.recorded_field(SectionKind::Data, "batch")),
@@ -124,7 +124,9 @@ impl Checker<'_> {
         if let (Some(seen), Some(stated)) = (seen, stated)
             && seen != stated
         {
-            let at = settings.get("samples").map_or(Span::default(), |s| s.expr.span);
+            let at = settings
+                .get("samples")
+                .map_or(Span::default(), |s| s.expr.span);
             self.report(
                 Diagnostic::error(
                     Code::DATA,
@@ -169,7 +171,9 @@ impl Checker<'_> {
             self.report(
                 Diagnostic::error(
                     Code::BATCH,
-                    format!("a batch of {batch} is larger than the data, which has {samples} {images}"),
+                    format!(
+                        "a batch of {batch} is larger than the data, which has {samples} {images}"
+                    ),
                 )
                 .at(data.batch_span, "larger than the data")
                 .help(format!("take at most `batch = {samples}`")),
@@ -185,10 +189,26 @@ impl Checker<'_> {
     }
 
     pub(super) fn missing(&mut self, section: &str, field: &str, example: &str) {
-        let at = self.source.effective.name.span;
+        let effective = self.source.effective;
+        let settings = if section == "data" {
+            &effective.data
+        } else {
+            &effective.train
+        };
+        // A misspelt field has been reported, with this one as the mend.
+        if settings
+            .keys()
+            .any(|k| names::nearest(k, [field]).is_some())
+        {
+            return;
+        }
+        let at = effective.name.span;
         self.report(
             Diagnostic::error(Code::MISSING, format!("`{section}.{field}` is not set"))
-                .at(at, format!("this pipeline does not say `{section}.{field}`"))
+                .at(
+                    at,
+                    format!("this pipeline does not say `{section}.{field}`"),
+                )
                 .help(format!("write {example} in `{section} {{ ... }}`")),
         );
     }
@@ -199,18 +219,25 @@ impl Checker<'_> {
             return (None, None);
         };
         let at = args.span("path");
-        let layer = setting.overrides.get("path").map_or(&setting.layer, |s| &s.layer).clone();
-        let path = args.text("path").map(|p| self.data_path(p, at, &layer));
-        let test = args.text("test").map(|p| self.data_path(p, args.span("test"), &layer));
+        let path = args.text("path").map(|p| self.data_path(p, at));
+        let test = args
+            .text("test")
+            .map(|p| self.data_path(p, args.span("test")));
         let source = match (args.function, path, test) {
             ("image_folder", Some(Some(path)), None) => Source::ImageFolder { path, test: None },
-            ("image_folder", Some(Some(path)), Some(Some(test))) => {
-                Source::ImageFolder { path, test: Some(test) }
-            }
+            ("image_folder", Some(Some(path)), Some(Some(test))) => Source::ImageFolder {
+                path,
+                test: Some(test),
+            },
             ("recorded", Some(Some(path)), _) => Source::Recorded { path },
             ("digits", ..) => Source::Digits,
             _ => return (None, None),
         };
+        // A path with a variable that is not set here cannot be looked at.
+        if matches!(&source, Source::ImageFolder { path, .. } | Source::Recorded { path } if path.contains('$'))
+        {
+            return (Some(source), None);
+        }
         match self.world.dataset(&source) {
             Ok(info) => (Some(source), Some(info)),
             Err(e) => {
@@ -234,7 +261,7 @@ impl Checker<'_> {
 
     /// Puts environment variables in, and makes the path absolute: from the
     /// file that says it, or from where the command runs for `--set`.
-    fn data_path(&mut self, text: &str, span: Span, layer: &Layer) -> Option<String> {
+    fn data_path(&mut self, text: &str, span: Span) -> Option<String> {
         let mut out = String::new();
         let mut rest = text;
         while let Some(at) = rest.find('$') {
@@ -256,18 +283,14 @@ impl Checker<'_> {
                         .at(span, "the data cannot be found without it")
                         .help(format!("set it: `export {name}=/path/to/data`")),
                     );
-                    return None;
+                    let judged = self.source.demand == Demand::Check;
+                    return judged.then(|| text.to_owned());
                 }
             }
             rest = tail;
         }
         out.push_str(rest);
-        let base = match layer {
-            Layer::Set(_) => PathBuf::new(),
-            Layer::Pipeline(_) => {
-                self.source.path.parent().map(Path::to_path_buf).unwrap_or_default()
-            }
-        };
+        let base = self.source.program.folder_of(span).unwrap_or_default();
         Some(self.world.absolute(&base.join(out)).display().to_string())
     }
 }

@@ -7,7 +7,7 @@ use ssl_syntax::ast::{BinOp, Expr, ExprKind, Ident, Path};
 use super::Checker;
 use crate::merge::{Constant, NetBody, Setting};
 use crate::names;
-use crate::schema::{Group, INF, Want, fields_of, function, functions};
+use crate::schema::{Fallback, Group, INF, Want, fields_of, function, functions};
 use crate::value::{UNITS, Value};
 use ssl_syntax::ast::SectionKind;
 
@@ -59,7 +59,10 @@ impl Checker<'_> {
     /// A list whose elements are wanted alike; every wrong one is reported.
     fn each(&mut self, items: &[Expr], want: &Want, scope: Scope) -> Option<Value> {
         let values: Vec<Option<Value>> = items.iter().map(|i| self.eval(i, want, scope)).collect();
-        values.into_iter().collect::<Option<Vec<_>>>().map(Value::List)
+        values
+            .into_iter()
+            .collect::<Option<Vec<_>>>()
+            .map(Value::List)
     }
 
     /// The value of an expression that stands on its own.
@@ -93,7 +96,10 @@ impl Checker<'_> {
             ExprKind::Range { low, high, .. } => {
                 let a = self.constant(low, scope);
                 let b = self.constant(high, scope);
-                let (a, b) = (self.plain_number(a?, low.span)?, self.plain_number(b?, high.span)?);
+                let (a, b) = (
+                    self.plain_number(a?, low.span)?,
+                    self.plain_number(b?, high.span)?,
+                );
                 if a > b {
                     self.report(
                         Diagnostic::error(Code::RANGE, "the range runs backwards")
@@ -169,9 +175,12 @@ impl Checker<'_> {
         let Some((_, known)) = UNITS.iter().find(|(n, _)| *n == unit.name) else {
             let all = UNITS.iter().map(|(n, _)| *n);
             self.report(
-                Diagnostic::error(Code::UNKNOWN_UNIT, format!("there is no unit `{}`", unit.name))
-                    .at(unit.span, "not a unit")
-                    .maybe_help(names::suggestion(&unit.name, all)),
+                Diagnostic::error(
+                    Code::UNKNOWN_UNIT,
+                    format!("there is no unit `{}`", unit.name),
+                )
+                .at(unit.span, "not a unit")
+                .maybe_help(names::suggestion(&unit.name, all)),
             );
             return None;
         };
@@ -216,7 +225,10 @@ impl Checker<'_> {
                     );
                     return None;
                 }
-                Some(Value::Quantity(if op == BinOp::Add { x + y } else { x - y }, *u))
+                Some(Value::Quantity(
+                    if op == BinOp::Add { x + y } else { x - y },
+                    *u,
+                ))
             }
             (BinOp::Mul, Value::Quantity(x, u), n) | (BinOp::Mul, n, Value::Quantity(x, u))
                 if n.number().is_some() =>
@@ -241,7 +253,12 @@ impl Checker<'_> {
                 match (x.number(), y.number()) {
                     (Some(x), Some(y)) => {
                         if op == BinOp::Div && y == 0.0 {
-                            self.error(Code::ARITHMETIC, "division by zero", right.span, "this is 0");
+                            self.error(
+                                Code::ARITHMETIC,
+                                "division by zero",
+                                right.span,
+                                "this is 0",
+                            );
                             return None;
                         }
                         let r = match op {
@@ -261,7 +278,12 @@ impl Checker<'_> {
             self.report(
                 Diagnostic::error(
                     Code::TYPE,
-                    format!("`{}` cannot join {} and {}", op.symbol(), a.describe(), b.describe()),
+                    format!(
+                        "`{}` cannot join {} and {}",
+                        op.symbol(),
+                        a.describe(),
+                        b.describe()
+                    ),
                 )
                 .at(left.span, a.describe())
                 .at(right.span, b.describe()),
@@ -283,7 +305,9 @@ impl Checker<'_> {
             (["data", rest @ ..], _) if !rest.is_empty() => (SectionKind::Data, rest.to_vec()),
             (["train", rest @ ..], _) if !rest.is_empty() => (SectionKind::Train, rest.to_vec()),
             (rest, Scope::Section(kind))
-                if rest.first().is_some_and(|f| fields_of(kind).iter().any(|g| g.name == *f)) =>
+                if rest
+                    .first()
+                    .is_some_and(|f| fields_of(kind).iter().any(|g| g.name == *f)) =>
             {
                 (kind, rest.to_vec())
             }
@@ -310,11 +334,15 @@ impl Checker<'_> {
         let help = names::nearest(&text, known.iter().map(String::as_str))
             .map(|n| format!("did you mean `{n}`?"));
         self.report(
-            Diagnostic::error(Code::UNKNOWN_NAME, format!("`{text}` stands for nothing here"))
-                .at(path.span, "not a constant, not a field")
-                .maybe_help(help.or_else(|| {
-                    Some(format!("define it: `param {text}: Float = ...`")).filter(|_| !text.contains('.'))
-                })),
+            Diagnostic::error(
+                Code::UNKNOWN_NAME,
+                format!("`{text}` stands for nothing here"),
+            )
+            .at(path.span, "not a constant, not a field")
+            .maybe_help(help.or_else(|| {
+                Some(format!("define it: `param {text}: Float = ...`"))
+                    .filter(|_| !text.contains('.'))
+            })),
         );
     }
 
@@ -374,9 +402,9 @@ impl Checker<'_> {
         let allowed = self.constant(within, Scope::Top)?;
         let fits = match (&allowed, value) {
             (Value::Range(a, b), v) => v.number().is_none_or(|x| *a <= x && x <= *b),
-            (Value::List(items), v) => {
-                items.iter().any(|i| i == v || (i.number().is_some() && i.number() == v.number()))
-            }
+            (Value::List(items), v) => items
+                .iter()
+                .any(|i| i == v || (i.number().is_some() && i.number() == v.number())),
             _ => true,
         };
         if fits {
@@ -391,25 +419,25 @@ impl Checker<'_> {
     }
 
     /// The value of `section.field` or `section.field.argument`.
-    pub(super) fn field(
-        &mut self,
-        kind: SectionKind,
-        names: &[&str],
-        span: Span,
-    ) -> Option<Value> {
+    pub(super) fn field(&mut self, kind: SectionKind, names: &[&str], span: Span) -> Option<Value> {
         let effective = self.source.effective;
         let settings = match kind {
             SectionKind::Data => &effective.data,
             _ => &effective.train,
         };
         let section = kind.keyword();
-        let [name, rest @ ..] = names else { return None };
+        let [name, rest @ ..] = names else {
+            return None;
+        };
         let Some(schema) = fields_of(kind).iter().find(|f| f.name == *name) else {
             let known = fields_of(kind).iter().map(|f| f.name);
             self.report(
-                Diagnostic::error(Code::UNKNOWN_FIELD, format!("`{section}` has no field `{name}`"))
-                    .at(span, "not a field")
-                    .maybe_help(names::suggestion(name, known)),
+                Diagnostic::error(
+                    Code::UNKNOWN_FIELD,
+                    format!("`{section}` has no field `{name}`"),
+                )
+                .at(span, "not a field")
+                .maybe_help(names::suggestion(name, known)),
             );
             return None;
         };
@@ -417,6 +445,8 @@ impl Checker<'_> {
         let Some(setting) = settings.get(*name) else {
             return match super::args::fallback(&schema.fallback) {
                 Some(value) if rest.is_empty() => Some(value),
+                // Reported for the section itself.
+                _ if schema.fallback == Fallback::Required => None,
                 _ => {
                     self.report(
                         Diagnostic::error(Code::MISSING, format!("`{key}` is not set"))
@@ -464,8 +494,15 @@ impl Checker<'_> {
                 .skip_while(|k| *k != key)
                 .collect();
             circle.push(key);
-            let message = format!("values depend on each other in a circle: {}", circle.join(" -> "));
-            self.error(Code::VALUE_CYCLE, message, setting.expr.span, "part of the circle");
+            let message = format!(
+                "values depend on each other in a circle: {}",
+                circle.join(" -> ")
+            );
+            self.report(
+                Diagnostic::error(Code::VALUE_CYCLE, message)
+                    .at(setting.expr.span, "part of the circle")
+                    .help("state one of them without the others"),
+            );
             return None;
         }
         if let Some(value) = self.known.get(key) {
@@ -490,9 +527,12 @@ impl Checker<'_> {
         }
         let text = self.source.map.text(path.span).to_owned();
         self.report(
-            Diagnostic::error(Code::UNKNOWN_VARIANT, format!("`{text}` is not one of the choices"))
-                .at(path.span, "not a choice here")
-                .maybe_help(names::suggestion(&text, choices.iter().copied())),
+            Diagnostic::error(
+                Code::UNKNOWN_VARIANT,
+                format!("`{text}` is not one of the choices"),
+            )
+            .at(path.span, "not a choice here")
+            .maybe_help(names::suggestion(&text, choices.iter().copied())),
         );
         None
     }
@@ -518,9 +558,15 @@ impl Checker<'_> {
         let (head, rest) = path.segments.split_first()?;
         let Some(net) = nets.get(&head.name) else {
             self.report(
-                Diagnostic::error(Code::UNKNOWN_NAME, format!("there is no net `{}`", head.name))
-                    .at(head.span, "not a net")
-                    .maybe_help(names::suggestion(&head.name, nets.keys().map(String::as_str))),
+                Diagnostic::error(
+                    Code::UNKNOWN_NAME,
+                    format!("there is no net `{}`", head.name),
+                )
+                .at(head.span, "not a net")
+                .maybe_help(names::suggestion(
+                    &head.name,
+                    nets.keys().map(String::as_str),
+                )),
             );
             return None;
         };
@@ -552,7 +598,12 @@ impl Checker<'_> {
         let mut out = Vec::new();
         for item in items {
             let ExprKind::Path(path) = &item.kind else {
-                self.error(Code::TYPE, "this is not a class of parameters", item.span, "");
+                self.error(
+                    Code::TYPE,
+                    "this is not a class of parameters",
+                    item.span,
+                    "",
+                );
                 return None;
             };
             out.push(self.choice(path, &CLASSES, Scope::Top)?);
@@ -582,13 +633,30 @@ impl Checker<'_> {
     ) {
         let elsewhere = functions().iter().find(|f| f.name == name.name);
         let message = match elsewhere {
-            Some(f) => format!("`{}` is {}, which does not fit {place}", name.name, f.group.describe()),
+            Some(f) => format!(
+                "`{}` is {}, which does not fit {place}",
+                name.name,
+                f.group.describe()
+            ),
             None => format!("there is no function `{}`", name.name),
+        };
+        let near = names::nearest(&name.name, fitting.clone())
+            .and_then(|n| functions().iter().find(|f| f.name == n));
+        let help = match near {
+            Some(f) => Some(format!("did you mean `{}`: {}?", f.name, f.doc)),
+            None => names::suggestion(&name.name, fitting),
         };
         self.report(
             Diagnostic::error(Code::UNKNOWN_FUNCTION, message)
-                .at(name.span, if elsewhere.is_some() { "does not fit" } else { "not known" })
-                .maybe_help(names::suggestion(&name.name, fitting)),
+                .at(
+                    name.span,
+                    if elsewhere.is_some() {
+                        "does not fit"
+                    } else {
+                        "not known"
+                    },
+                )
+                .maybe_help(help),
         );
     }
 }

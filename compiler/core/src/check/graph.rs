@@ -66,6 +66,11 @@ impl StepGraph {
         self.views.iter().find(|v| self.computes(net, v)).cloned()
     }
 
+    /// Whether the loss could be understood.
+    pub fn is_whole(&self) -> bool {
+        self.whole
+    }
+
     /// Whether a net is called at all.
     pub fn calls(&self, net: &str) -> bool {
         self.called.iter().any(|n| n == net)
@@ -149,14 +154,24 @@ impl Checker<'_> {
         }
         let effective = self.source.effective;
         for (name, spec) in specs {
-            let span = effective.nets.get(name).map_or(Span::default(), |n| n.name.span);
+            let span = effective
+                .nets
+                .get(name)
+                .map_or(Span::default(), |n| n.name.span);
             match spec {
                 NetSpec::Stages(_) if !step.reached.contains(name) => self.report(
                     Diagnostic::error(
                         Code::UNTRAINED,
                         format!("no loss reaches the net `{name}`, so it would never be trained"),
                     )
-                    .at(span, if step.calls(name) { "only called without a gradient" } else { "never called" })
+                    .at(
+                        span,
+                        if step.calls(name) {
+                            "only called without a gradient"
+                        } else {
+                            "never called"
+                        },
+                    )
                     .help(format!("use it in the loss, or `drop {name}`")),
                 ),
                 NetSpec::Ema { .. } if !step.calls(name) => self.report(
@@ -169,7 +184,10 @@ impl Checker<'_> {
         }
         for (name, view) in &effective.views {
             let judged = effective.eval.iter().chain(&effective.monitor).any(|e| {
-                self.source.map.text(e.call.expr.span).contains(name.as_str())
+                self.source
+                    .map
+                    .text(e.call.expr.span)
+                    .contains(name.as_str())
             });
             let extended = effective
                 .views
@@ -193,18 +211,36 @@ impl Builder<'_, '_> {
         for param in &step.params {
             if views.contains(&param.name) {
                 self.checker.report(
-                    Diagnostic::error(Code::DUPLICATE, format!("the view `{}` is taken twice", param.name))
-                        .at(param.span, "a second time"),
+                    Diagnostic::error(
+                        Code::DUPLICATE,
+                        format!("the view `{}` is taken twice", param.name),
+                    )
+                    .at(param.span, "a second time"),
                 );
-            } else if self.checker.source.effective.views.contains_key(&param.name) {
+            } else if self
+                .checker
+                .source
+                .effective
+                .views
+                .contains_key(&param.name)
+            {
                 views.push(param.name.clone());
             } else {
-                let known = self.checker.source.effective.views.keys().map(String::as_str);
+                let known = self
+                    .checker
+                    .source
+                    .effective
+                    .views
+                    .keys()
+                    .map(String::as_str);
                 let help = crate::names::suggestion(&param.name, known);
                 self.checker.report(
-                    Diagnostic::error(Code::UNKNOWN_NAME, format!("there is no view `{}`", param.name))
-                        .at(param.span, "not a view")
-                        .maybe_help(help),
+                    Diagnostic::error(
+                        Code::UNKNOWN_NAME,
+                        format!("there is no view `{}`", param.name),
+                    )
+                    .at(param.span, "not a view")
+                    .maybe_help(help),
                 );
             }
         }
@@ -227,7 +263,10 @@ impl Builder<'_, '_> {
             let node = self
                 .eval(&setting.expr, &Locals::default())
                 .and_then(|i| self.scalar(i, setting.expr.span, "a tracked value"));
-            tracks.extend(node.map(|node| Track { name: name.clone(), node }));
+            tracks.extend(node.map(|node| Track {
+                name: name.clone(),
+                node,
+            }));
         }
         let tracks_whole = tracks.len() == step.tracks.len();
         for (name, setting) in &step.bindings {
@@ -235,7 +274,9 @@ impl Builder<'_, '_> {
                 self.checker.report(
                     Diagnostic::warning(Code::UNUSED, format!("`{name}` is never used"))
                         .at(setting.target, "without effect")
-                        .help(format!("use it, or remove it (`drop {name}` where it is inherited)")),
+                        .help(format!(
+                            "use it, or remove it (`drop {name}` where it is inherited)"
+                        )),
                 );
             }
             self.name(name, setting.target);
@@ -247,7 +288,10 @@ impl Builder<'_, '_> {
         if let (Some(_), true, Some(setting)) = (loss, reached.is_empty(), &step.minimize) {
             self.checker.report(
                 Diagnostic::error(Code::NO_GRADIENT, "the loss reaches no parameters")
-                    .at(setting.expr.span, "everything in it is detached or an average")
+                    .at(
+                        setting.expr.span,
+                        "everything in it is detached or an average",
+                    )
                     .help("one side must come from a net that is trained, without `stopgrad`"),
             );
         }
@@ -315,11 +359,15 @@ fn pruned(nodes: &[Node], loss: NodeId, mut tracks: Vec<Track>) -> Graph {
     for track in &mut tracks {
         track.node = at(track.node);
     }
-    Graph { nodes: kept, loss: at(loss), tracks }
+    Graph {
+        nodes: kept,
+        loss: at(loss),
+        tracks,
+    }
 }
 
 /// The nodes that an operation reads.
-fn inputs(op: &Op) -> Vec<NodeId> {
+pub(super) fn inputs(op: &Op) -> Vec<NodeId> {
     let mut op = op.clone();
     inputs_mut(&mut op).into_iter().map(|i| *i).collect()
 }

@@ -30,7 +30,11 @@ impl Checker<'_> {
             let every = self.every(&args, clock);
             let monitor = match args.function {
                 "gradient_norm" => Some(Monitor::GradientNorm {
-                    per: if args.symbol("per") == "layer" { NormPer::Layer } else { NormPer::Net },
+                    per: if args.symbol("per") == "layer" {
+                        NormPer::Layer
+                    } else {
+                        NormPer::Net
+                    },
                     every,
                 }),
                 _ => self.knn_monitor(&args, every, clock, data, step),
@@ -47,7 +51,10 @@ impl Checker<'_> {
             self.report(
                 Diagnostic::warning(Code::TIME, "this monitor never reads anything")
                     .at(args.span("every"), format!("{every} steps"))
-                    .at(self.length_span(), format!("the run has {} steps", clock.steps))
+                    .at(
+                        self.length_span(),
+                        format!("the run has {} steps", clock.steps),
+                    )
                     .help("choose a shorter interval"),
             );
         }
@@ -80,24 +87,16 @@ impl Checker<'_> {
         }
         let samples = data.samples.unwrap_or(clock.steps_per_epoch * clock.batch);
         let bank = match args.get("bank") {
-            Some(Value::Quantity(x, Unit::Percent)) => (samples as f64 * x / 100.0).round() as usize,
+            Some(Value::Quantity(x, Unit::Percent)) => {
+                (samples as f64 * x / 100.0).round() as usize
+            }
             Some(v) => v.number().unwrap_or(0.0) as usize,
             None => samples / 10,
         };
         let k = args.int("k")?;
         let bank = bank.max(1);
         self.record("monitor.knn.bank.images", &bank, ssl_plan::Origin::Default);
-        if k > bank {
-            self.report(
-                Diagnostic::error(
-                    Code::RANGE,
-                    format!("{k} neighbours are asked of a bank of {bank}"),
-                )
-                .at(args.span("k"), "more neighbours than features")
-                .help("take a larger `bank` or fewer neighbours"),
-            );
-            return None;
-        }
+        let k = self.enough(k, bank, args);
         self.needs_labels(data, args.span);
         Some(Monitor::Knn {
             feature,
@@ -109,18 +108,39 @@ impl Checker<'_> {
         })
     }
 
+    /// As many neighbours as there are, with a warning where more are asked.
+    fn enough(&mut self, k: usize, there: usize, args: &Args) -> usize {
+        if k > there {
+            self.report(
+                Diagnostic::warning(
+                    Code::RANGE,
+                    format!("{k} neighbours are asked, and there are {there}"),
+                )
+                .at(args.span("k"), format!("will be {there}"))
+                .help("ask for fewer neighbours"),
+            );
+        }
+        k.min(there)
+    }
+
     fn needs_labels(&mut self, data: &DataSection, span: Span) {
         if data.labelled() == Some(false) {
             self.report(
-                Diagnostic::warning(Code::LABELS, "nearest neighbours need labels, and the data has none")
-                    .at(span, "will be left out")
-                    .help("put the images into class folders, or drop this line"),
+                Diagnostic::warning(
+                    Code::LABELS,
+                    "nearest neighbours need labels, and the data has none",
+                )
+                .at(span, "will be left out")
+                .help("put the images into class folders, or drop this line"),
             );
         }
     }
 
     fn feature_of(&mut self, args: &Args, step: &StepGraph) -> Option<FeatureOf> {
         let (net, stage) = args.feature("feature")?;
+        if !step.is_whole() {
+            return None;
+        }
         let Some(stages) = step.stage_names(net) else {
             self.report(
                 Diagnostic::error(Code::UNUSED, format!("the step never calls `{net}`"))
@@ -132,7 +152,10 @@ impl Checker<'_> {
             Some(s) => stages.iter().position(|n| n.as_deref() == Some(s))?,
             None => stages.len().checked_sub(1)?,
         };
-        Some(FeatureOf { net: net.to_owned(), stage })
+        Some(FeatureOf {
+            net: net.to_owned(),
+            stage,
+        })
     }
 
     pub(super) fn evals(
@@ -144,7 +167,11 @@ impl Checker<'_> {
         let mut out = Vec::new();
         for entry in &self.source.effective.eval {
             let path = format!("eval.{}", entry.name.name);
-            if entry.call.callee().is_some_and(|c| c.name == "linear" || c.name == "finetune") {
+            if entry
+                .call
+                .callee()
+                .is_some_and(|c| c.name == "linear" || c.name == "finetune")
+            {
                 self.report(
                     Diagnostic::warning(
                         Code::NOT_YET,
@@ -203,7 +230,11 @@ impl Checker<'_> {
             self.report(
                 Diagnostic::error(
                     Code::SHAPE,
-                    format!("the evaluation has images of {}, the net takes {}", show(size), show(expected)),
+                    format!(
+                        "the evaluation has images of {}, the net takes {}",
+                        show(size),
+                        show(expected)
+                    ),
                 )
                 .at(args.span("view"), "another size than in training"),
             );
@@ -211,9 +242,11 @@ impl Checker<'_> {
         }
         self.needs_labels(data, args.span);
         data.labelled().filter(|l| *l)?;
+        let k = args.int("k")?;
+        let voters = data.samples.unwrap_or(usize::MAX);
         Some(Eval::Knn {
             feature,
-            k: args.int("k")?,
+            k: self.enough(k, voters.saturating_sub(1).max(1), args),
             temperature: args.float("temperature"),
             transforms,
             size,
@@ -234,7 +267,10 @@ fn prepared(view: &View, data: &DataSection) -> Vec<Transform> {
         });
         out.push(Transform::CenterCrop { size: view.size });
     }
-    let normalize = view.transforms.iter().find(|t| matches!(t, Transform::Normalize { .. }));
+    let normalize = view
+        .transforms
+        .iter()
+        .find(|t| matches!(t, Transform::Normalize { .. }));
     out.extend(normalize.cloned());
     out
 }

@@ -3,6 +3,7 @@
 
 mod args;
 mod coerce;
+mod collapse;
 mod data;
 mod eval;
 mod graph;
@@ -14,13 +15,12 @@ mod train;
 mod views;
 
 use std::collections::HashMap;
-use std::path::Path as FsPath;
 
 use ssl_diagnostics::{Code, Diagnostic, SourceMap, Span};
 use ssl_plan::{Origin, Resolved};
 
 use crate::merge::{Effective, Layer, Setting};
-use crate::prelude::Functions;
+use crate::program::Program;
 use crate::value::Value;
 use crate::{Demand, World};
 
@@ -33,10 +33,8 @@ pub struct Source<'a> {
     pub map: &'a SourceMap,
     /// The pipeline.
     pub effective: &'a Effective,
-    /// The functions that it can call.
-    pub functions: &'a Functions,
-    /// The file, to find what it names.
-    pub path: &'a FsPath,
+    /// All files, to find what a name stands for.
+    pub program: &'a Program,
     /// Whether the data must be there.
     pub demand: Demand,
 }
@@ -102,8 +100,7 @@ impl<'a> Checker<'a> {
                     file: file.to_string(),
                     line,
                     column,
-                    pipeline: Some(name.clone())
-                        .filter(|n| *n != self.source.effective.name.name),
+                    pipeline: Some(name.clone()).filter(|n| *n != self.source.effective.name.name),
                 },
                 None => Origin::Default,
             },

@@ -47,9 +47,16 @@ impl Checker<'_> {
             out.insert(name.clone(), spec);
         }
         for (name, spec) in &out {
-            let NetSpec::Ema { of, .. } = spec else { continue };
+            let NetSpec::Ema { of, .. } = spec else {
+                continue;
+            };
             if let Some(NetSpec::Ema { of: inner, .. }) = out.get(of) {
-                let span = self.source.effective.nets.get(name).map_or(Span::default(), |n| n.name.span);
+                let span = self
+                    .source
+                    .effective
+                    .nets
+                    .get(name)
+                    .map_or(Span::default(), |n| n.name.span);
                 self.report(
                     Diagnostic::error(
                         Code::EMA_OF_EMA,
@@ -66,8 +73,9 @@ impl Checker<'_> {
     fn net(&mut self, name: &str, def: &NetDef) -> Option<NetSpec> {
         match &def.body {
             NetBody::Value(setting) => {
-                let is_average =
-                    setting.callee().is_some_and(|c| function(Group::Average, &c.name).is_some());
+                let is_average = setting
+                    .callee()
+                    .is_some_and(|c| function(Group::Average, &c.name).is_some());
                 if is_average {
                     return self.average(name, setting);
                 }
@@ -107,7 +115,10 @@ impl Checker<'_> {
     fn average(&mut self, name: &str, setting: &Setting) -> Option<NetSpec> {
         let args = self.bind(Group::Average, setting, Some(name), Scope::Top)?;
         let (of, _) = args.feature("of")?;
-        Some(NetSpec::Ema { of: of.to_owned(), decay: args.schedule("decay") })
+        Some(NetSpec::Ema {
+            of: of.to_owned(),
+            decay: args.schedule("decay"),
+        })
     }
 
     fn module(&mut self, path: &str, setting: &Setting) -> Option<ModuleSpec> {
@@ -162,7 +173,11 @@ impl Checker<'_> {
             depth,
             heads,
             hidden,
-            pool: if args.symbol("pool") == "mean" { Pool::Mean } else { Pool::Cls },
+            pool: if args.symbol("pool") == "mean" {
+                Pool::Mean
+            } else {
+                Pool::Cls
+            },
             position: match args.symbol("position") {
                 "learned" => Position::Learned,
                 "none" => Position::None,

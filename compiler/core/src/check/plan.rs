@@ -19,7 +19,12 @@ pub fn check(
     let plan = checker.plan();
     let mut diagnostics = checker.diagnostics;
     if broken {
-        let follows = [Code::MISSING, Code::UNUSED, Code::UNTRAINED, Code::UNKNOWN_NAME];
+        let follows = [
+            Code::MISSING,
+            Code::UNUSED,
+            Code::UNTRAINED,
+            Code::UNKNOWN_NAME,
+        ];
         diagnostics.retain(|d| !follows.contains(&d.code));
     }
     (plan, diagnostics)
@@ -39,6 +44,10 @@ impl Checker<'_> {
         let monitors = self.monitors(&clock, &data, &step);
         let evals = self.evals(&data, &views, &step);
         self.loose_ends(&specs, &step);
+        // One image has no other to be told from.
+        if let Some(graph) = step.graph.as_ref().filter(|_| clock.batch > 1) {
+            self.collapse(graph, &specs);
+        }
         for lint in &self.source.effective.allow {
             if lint.name != "collapse" {
                 self.report(
@@ -61,14 +70,26 @@ impl Checker<'_> {
                         continue;
                     }
                     let whole = self.length_span();
-                    NetKind::Ema { of: of.clone(), decay: self.place(&clock, decay, whole) }
+                    NetKind::Ema {
+                        of: of.clone(),
+                        decay: self.place(&clock, decay, whole),
+                    }
                 }
-                NetSpec::Stages(_) => NetKind::Stages { stages: step.stages(name)?.to_vec() },
+                NetSpec::Stages(_) => NetKind::Stages {
+                    stages: step.stages(name)?.to_vec(),
+                },
             };
-            nets.push(Net { name: name.clone(), kind });
+            nets.push(Net {
+                name: name.clone(),
+                kind,
+            });
         }
         // The views of the step first, in its order: it keys the draws.
-        let taken: Vec<View> = step.views.iter().filter_map(|v| views.get(v).cloned()).collect();
+        let taken: Vec<View> = step
+            .views
+            .iter()
+            .filter_map(|v| views.get(v).cloned())
+            .collect();
         let recipe = Recipe {
             data: data.plan()?,
             views: taken,

@@ -8,12 +8,18 @@ use super::Checker;
 use super::eval::Scope;
 use crate::merge::{Layer, Setting};
 use crate::schema::{Group, Want, in_group};
-use crate::value::{Clock, CurveSpec, Part, ScheduleFault, ScheduleSpec, Time, Unit, Value, show_number};
+use crate::value::{
+    Clock, CurveSpec, Part, ScheduleFault, ScheduleSpec, Time, Unit, Value, show_number,
+};
 
 impl Checker<'_> {
     /// The schedule that an expression states.
     pub(super) fn schedule(&mut self, expr: &Expr, scope: Scope) -> Option<ScheduleSpec> {
-        let part = |curve, length| Part { curve, length, span: expr.span };
+        let part = |curve, length| Part {
+            curve,
+            length,
+            span: expr.span,
+        };
         match &expr.kind {
             ExprKind::Then { first, next } => {
                 let a = self.schedule(first, scope);
@@ -24,12 +30,15 @@ impl Checker<'_> {
             }
             ExprKind::Ramp { .. } => {
                 let (from, to) = self.ramp(expr, scope)?;
-                Some(ScheduleSpec { parts: vec![part(CurveSpec::Linear(from, to), None)] })
+                Some(ScheduleSpec {
+                    parts: vec![part(CurveSpec::Linear(from, to), None)],
+                })
             }
             ExprKind::Call { callee, .. }
-                if callee.segments.last().is_some_and(|n| {
-                    in_group(Group::Schedule).any(|f| f.name == n.name)
-                }) =>
+                if callee
+                    .segments
+                    .last()
+                    .is_some_and(|n| in_group(Group::Schedule).any(|f| f.name == n.name)) =>
             {
                 self.curve(expr, scope).map(|(curve, length)| ScheduleSpec {
                     parts: vec![part(curve, length)],
@@ -50,7 +59,11 @@ impl Checker<'_> {
                 value => match value.number() {
                     Some(x) => Some(ScheduleSpec::constant(x, expr.span)),
                     None => {
-                        self.mismatch(&value, &Want::Schedule(f64::NEG_INFINITY, f64::INFINITY), expr.span);
+                        self.mismatch(
+                            &value,
+                            &Want::Schedule(f64::NEG_INFINITY, f64::INFINITY),
+                            expr.span,
+                        );
                         None
                     }
                 },
@@ -101,7 +114,12 @@ impl Checker<'_> {
                 };
                 (curve, over)
             }
-            _ => (CurveSpec::Warmup { from: args.float("from") }, args.time("length")),
+            _ => (
+                CurveSpec::Warmup {
+                    from: args.float("from"),
+                },
+                args.time("length"),
+            ),
         })
     }
 
@@ -110,21 +128,28 @@ impl Checker<'_> {
         let (schedule, fault) = clock.place(spec);
         let unit = |steps: f64| {
             let epochs = steps / clock.steps_per_epoch.max(1) as f64;
-            format!("{} epochs ({} steps)", show_number(epochs), show_number(steps.round()))
+            format!(
+                "{} epochs ({} steps)",
+                show_number(epochs),
+                show_number(steps.round())
+            )
         };
         match fault {
             _ if !clock.known => {}
             None => {}
             Some(ScheduleFault::TwoOpenParts(span)) => self.report(
                 Diagnostic::error(Code::TIME, "two parts of the schedule have no length")
-                    .at(span, "how long is this, and how long is what stands before?")
+                    .at(
+                        span,
+                        "how long is this, and how long is what stands before?",
+                    )
                     .help("say `over: 10 epochs` in all parts but one"),
             ),
             Some(ScheduleFault::TooLong(asked, there, span)) => self.report(
                 Diagnostic::error(Code::TIME, "the schedule is longer than the run")
                     .at(span, format!("needs {}", unit(asked)))
                     .at(whole, format!("the run has {}", unit(there)))
-                    .help("shorten this part, or train longer"),
+                    .help("shorten this part, train longer, or say it as a share of the run, such as `warmup(10%)`"),
             ),
             Some(ScheduleFault::TooShort(asked, there, span)) => self.report(
                 Diagnostic::warning(Code::TIME, "the schedule ends before the run does")
@@ -148,6 +173,7 @@ pub(super) fn time_of(value: &Value) -> Option<Time> {
         Value::Quantity(x, Unit::Epochs) => Some(Time::Epochs(*x)),
         Value::Quantity(x, Unit::Steps) => Some(Time::Steps(*x)),
         Value::Quantity(x, Unit::Images) => Some(Time::Images(*x)),
+        Value::Quantity(x, Unit::Percent) => Some(Time::Share(*x / 100.0)),
         _ => None,
     }
 }

@@ -17,8 +17,12 @@ impl Checker<'_> {
     pub(super) fn clock(&mut self, data: &DataSection) -> Clock {
         let settings = &self.source.effective.train;
         self.known_fields(SECTION, settings);
-        let epochs = self.recorded_field(SECTION, "epochs").and_then(|v| v.number());
-        let steps = self.recorded_field(SECTION, "steps").and_then(|v| v.number());
+        let epochs = self
+            .recorded_field(SECTION, "epochs")
+            .and_then(|v| v.number());
+        let steps = self
+            .recorded_field(SECTION, "steps")
+            .and_then(|v| v.number());
         let spans = [settings.get("epochs"), settings.get("steps")].map(|s| s.map(|s| s.target));
         match spans {
             [Some(a), Some(b)] => self.report(
@@ -59,7 +63,12 @@ impl Checker<'_> {
         let optimizer = self.optimizer(clock);
         let precision = match self.recorded_field(SECTION, "precision") {
             Some(Value::Symbol(s)) if s == "bf16" => {
-                let at = self.source.effective.train.get("precision").map_or(Span::default(), |s| s.expr.span);
+                let at = self
+                    .source
+                    .effective
+                    .train
+                    .get("precision")
+                    .map_or(Span::default(), |s| s.expr.span);
                 self.report(
                     Diagnostic::error(Code::NOT_YET, "`bf16` is not supported yet")
                         .at(at, "")
@@ -69,10 +78,16 @@ impl Checker<'_> {
             }
             _ => Precision::Float32,
         };
-        let seed = self.recorded_field(SECTION, "seed").and_then(|v| v.number()).unwrap_or(0.0);
+        let seed = self
+            .recorded_field(SECTION, "seed")
+            .and_then(|v| v.number())
+            .unwrap_or(0.0);
         let log_every = self.every_field("log", clock);
         let checkpoint_every = self.every_field("checkpoint", clock);
-        let keep = self.recorded_field(SECTION, "keep").and_then(|v| v.number()).unwrap_or(3.0);
+        let keep = self
+            .recorded_field(SECTION, "keep")
+            .and_then(|v| v.number())
+            .unwrap_or(3.0);
         Some(Train {
             steps: clock.steps,
             epochs: clock.steps as f64 / clock.steps_per_epoch as f64,
@@ -100,8 +115,12 @@ impl Checker<'_> {
         };
         let whole = self.length_span();
         let schedule = self.recorded_field(SECTION, "schedule");
-        let args =
-            self.bind(Group::Optimizer, setting, Some("train.optimizer"), Scope::Section(SECTION))?;
+        let args = self.bind(
+            Group::Optimizer,
+            setting,
+            Some("train.optimizer"),
+            Scope::Section(SECTION),
+        )?;
         let rate = args.schedule("lr");
         if let (Some(at), None) = (settings.get("schedule"), rate.as_constant()) {
             self.report(
@@ -117,13 +136,20 @@ impl Checker<'_> {
         };
         let lr = self.place(clock, &spec, whole);
         if args.function == "adamw"
-            && let Some(peak) = spec.parts.iter().flat_map(|p| p.curve.ends()).reduce(f64::max)
+            && let Some(peak) = spec
+                .parts
+                .iter()
+                .flat_map(|p| p.curve.ends())
+                .reduce(f64::max)
             && peak > 0.1
         {
             self.report(
                 Diagnostic::warning(
                     Code::RANGE,
-                    format!("a learning rate of {} is that of LARS or SGD, not of AdamW", crate::value::show_number(peak)),
+                    format!(
+                        "a learning rate of {} is that of LARS or SGD, not of AdamW",
+                        crate::value::show_number(peak)
+                    ),
                 )
                 .at(args.span("lr"), "very large for AdamW")
                 .help("AdamW takes about `1e-4 * data.batch / 256`"),
@@ -132,8 +158,14 @@ impl Checker<'_> {
         let weight_decay = self.place(clock, &args.schedule("weight_decay"), whole);
         let momentum = args.float("momentum");
         let rule = match args.function {
-            "sgd" => Rule::Sgd { momentum, nesterov: args.flag("nesterov") },
-            "lars" => Rule::Lars { momentum, trust: args.float("trust") },
+            "sgd" => Rule::Sgd {
+                momentum,
+                nesterov: args.flag("nesterov"),
+            },
+            "lars" => Rule::Lars {
+                momentum,
+                trust: args.float("trust"),
+            },
             _ => Rule::Adamw {
                 betas: [args.float("beta1"), args.float("beta2")],
                 eps: args.float("eps"),
@@ -149,7 +181,12 @@ impl Checker<'_> {
                 _ => ParamClass::Token,
             })
             .collect();
-        Some(Optimizer { rule, lr, weight_decay, exclude })
+        Some(Optimizer {
+            rule,
+            lr,
+            weight_decay,
+            exclude,
+        })
     }
 }
 

@@ -58,7 +58,11 @@ impl Checker<'_> {
                 }
                 return None;
             };
-            return Some(View { name: name.to_owned(), size: *size, transforms: Vec::new() });
+            return Some(View {
+                name: name.to_owned(),
+                size: *size,
+                transforms: Vec::new(),
+            });
         }
         let transforms: Vec<Transform> = transforms.into_iter().map(|(t, _)| t).collect();
         let start = match data.source {
@@ -75,7 +79,11 @@ impl Checker<'_> {
             }
             return None;
         };
-        fine.then(|| View { name: name.to_owned(), size, transforms })
+        fine.then(|| View {
+            name: name.to_owned(),
+            size,
+            transforms,
+        })
     }
 
     /// Nothing but the end may follow `normalize`, which leaves 8-bit images.
@@ -112,8 +120,13 @@ impl Checker<'_> {
                 ratio: args.interval("ratio"),
                 interpolation,
             },
-            "resize" => Transform::Resize { size: args.int("size")?, interpolation },
-            "center_crop" => Transform::CenterCrop { size: args.size("size") },
+            "resize" => Transform::Resize {
+                size: args.int("size")?,
+                interpolation,
+            },
+            "center_crop" => Transform::CenterCrop {
+                size: args.size("size"),
+            },
             "color_jitter" => Transform::ColorJitter {
                 brightness: strength(args.get("brightness")),
                 contrast: strength(args.get("contrast")),
@@ -125,7 +138,10 @@ impl Checker<'_> {
                 p,
             },
             "grayscale" => Transform::Grayscale { p },
-            "gaussian_blur" => Transform::GaussianBlur { sigma: args.interval("sigma"), p },
+            "gaussian_blur" => Transform::GaussianBlur {
+                sigma: args.interval("sigma"),
+                p,
+            },
             "solarize" => Transform::Solarize {
                 threshold: u16::try_from(args.int("threshold")?).ok()?,
                 p,
@@ -181,7 +197,10 @@ fn strength(value: Option<&Value>) -> [f64; 2] {
 
 /// Height and width after all transforms, where they are the same for every
 /// image.
-pub(super) fn size_after(start: Option<[usize; 2]>, transforms: &[Transform]) -> Option<[usize; 2]> {
+pub(super) fn size_after(
+    start: Option<[usize; 2]>,
+    transforms: &[Transform],
+) -> Option<[usize; 2]> {
     transforms.iter().fold(start, |size, t| match t {
         Transform::RandomResizedCrop { size, .. } | Transform::CenterCrop { size } => Some(*size),
         Transform::Resize { size: s, .. } => match size {

@@ -29,10 +29,13 @@ impl Seen {
     fn first(&mut self, name: &str, span: Span, diagnostics: &mut Vec<Diagnostic>) -> bool {
         if let Some(first) = self.0.insert(name.to_owned(), span) {
             diagnostics.push(
-                Diagnostic::error(Code::DUPLICATE, format!("`{name}` is set twice in this block"))
-                    .at(span, "set again here")
-                    .at(first, "first set here")
-                    .help("keep one of them"),
+                Diagnostic::error(
+                    Code::DUPLICATE,
+                    format!("`{name}` is set twice in this block"),
+                )
+                .at(span, "set again here")
+                .at(first, "first set here")
+                .help("keep one of them"),
             );
             return false;
         }
@@ -41,7 +44,11 @@ impl Seen {
 }
 
 fn dotted(segments: &[Ident]) -> String {
-    segments.iter().map(|s| s.name.as_str()).collect::<Vec<_>>().join(".")
+    segments
+        .iter()
+        .map(|s| s.name.as_str())
+        .collect::<Vec<_>>()
+        .join(".")
 }
 
 impl Merger<'_> {
@@ -58,10 +65,23 @@ impl Merger<'_> {
 
     fn statement(&mut self, stmt: &Stmt, layer: &Layer, over: bool, seen: &mut Seen) {
         match &stmt.kind {
-            StmtKind::Param { name, ty, value, within } => {
+            StmtKind::Param {
+                name,
+                ty,
+                value,
+                within,
+            } => {
                 if seen.first(&name.name, name.span, self.diagnostics) {
                     let docs = stmt.docs.lines.iter().map(|l| l.node.clone()).collect();
-                    self.constant(name, Some(ty.clone()), value, within.clone(), docs, true, layer);
+                    self.constant(
+                        name,
+                        Some(ty.clone()),
+                        value,
+                        within.clone(),
+                        docs,
+                        true,
+                        layer,
+                    );
                 }
             }
             StmtKind::Let { name, ty, value } => {
@@ -82,7 +102,9 @@ impl Merger<'_> {
                     self.assign(&path.segments, setting);
                 }
             }
-            StmtKind::Minimize { value } => self.misplaced(stmt.span, value.span, "minimize", "step"),
+            StmtKind::Minimize { value } => {
+                self.misplaced(stmt.span, value.span, "minimize", "step")
+            }
             StmtKind::Track { value, .. } => self.misplaced(stmt.span, value.span, "track", "step"),
             StmtKind::Vary { path, .. } => self.misplaced(stmt.span, path.span, "vary", "a sweep"),
             StmtKind::Entry { value, .. } => self.diagnostics.push(
@@ -116,13 +138,23 @@ impl Merger<'_> {
         let value = Setting::new(value.clone(), name.span, layer.clone()).replacing(old);
         self.out.constants.insert(
             name.name.clone(),
-            Constant { name: name.clone(), open, ty, value, within, docs },
+            Constant {
+                name: name.clone(),
+                open,
+                ty,
+                value,
+                within,
+                docs,
+            },
         );
     }
 
     fn section(&mut self, section: &Section, layer: &Layer, over: bool, seen: &mut Seen) {
         let keyword = section.kind.keyword();
-        let key = section.name.as_ref().map_or(keyword.to_owned(), |n| n.name.clone());
+        let key = section
+            .name
+            .as_ref()
+            .map_or(keyword.to_owned(), |n| n.name.clone());
         let place = section.name.as_ref().map_or(section.keyword, |n| n.span);
         if !seen.first(&key, place, self.diagnostics) {
             return;
@@ -134,7 +166,11 @@ impl Merger<'_> {
             } else {
                 format!("`{keyword}` takes no name")
             };
-            let help = if named { "write `{k} NAME`" } else { "write `{k} { ... }`" };
+            let help = if named {
+                "write `{k} NAME`"
+            } else {
+                "write `{k} { ... }`"
+            };
             self.diagnostics.push(
                 Diagnostic::error(Code::SYNTAX, message)
                     .at(place, "")
@@ -171,13 +207,18 @@ impl Merger<'_> {
 
     fn stray(&mut self, stmt: &Stmt, section: &str, takes: &str) {
         self.diagnostics.push(
-            Diagnostic::error(Code::SYNTAX, format!("this does not belong into `{section}`"))
-                .at(stmt.span, format!("`{section}` takes {takes}")),
+            Diagnostic::error(
+                Code::SYNTAX,
+                format!("this does not belong into `{section}`"),
+            )
+            .at(stmt.span, format!("`{section}` takes {takes}")),
         );
     }
 
     fn fields(&mut self, section: &Section, layer: &Layer) {
-        let Some(block) = self.block(section) else { return };
+        let Some(block) = self.block(section) else {
+            return;
+        };
         let mut seen = Seen::default();
         for stmt in &block.stmts {
             match &stmt.kind {
@@ -194,8 +235,10 @@ impl Merger<'_> {
                 StmtKind::Drop { paths } => {
                     for path in paths {
                         let head = [keyword_ident(section)];
-                        let whole: Vec<Ident> =
-                            head.into_iter().chain(path.segments.iter().cloned()).collect();
+                        let whole: Vec<Ident> = head
+                            .into_iter()
+                            .chain(path.segments.iter().cloned())
+                            .collect();
                         self.drop_segments(&whole, path.span);
                     }
                 }
@@ -205,7 +248,9 @@ impl Merger<'_> {
     }
 
     fn view(&mut self, section: &Section, layer: &Layer, over: bool) {
-        let Some(name) = section.name.clone() else { return };
+        let Some(name) = section.name.clone() else {
+            return;
+        };
         if let Some(count) = &section.count {
             self.diagnostics.push(
                 Diagnostic::error(Code::NOT_YET, "several views in one are not supported yet")
@@ -243,9 +288,12 @@ impl Merger<'_> {
                 view.changes.extend(changes);
             }
             SectionBody::Value(value) if view.extends.is_none() => self.diagnostics.push(
-                Diagnostic::error(Code::TYPE, "a view is another view or a block of transforms")
-                    .at(value.span, "neither")
-                    .help("write `view b = a` or `view b { ... }`"),
+                Diagnostic::error(
+                    Code::TYPE,
+                    "a view is another view or a block of transforms",
+                )
+                .at(value.span, "neither")
+                .help("write `view b = a` or `view b { ... }`"),
             ),
             SectionBody::Value(_) => {}
         }
@@ -258,7 +306,11 @@ impl Merger<'_> {
         let mut changes = Vec::new();
         for stmt in &block.stmts {
             match &stmt.kind {
-                StmtKind::Entry { label, value, place } => {
+                StmtKind::Entry {
+                    label,
+                    value,
+                    place,
+                } => {
                     let call = Setting::new(value.clone(), value.span, layer.clone());
                     let Some(name) = label.clone().or_else(|| call.callee().cloned()) else {
                         self.stray(stmt, section, "calls such as `knn(...)`");
@@ -296,7 +348,9 @@ impl Merger<'_> {
     }
 
     fn entries(&mut self, section: &Section, layer: &Layer) {
-        let Some(block) = self.block(section) else { return };
+        let Some(block) = self.block(section) else {
+            return;
+        };
         let keyword = section.kind.keyword();
         for change in self.changes(block, layer, keyword) {
             let list = match section.kind {
@@ -308,7 +362,9 @@ impl Merger<'_> {
     }
 
     fn net(&mut self, section: &Section, layer: &Layer) {
-        let Some(name) = section.name.clone() else { return };
+        let Some(name) = section.name.clone() else {
+            return;
+        };
         let body = match &section.body {
             SectionBody::Value(value) => {
                 let old = match self.out.nets.get(&name.name).map(|n| &n.body) {
@@ -344,11 +400,15 @@ impl Merger<'_> {
                 NetBody::Stages(stages)
             }
         };
-        self.out.nets.insert(name.name.clone(), NetDef { name, body });
+        self.out
+            .nets
+            .insert(name.name.clone(), NetDef { name, body });
     }
 
     fn step(&mut self, section: &Section, layer: &Layer) {
-        let Some(block) = self.block(section) else { return };
+        let Some(block) = self.block(section) else {
+            return;
+        };
         let mut step = self.out.step.take().unwrap_or_default();
         step.span = section.keyword;
         if let Some(params) = &section.params {
@@ -474,9 +534,12 @@ impl Merger<'_> {
             let name = dotted(segments);
             let known: Vec<String> = self.members();
             self.diagnostics.push(
-                Diagnostic::error(Code::OVERRIDE_NOTHING, format!("there is no `{name}` to drop"))
-                    .at(span, "nothing of this name is inherited")
-                    .maybe_help(names::suggestion(&name, known.iter().map(String::as_str))),
+                Diagnostic::error(
+                    Code::OVERRIDE_NOTHING,
+                    format!("there is no `{name}` to drop"),
+                )
+                .at(span, "nothing of this name is inherited")
+                .maybe_help(names::suggestion(&name, known.iter().map(String::as_str))),
             );
         }
     }
@@ -506,17 +569,23 @@ impl Merger<'_> {
                     "monitor" => &mut out.out.monitor,
                     _ => &mut out.out.eval,
                 };
-                let change = Change::Override { path: rest.to_vec(), value: setting };
+                let change = Change::Override {
+                    path: rest.to_vec(),
+                    value: setting,
+                };
                 change_entries(list, change, &head.name, out.diagnostics);
             }
             ("step", [name]) if out.out.step.is_some() => {
                 if let Some(step) = &mut out.out.step {
                     let old = step.bindings.get(&name.name).cloned();
-                    step.bindings.insert(name.name.clone(), setting.replacing(old));
+                    step.bindings
+                        .insert(name.name.clone(), setting.replacing(old));
                 }
             }
             (name, []) if out.out.constants.contains_key(name) => {
-                let Some(constant) = out.out.constants.get_mut(name) else { return };
+                let Some(constant) = out.out.constants.get_mut(name) else {
+                    return;
+                };
                 if constant.open {
                     let old = constant.value.clone();
                     constant.value = setting.replacing(Some(old));
@@ -536,7 +605,10 @@ impl Merger<'_> {
             (name, _) if out.out.nets.contains_key(name) => out.assign_net(name, rest, setting),
             (name, [_, _, ..]) if out.out.views.contains_key(name) => {
                 if let Some(view) = out.out.views.get_mut(name) {
-                    view.changes.push(Change::Override { path: rest.to_vec(), value: setting });
+                    view.changes.push(Change::Override {
+                        path: rest.to_vec(),
+                        value: setting,
+                    });
                 }
             }
             _ => {
@@ -547,14 +619,19 @@ impl Merger<'_> {
                         format!("there is no `{}` to set", dotted(segments)),
                     )
                     .at(span, "nothing of this name is there")
-                    .maybe_help(names::suggestion(&head.name, known.iter().map(String::as_str))),
+                    .maybe_help(names::suggestion(
+                        &head.name,
+                        known.iter().map(String::as_str),
+                    )),
                 );
             }
         }
     }
 
     fn assign_net(&mut self, name: &str, rest: &[Ident], setting: Setting) {
-        let Some(net) = self.out.nets.get_mut(name) else { return };
+        let Some(net) = self.out.nets.get_mut(name) else {
+            return;
+        };
         match (&mut net.body, rest) {
             (NetBody::Value(old), []) => {
                 let previous = old.clone();
@@ -633,7 +710,10 @@ fn set_field(
                     format!("there is no `{}` whose argument could be set", name.name),
                 )
                 .at(setting.target, "set here")
-                .maybe_help(names::suggestion(&name.name, fields.keys().map(String::as_str))),
+                .maybe_help(names::suggestion(
+                    &name.name,
+                    fields.keys().map(String::as_str),
+                )),
             ),
         },
         [] => {}
@@ -665,7 +745,8 @@ fn set_argument(
             .get(&name.name)
             .cloned()
             .or_else(|| named_argument(of, &name.name));
-        of.overrides.insert(name.name.clone(), setting.replacing(old));
+        of.overrides
+            .insert(name.name.clone(), setting.replacing(old));
         return;
     }
     if !of.overrides.contains_key(&name.name) {
@@ -677,7 +758,10 @@ fn set_argument(
                 diagnostics.push(
                     Diagnostic::error(
                         Code::OVERRIDE_NOTHING,
-                        format!("there is no argument `{}` whose argument could be set", name.name),
+                        format!(
+                            "there is no argument `{}` whose argument could be set",
+                            name.name
+                        ),
                     )
                     .at(setting.target, "set here")
                     .at(of.expr.span, "this call does not name it"),
@@ -692,8 +776,12 @@ fn set_argument(
 }
 
 fn named_argument(of: &Setting, name: &str) -> Option<Setting> {
-    let ExprKind::Call { args, .. } = &of.expr.kind else { return None };
-    let arg = args.iter().find(|a| a.name.as_ref().is_some_and(|n| n.name == name))?;
+    let ExprKind::Call { args, .. } = &of.expr.kind else {
+        return None;
+    };
+    let arg = args
+        .iter()
+        .find(|a| a.name.as_ref().is_some_and(|n| n.name == name))?;
     let target = arg.name.as_ref().map_or(arg.value.span, |n| n.span);
     Some(Setting::new(arg.value.clone(), target, of.layer.clone()))
 }
@@ -740,7 +828,9 @@ pub fn change_entries(
             entries.insert(at, entry);
         }
         Change::Override { path, value } => {
-            let [name, rest @ ..] = path.as_slice() else { return };
+            let [name, rest @ ..] = path.as_slice() else {
+                return;
+            };
             match entries.iter_mut().find(|e| e.name.name == name.name) {
                 Some(entry) if !rest.is_empty() => {
                     set_argument(&mut entry.call, rest, value, diagnostics);
@@ -751,7 +841,10 @@ pub fn change_entries(
                         format!("`{}` cannot be assigned as a whole here", name.name),
                     )
                     .at(name.span, "")
-                    .help(format!("write `{}(...)`, or `{0}.ARGUMENT = ...`", name.name)),
+                    .help(format!(
+                        "write `{}(...)`, or `{0}.ARGUMENT = ...`",
+                        name.name
+                    )),
                 ),
                 None => diagnostics.push(unknown(entries, name, "to set")),
             }

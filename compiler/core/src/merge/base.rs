@@ -1,25 +1,24 @@
 //! Chooses the pipeline, follows `extends`, applies `--set`, resolves views.
 
 use ssl_diagnostics::{Code, Diagnostic, FileId, SourceMap};
-use ssl_syntax::ast::{File, Ident, Item, Pipeline};
+use ssl_syntax::ast::{Ident, Pipeline};
 
 use super::apply::Merger;
 use super::{Change, Effective, Entry, View, set};
 use crate::names;
+use crate::program::{Program, Unit};
 
 /// Merges one pipeline of a file. `None` where none can be chosen; the
 /// diagnostics say why.
 pub fn effective(
     map: &SourceMap,
-    file: &File,
+    program: &Program,
     wanted: Option<&str>,
     sets: &[(FileId, String)],
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Effective> {
-    let pipelines = pipelines_of(file, diagnostics);
-    report_unsupported(file, diagnostics);
-    let chosen = choose(&pipelines, wanted, diagnostics)?;
-    let chain = chain_of(chosen, &pipelines, diagnostics);
+    let chosen = choose(program.root()?, wanted, diagnostics)?;
+    let chain = chain_of(chosen, program, diagnostics);
 
     let mut merger = Merger {
         out: Effective::empty(chosen.name.clone()),
@@ -31,62 +30,22 @@ pub fn effective(
     for (id, text) in sets {
         set::apply(&mut merger, map, *id, text);
     }
-    let Merger { mut out, diagnostics } = merger;
+    let Merger {
+        mut out,
+        diagnostics,
+    } = merger;
     resolve_views(&mut out, diagnostics);
     Some(out)
 }
 
-fn pipelines_of<'a>(file: &'a File, diagnostics: &mut Vec<Diagnostic>) -> Vec<&'a Pipeline> {
-    let mut pipelines: Vec<&Pipeline> = Vec::new();
-    for item in &file.items {
-        let Item::Pipeline(p) = item else { continue };
-        match pipelines.iter().find(|q| q.name.name == p.name.name) {
-            Some(first) => diagnostics.push(
-                Diagnostic::error(
-                    Code::DUPLICATE,
-                    format!("the pipeline `{}` is defined twice", p.name.name),
-                )
-                .at(p.name.span, "second definition")
-                .at(first.name.span, "first definition")
-                .help("give one of them another name"),
-            ),
-            None => pipelines.push(p),
-        }
-    }
-    pipelines
-}
-
-/// What later work gives a meaning to.
-fn report_unsupported(file: &File, diagnostics: &mut Vec<Diagnostic>) {
-    for import in &file.uses {
-        diagnostics.push(
-            Diagnostic::error(Code::NOT_YET, "`use` is not supported yet")
-                .at(import.span, "")
-                .help("write what is needed into this file"),
-        );
-    }
-    for item in &file.items {
-        if let Item::Sweep(s) = item {
-            diagnostics.push(
-                Diagnostic::warning(
-                    Code::NOT_YET,
-                    format!("the sweep `{}` is not run yet", s.name.name),
-                )
-                .at(s.name.span, "read, but without effect")
-                .help("run the variants one by one with `--set`"),
-            );
-        }
-    }
-}
-
 fn choose<'a>(
-    pipelines: &[&'a Pipeline],
+    unit: &'a Unit,
     wanted: Option<&str>,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<&'a Pipeline> {
-    let names = || pipelines.iter().map(|p| p.name.name.as_str());
+    let names = || unit.pipelines.keys().map(String::as_str);
     if let Some(wanted) = wanted {
-        let found = pipelines.iter().find(|p| p.name.name == wanted);
+        let found = unit.pipelines.get(wanted);
         if found.is_none() {
             diagnostics.push(
                 Diagnostic::error(
@@ -96,11 +55,11 @@ fn choose<'a>(
                 .maybe_help(names::suggestion(wanted, names())),
             );
         }
-        return found.copied();
+        return found;
     }
-    match pipelines {
-        [one] => Some(one),
-        [] => {
+    let mut all = unit.pipelines.values();
+    match (all.next(), all.next()) {
+        (None, _) => {
             // An unreadable pipeline has been reported; an empty file has not.
             if diagnostics.is_empty() {
                 diagnostics.push(
@@ -110,7 +69,8 @@ fn choose<'a>(
             }
             None
         }
-        [first, ..] => {
+        (one, None) => one,
+        (Some(first), Some(_)) => {
             diagnostics.push(
                 Diagnostic::error(
                     Code::AMBIGUOUS,
@@ -120,7 +80,10 @@ fn choose<'a>(
                     ),
                 )
                 .at(first.name.span, "the first of them")
-                .help(format!("choose one, such as `--pipeline {}`", first.name.name)),
+                .help(format!(
+                    "choose one, such as `--pipeline {}`",
+                    first.name.name
+                )),
             );
             None
         }
@@ -130,31 +93,23 @@ fn choose<'a>(
 /// The pipeline and what it extends, nearest first.
 fn chain_of<'a>(
     start: &'a Pipeline,
-    pipelines: &[&'a Pipeline],
+    program: &'a Program,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Vec<&'a Pipeline> {
     let mut chain = vec![start];
     let mut at = start;
     while let Some(path) = &at.extends {
-        let [name] = path.segments.as_slice() else {
-            diagnostics.push(
-                Diagnostic::error(
-                    Code::NOT_YET,
-                    "extending a pipeline of another file is not supported yet",
-                )
-                .at(path.span, ""),
-            );
-            break;
-        };
-        let Some(base) = pipelines.iter().find(|p| p.name.name == name.name) else {
-            let known = pipelines.iter().map(|p| p.name.name.as_str());
+        let Some(base) = program.pipeline(path) else {
+            let text: Vec<&str> = path.segments.iter().map(|s| s.name.as_str()).collect();
+            let text = text.join(".");
+            let known = program.pipeline_names(path.span);
             diagnostics.push(
                 Diagnostic::error(
                     Code::UNKNOWN_PIPELINE,
-                    format!("there is no pipeline `{}` to extend", name.name),
+                    format!("there is no pipeline `{text}` to extend"),
                 )
-                .at(name.span, "not defined in this file")
-                .maybe_help(names::suggestion(&name.name, known)),
+                .at(path.span, "not defined, not imported")
+                .maybe_help(names::suggestion(&text, known.iter().map(String::as_str))),
             );
             break;
         };
@@ -168,9 +123,12 @@ fn chain_of<'a>(
             diagnostics.push(
                 Diagnostic::error(
                     Code::EXTENDS_CYCLE,
-                    format!("pipelines extend each other in a circle: {}", circle.join(" -> ")),
+                    format!(
+                        "pipelines extend each other in a circle: {}",
+                        circle.join(" -> ")
+                    ),
                 )
-                .at(name.span, "closes the circle")
+                .at(path.span, "closes the circle")
                 .help("let one of them stand on its own"),
             );
             break;
@@ -200,7 +158,13 @@ fn resolve_view(
     if done.iter().any(|d| d == name) {
         return;
     }
-    let Some(View { name: ident, extends, changes, .. }) = out.views.get(name).cloned() else {
+    let Some(View {
+        name: ident,
+        extends,
+        changes,
+        ..
+    }) = out.views.get(name).cloned()
+    else {
         return;
     };
     let mut entries: Vec<Entry> = Vec::new();
@@ -227,15 +191,21 @@ fn resolve_view(
             broken = true;
             let known = out.views.keys().map(String::as_str).filter(|v| *v != name);
             diagnostics.push(
-                Diagnostic::error(Code::UNKNOWN_NAME, format!("there is no view `{}`", base.name))
-                    .at(base.span, "not a view")
-                    .maybe_help(names::suggestion(&base.name, known)),
+                Diagnostic::error(
+                    Code::UNKNOWN_NAME,
+                    format!("there is no view `{}`", base.name),
+                )
+                .at(base.span, "not a view")
+                .maybe_help(names::suggestion(&base.name, known)),
             );
         }
     }
     trail.pop();
     // What a missing base would have had cannot be overridden.
-    for change in changes.into_iter().filter(|c| !broken || matches!(c, Change::Put { .. })) {
+    for change in changes
+        .into_iter()
+        .filter(|c| !broken || matches!(c, Change::Put { .. }))
+    {
         super::apply::change_entries(&mut entries, change, "view", diagnostics);
     }
     if let Some(view) = out.views.get_mut(name) {

@@ -14,14 +14,19 @@ pub fn apply(merger: &mut Merger<'_>, map: &SourceMap, file: FileId, text: &str)
     let (stmt, diagnostics) = ssl_syntax::parse_assignment(map, file);
     merger.diagnostics.extend(diagnostics);
     let Some(stmt) = stmt else { return };
-    let StmtKind::Assign { path, value, .. } = stmt.kind else { return };
+    let StmtKind::Assign { path, value, .. } = stmt.kind else {
+        return;
+    };
     let written: Vec<&str> = path.segments.iter().map(|s| s.name.as_str()).collect();
     let Some(full) = expand(&merger.out, &written, path.span, merger.diagnostics) else {
         return;
     };
     let segments: Vec<Ident> = full
         .into_iter()
-        .map(|name| Ident { name, span: path.span })
+        .map(|name| Ident {
+            name,
+            span: path.span,
+        })
         .collect();
     let setting = Setting::new(value, path.span, Layer::Set(text.to_owned()));
     merger.assign(&segments, setting);
@@ -53,16 +58,23 @@ fn expand(
         [one] => Some((*one).clone()),
         [] => {
             let joined: Vec<String> = all.iter().map(|a| a.join(".")).collect();
-            let tails: Vec<&str> = all.iter().filter_map(|a| a.last()).map(String::as_str).collect();
+            let tails: Vec<&str> = all
+                .iter()
+                .filter_map(|a| a.last())
+                .map(String::as_str)
+                .collect();
             let help = names::nearest(&wanted, joined.iter().map(String::as_str))
                 .or_else(|| names::nearest(written.last()?, tails))
                 .map(|n| format!("did you mean `{n}`?"));
             diagnostics.push(
-                Diagnostic::error(Code::UNKNOWN_FIELD, format!("there is no `{wanted}` to set"))
-                    .at(span, "nothing of this name is there")
-                    .maybe_help(help.or_else(|| {
-                        Some("list what can be set with `sslc plan FILE`".into())
-                    })),
+                Diagnostic::error(
+                    Code::UNKNOWN_FIELD,
+                    format!("there is no `{wanted}` to set"),
+                )
+                .at(span, "nothing of this name is there")
+                .maybe_help(
+                    help.or_else(|| Some("list what can be set with `sslc plan FILE`".into())),
+                ),
             );
             None
         }
@@ -77,7 +89,10 @@ fn expand(
                     ),
                 )
                 .at(span, "which of them?")
-                .help(format!("write more of the path, such as `{}`", paths.first()?)),
+                .help(format!(
+                    "write more of the path, such as `{}`",
+                    paths.first()?
+                )),
             );
             None
         }
@@ -93,9 +108,7 @@ pub fn addresses(out: &Effective) -> Vec<Vec<String>> {
             add(&[name]);
         }
     }
-    for (section, fields, settings) in
-        [("data", DATA, &out.data), ("train", TRAIN, &out.train)]
-    {
+    for (section, fields, settings) in [("data", DATA, &out.data), ("train", TRAIN, &out.train)] {
         for field in fields {
             add(&[section, field.name]);
             for arg in settings.get(field.name).map(arguments).unwrap_or_default() {
@@ -144,7 +157,9 @@ pub fn addresses(out: &Effective) -> Vec<Vec<String>> {
 }
 
 fn arguments(setting: &Setting) -> Vec<&'static str> {
-    let Some(callee) = setting.callee() else { return Vec::new() };
+    let Some(callee) = setting.callee() else {
+        return Vec::new();
+    };
     functions()
         .iter()
         .find(|f| f.name == callee.name)
@@ -154,7 +169,9 @@ fn arguments(setting: &Setting) -> Vec<&'static str> {
 
 /// The entries of a view before views are resolved, without their order.
 fn view_entries<'a>(out: &'a Effective, name: &str, depth: usize) -> Vec<&'a Entry> {
-    let Some(view) = out.views.get(name) else { return Vec::new() };
+    let Some(view) = out.views.get(name) else {
+        return Vec::new();
+    };
     let mut entries = match &view.extends {
         Some(base) if depth < out.views.len() => view_entries(out, &base.name, depth + 1),
         _ => Vec::new(),

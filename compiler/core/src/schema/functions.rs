@@ -70,7 +70,12 @@ const WEIGHT_DECAY: Field = field(
     "weight decay",
 );
 const LR: Field = field("lr", W::Schedule(0.0, INF), F::Required, "learning rate");
-const OVER: Field = field("over", W::Time, F::Absent, "length; the rest of the run where nothing is said");
+const OVER: Field = field(
+    "over",
+    W::Time,
+    F::Absent,
+    "length; the rest of the run where nothing is said",
+);
 const EVERY: Field = field("every", W::Time, F::Required, "time between two readings");
 
 macro_rules! functions {
@@ -257,7 +262,9 @@ pub fn functions() -> &'static [Function] {
 
 /// A function of a group by its name.
 pub fn function(group: Group, name: &str) -> Option<&'static Function> {
-    FUNCTIONS.iter().find(|f| f.group == group && f.name == name)
+    FUNCTIONS
+        .iter()
+        .find(|f| f.group == group && f.name == name)
 }
 
 /// The functions of a group.

@@ -37,7 +37,7 @@ pub enum Want {
     Epochs,
     /// A whole number of steps, with or without the unit.
     Steps,
-    /// `epochs`, `steps` or `images`.
+    /// `epochs`, `steps`, `images`, or a percentage of the whole run.
     Time,
     /// A list of times.
     Times,
@@ -76,8 +76,16 @@ impl Want {
         };
         match self {
             Want::Int(a, b) => {
-                let low = if *a == i64::MIN { f64::NEG_INFINITY } else { *a as f64 };
-                let high = if *b == i64::MAX { f64::INFINITY } else { *b as f64 };
+                let low = if *a == i64::MIN {
+                    f64::NEG_INFINITY
+                } else {
+                    *a as f64
+                };
+                let high = if *b == i64::MAX {
+                    f64::INFINITY
+                } else {
+                    *b as f64
+                };
                 format!("a whole number{}", bounds(low, high))
             }
             Want::Float(a, b) => format!("a number{}", bounds(*a, *b)),
@@ -85,16 +93,21 @@ impl Want {
             Want::Bool => "`true` or `false`".into(),
             Want::Text => "a text in double quotes".into(),
             Want::Choice(c) => {
-                format!("one of {}", crate::names::list(c.iter().copied()).unwrap_or_default())
+                format!(
+                    "one of {}",
+                    crate::names::list(c.iter().copied()).unwrap_or_default()
+                )
             }
             Want::Interval(a, b) => format!("a number or a range{}", bounds(*a, *b)),
-            Want::Strength => "a strength such as `0.4`, or a range of factors such as `0.6..1.4`".into(),
+            Want::Strength => {
+                "a strength such as `0.4`, or a range of factors such as `0.6..1.4`".into()
+            }
             Want::Size => "a number of pixels, or `[height, width]`".into(),
             Want::Widths => "a list of widths such as `[4096, 256]`".into(),
             Want::Channels => "a list of three numbers, one for each channel".into(),
             Want::Epochs => "a number of epochs such as `300`".into(),
             Want::Steps => "a whole number of steps such as `10_000`".into(),
-            Want::Time => "a time such as `40 epochs` or `500 steps`".into(),
+            Want::Time => "a time such as `40 epochs`, `500 steps`, or `10%` of the run".into(),
             Want::Times => "a list of times such as `[60 epochs, 80 epochs]`".into(),
             Want::Amount => "a share such as `10%`, or a number of images".into(),
             Want::Fraction => "a fraction from 0 to 1, or a percentage".into(),
@@ -152,13 +165,13 @@ pub struct Field {
 }
 
 /// A [`Field`] in one line.
-pub const fn field(
-    name: &'static str,
-    want: Want,
-    fallback: Fallback,
-    doc: &'static str,
-) -> Field {
-    Field { name, want, fallback, doc }
+pub const fn field(name: &'static str, want: Want, fallback: Fallback, doc: &'static str) -> Field {
+    Field {
+        name,
+        want,
+        fallback,
+        doc,
+    }
 }
 
 /// A probability.

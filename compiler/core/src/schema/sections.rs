@@ -6,8 +6,18 @@ use super::{COUNT, Fallback, Field, Group, Want, field};
 
 /// `data { ... }`
 pub const DATA: &[Field] = &[
-    field("source", Want::Call(Group::Source), Fallback::Required, "where the images come from"),
-    field("batch", COUNT, Fallback::Required, "images per step, over all devices"),
+    field(
+        "source",
+        Want::Call(Group::Source),
+        Fallback::Required,
+        "where the images come from",
+    ),
+    field(
+        "batch",
+        COUNT,
+        Fallback::Required,
+        "images per step, over all devices",
+    ),
     field(
         "samples",
         COUNT,
@@ -30,8 +40,18 @@ pub const DATA: &[Field] = &[
 
 /// `train { ... }`
 pub const TRAIN: &[Field] = &[
-    field("epochs", Want::Epochs, Fallback::Absent, "passes over the data"),
-    field("steps", Want::Steps, Fallback::Absent, "optimiser steps, in place of `epochs`"),
+    field(
+        "epochs",
+        Want::Epochs,
+        Fallback::Absent,
+        "passes over the data",
+    ),
+    field(
+        "steps",
+        Want::Steps,
+        Fallback::Absent,
+        "optimiser steps, in place of `epochs`",
+    ),
     field(
         "optimizer",
         Want::Call(Group::Optimizer),
@@ -50,15 +70,30 @@ pub const TRAIN: &[Field] = &[
         Fallback::Symbol("float32"),
         "number format of the forward pass",
     ),
-    field("seed", Want::Int(0, i64::MAX), Fallback::Int(0), "keys every random draw"),
-    field("log", Want::Time, Fallback::Steps(1.0), "time between two lines of the metrics"),
+    field(
+        "seed",
+        Want::Int(0, i64::MAX),
+        Fallback::Int(0),
+        "keys every random draw",
+    ),
+    field(
+        "log",
+        Want::Time,
+        Fallback::Steps(1.0),
+        "time between two lines of the metrics",
+    ),
     field(
         "checkpoint",
         Want::Time,
         Fallback::Epochs(1.0),
         "time between two checkpoints",
     ),
-    field("keep", COUNT, Fallback::Int(3), "how many checkpoints are kept, the newest"),
+    field(
+        "keep",
+        COUNT,
+        Fallback::Int(3),
+        "how many checkpoints are kept, the newest",
+    ),
 ];
 
 /// The fields of a section that has fields.

@@ -50,7 +50,11 @@ impl<'a> Png<'a> {
             depth: frame.bit_depth,
             palette,
         };
-        let mut image = Rgb::black(width, height);
+        let mut image = Rgb {
+            width,
+            height,
+            data: vec![0; width * height * 3],
+        };
         let rows = raw.chunks_exact(frame.line_size);
         for (source, target) in rows.zip(image.data.chunks_exact_mut(width * 3)) {
             samples.row(source, target);

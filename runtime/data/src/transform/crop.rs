@@ -1,20 +1,21 @@
 //! Cuts and mirrors: what moves pixels without changing them.
 
-use crate::image::Rgb;
+use crate::image::Planes;
 
 /// torchvision's `center_crop`: padded with zeros where the image is smaller,
 /// then cut with Python's rounding (half to even).
-pub(crate) fn center(image: &Rgb, [height, width]: [usize; 2], target: &mut Rgb) {
-    let (from_top, to_top, rows) = offsets(image.height, height);
-    let (from_left, to_left, columns) = offsets(image.width, width);
-    target.width = width;
-    target.height = height;
+pub(crate) fn center(image: &Planes, size: [usize; 2], target: &mut Planes) {
+    let (from_top, to_top, rows) = offsets(image.height, size[0]);
+    let (from_left, to_left, columns) = offsets(image.width, size[1]);
     target.data.clear();
-    target.data.resize(width * height * 3, 0);
-    for y in 0..rows {
-        let source = &image.row(from_top + y)[from_left * 3..(from_left + columns) * 3];
-        let start = ((to_top + y) * width + to_left) * 3;
-        target.data[start..start + columns * 3].copy_from_slice(source);
+    target.resize(size);
+    let width = target.width;
+    for (source, target) in image.channels().into_iter().zip(target.channels_mut()) {
+        for y in 0..rows {
+            let from = (from_top + y) * image.width + from_left;
+            let to = (to_top + y) * width + to_left;
+            target[to..to + columns].copy_from_slice(&source[from..from + columns]);
+        }
     }
 }
 
@@ -38,13 +39,11 @@ fn half_to_even(n: usize) -> usize {
 }
 
 /// Mirror left to right.
-pub(crate) fn flip(image: &mut Rgb) {
-    if image.width == 0 {
-        return;
-    }
-    let (pixels, _) = image.data.as_chunks_mut::<3>();
-    for row in pixels.chunks_exact_mut(image.width) {
-        row.reverse();
+pub(crate) fn flip(image: &mut Planes) {
+    if image.width > 0 {
+        for row in image.data.chunks_exact_mut(image.width) {
+            row.reverse();
+        }
     }
 }
 

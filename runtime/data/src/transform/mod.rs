@@ -11,7 +11,7 @@ mod sample;
 use ssl_plan::{Interpolation, Transform, View};
 
 use crate::DataError;
-use crate::image::{Region, Rgb};
+use crate::image::{Planes, Region, Rgb};
 use crate::philox::{Philox, Stream};
 
 /// One step on 8-bit RGB with its parameters drawn. Each gives the bytes of
@@ -113,7 +113,8 @@ impl Recipe {
                 view.transforms.len()
             )));
         }
-        if let Some(last) = transforms.iter().rev().find_map(fixed_size)
+        let known = transforms.iter().fold(None, sample::size_after);
+        if let Some(last) = known
             && last != view.size
         {
             return Err(fail(format!(
@@ -171,14 +172,10 @@ impl Recipe {
                 ),
             });
         }
-        let plane = image.width * image.height;
-        for (channel, (plane, table)) in target
-            .chunks_exact_mut(plane)
-            .zip(self.values.iter())
-            .enumerate()
-        {
-            for (value, pixel) in plane.iter_mut().zip(image.data.chunks_exact(3)) {
-                *value = table[usize::from(pixel[channel])];
+        let planes = target.chunks_exact_mut(image.width * image.height);
+        for ((target, source), table) in planes.zip(image.channels()).zip(self.values.iter()) {
+            for (target, value) in target.iter_mut().zip(source) {
+                *target = table[usize::from(*value)];
             }
         }
         Ok(())
@@ -226,15 +223,15 @@ pub fn apply(image: &Rgb, operations: &[Operation]) -> Rgb {
         size: [image.height, image.width],
     };
     work.apply(&decoded, operations);
-    work.image
+    work.image.to_rgb()
 }
 
 /// Buffers of one worker: an augmentation allocates nothing once they have
 /// grown.
 #[derive(Debug, Default)]
 pub(crate) struct Work {
-    image: Rgb,
-    other: Rgb,
+    image: Planes,
+    other: Planes,
     resample: resample::ResampleWork,
     blur: blur::BlurWork,
 }
@@ -267,18 +264,10 @@ impl Work {
         if let Some((region, size, interpolation)) = first {
             rest = &operations[1..];
             let source = decoded.image.part(region);
-            resample::resize(
-                source,
-                size,
-                interpolation,
-                &mut self.resample,
-                &mut self.image,
-            );
+            let work = &mut self.resample;
+            resample::resize(source, size, interpolation, work, &mut self.image);
         } else {
-            self.image.width = decoded.image.width;
-            self.image.height = decoded.image.height;
-            self.image.data.clear();
-            self.image.data.extend_from_slice(&decoded.image.data);
+            self.image.copy(decoded.image);
         }
         for operation in rest {
             self.step(operation);
@@ -288,34 +277,25 @@ impl Work {
     fn step(&mut self, operation: &Operation) {
         let image = &mut self.image;
         match *operation {
+            // As a first step they are done on the decoded image, where they
+            // belong; here they are rare.
             Operation::ResizedCrop {
                 region,
                 size,
                 interpolation,
             } => {
-                let source = image.part(region);
-                resample::resize(
-                    source,
-                    size,
-                    interpolation,
-                    &mut self.resample,
-                    &mut self.other,
-                );
-                std::mem::swap(&mut self.image, &mut self.other);
+                let source = image.to_rgb();
+                let work = &mut self.resample;
+                resample::resize(source.part(region), size, interpolation, work, image);
             }
             Operation::Resize {
                 size,
                 interpolation,
             } => {
-                let source = image.part(Region::whole(image.width, image.height));
-                resample::resize(
-                    source,
-                    size,
-                    interpolation,
-                    &mut self.resample,
-                    &mut self.other,
-                );
-                std::mem::swap(&mut self.image, &mut self.other);
+                let source = image.to_rgb();
+                let whole = Region::whole(source.width, source.height);
+                let work = &mut self.resample;
+                resample::resize(source.part(whole), size, interpolation, work, image);
             }
             Operation::CenterCrop { size } => {
                 crop::center(image, size, &mut self.other);
@@ -332,14 +312,6 @@ impl Work {
             Operation::Solarize { threshold } => color::solarize(image, threshold),
             Operation::HorizontalFlip => crop::flip(image),
         }
-    }
-}
-
-/// The size after a transform, where it does not depend on the image.
-fn fixed_size(transform: &Transform) -> Option<[usize; 2]> {
-    match transform {
-        Transform::RandomResizedCrop { size, .. } | Transform::CenterCrop { size } => Some(*size),
-        _ => None,
     }
 }
 

@@ -4,7 +4,7 @@
 
 use ssl_plan::Interpolation;
 
-use crate::image::{Part, Rgb};
+use crate::image::{Part, Planes};
 use crate::wide::wide;
 
 /// Fraction bits of a weight: 32 less 8 for the pixel and 2 for overshoot.
@@ -97,7 +97,7 @@ fn clip(sum: i32) -> u8 {
 #[derive(Debug, Default)]
 pub(crate) struct ResampleWork {
     /// The image after the horizontal pass.
-    between: Vec<u8>,
+    between: Planes,
     columns: Vec<Column>,
 }
 
@@ -113,34 +113,21 @@ pub(crate) fn resize(
     [height, width]: [usize; 2],
     interpolation: Interpolation,
     work: &mut ResampleWork,
-    target: &mut Rgb,
+    target: &mut Planes,
 ) {
-    let line = width * 3;
-    target.width = width;
-    target.height = height;
-    target.data.resize(height * line, 0);
-    match (source.height == height, source.width == width) {
-        (true, true) => {
-            for (y, row) in target.data.chunks_exact_mut(line).enumerate() {
-                row.copy_from_slice(source.row(y));
-            }
-        }
-        (true, false) => {
-            let columns = Weights::new(source.width, width, interpolation);
-            horizontal(source, &columns, &mut work.columns, &mut target.data);
-        }
-        (false, true) => {
-            let rows = Weights::new(source.height, height, interpolation);
-            let (data, stride) = source.rows();
-            vertical(data, stride, &rows, line, &mut target.data);
-        }
-        (false, false) => {
-            let columns = Weights::new(source.width, width, interpolation);
-            let rows = Weights::new(source.height, height, interpolation);
-            work.between.resize(source.height * line, 0);
-            horizontal(source, &columns, &mut work.columns, &mut work.between);
-            vertical(&work.between, line, &rows, line, &mut target.data);
-        }
+    // A pass that changes nothing is the identity in the fixed point, too:
+    // one weight of 1. So it costs time and no exactness.
+    let columns = Weights::new(source.width, width, interpolation);
+    if source.height == height {
+        horizontal(source, &columns, &mut work.columns, target);
+        return;
+    }
+    let rows = Weights::new(source.height, height, interpolation);
+    horizontal(source, &columns, &mut work.columns, &mut work.between);
+    target.resize([height, width]);
+    let sources = work.between.channels();
+    for (source, target) in sources.into_iter().zip(target.channels_mut()) {
+        vertical(source, &rows, width, target);
     }
 }
 
@@ -149,29 +136,33 @@ wide! {
         source: Part<'_>,
         weights: &Weights,
         columns: &mut Vec<Column>,
-        target: &mut [u8],
+        target: &mut Planes,
     ) {
-        let line = weights.bounds.len() * 3;
+        let width = weights.bounds.len();
+        target.resize([source.height, width]);
         columns.resize(source.width, [0; ROWS * 3]);
-        for (block, rows) in target.chunks_mut(line * ROWS).enumerate() {
-            for (r, y) in (block * ROWS..source.height).take(ROWS).enumerate() {
-                let (pixels, _) = source.row(y).as_chunks::<3>();
+        let channels = target.channels_mut();
+        for top in (0..source.height).step_by(ROWS) {
+            let rows = ROWS.min(source.height - top);
+            for r in 0..rows {
+                let (pixels, _) = source.row(top + r).as_chunks::<3>();
                 for (column, pixel) in columns.iter_mut().zip(pixels) {
                     column[r * 3..r * 3 + 3].copy_from_slice(pixel);
                 }
             }
-            for i in 0..weights.bounds.len() {
-                let (first, weights) = weights.of(i);
+            for x in 0..width {
+                let (first, weights) = weights.of(x);
                 let mut sums = [HALF; ROWS * 3];
                 for (column, weight) in columns[first..].iter().zip(weights) {
                     for (sum, value) in sums.iter_mut().zip(column) {
                         *sum = sum.wrapping_add(i32::from(*value).wrapping_mul(*weight));
                     }
                 }
-                let pixels = sums.map(clip);
-                let (pixels, _) = pixels.as_chunks::<3>();
-                for (row, pixel) in rows.chunks_exact_mut(line).zip(pixels) {
-                    row[i * 3..i * 3 + 3].copy_from_slice(pixel);
+                let values = sums.map(clip);
+                for r in 0..rows {
+                    for c in 0..3 {
+                        channels[c][(top + r) * width + x] = values[r * 3 + c];
+                    }
                 }
             }
         }
@@ -182,33 +173,49 @@ wide! {
 const LANES: usize = 32;
 
 wide! {
-    fn vertical(
-        source: &[u8],
-        stride: usize,
-        rows: &Weights,
-        line: usize,
-        target: &mut [u8],
-    ) {
-        for (y, row) in target.chunks_exact_mut(line).enumerate() {
+    fn vertical(source: &[u8], rows: &Weights, width: usize, target: &mut [u8]) {
+        for (y, row) in target.chunks_exact_mut(width).enumerate() {
             let (first, weights) = rows.of(y);
-            let taps = &source[first * stride..];
+            let taps = &source[first * width..];
             let (blocks, rest) = row.as_chunks_mut::<LANES>();
             for (i, block) in blocks.iter_mut().enumerate() {
                 let mut sums = [HALF; LANES];
-                for (tap, weight) in taps.chunks(stride).zip(weights) {
+                for (tap, weight) in taps.chunks_exact(width).zip(weights) {
                     for (sum, value) in sums.iter_mut().zip(&tap[i * LANES..(i + 1) * LANES]) {
                         *sum = sum.wrapping_add(i32::from(*value).wrapping_mul(*weight));
                     }
                 }
                 *block = sums.map(clip);
             }
-            let start = line - rest.len();
-            for (x, value) in rest.iter_mut().enumerate() {
+            let start = width - rest.len();
+            for (x, value) in (start..).zip(rest) {
                 let mut sum = HALF;
-                for (tap, weight) in taps.chunks(stride).zip(weights) {
-                    sum = sum.wrapping_add(i32::from(tap[start + x]).wrapping_mul(*weight));
+                for (tap, weight) in taps.chunks_exact(width).zip(weights) {
+                    sum = sum.wrapping_add(i32::from(tap[x]).wrapping_mul(*weight));
                 }
                 *value = clip(sum);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What [`resize`] relies on: at equal sizes every pixel has one weight
+    /// other than zero, and that is 1.
+    #[test]
+    fn equal_sizes_are_the_identity() {
+        for interpolation in [Interpolation::Bilinear, Interpolation::Bicubic] {
+            for size in 1..300 {
+                let weights = Weights::new(size, size, interpolation);
+                for i in 0..size {
+                    let (first, weights) = weights.of(i);
+                    for (x, weight) in (first..).zip(weights) {
+                        assert_eq!(*weight, i32::from(x == i) << PRECISION);
+                    }
+                }
             }
         }
     }

@@ -51,6 +51,15 @@ pub(super) fn is_random(transform: &Transform) -> bool {
     }
 }
 
+/// The size after a transform, where it does not depend on the image.
+pub(super) fn size_after(size: Option<[usize; 2]>, transform: &Transform) -> Option<[usize; 2]> {
+    match transform {
+        Transform::RandomResizedCrop { size, .. } | Transform::CenterCrop { size } => Some(*size),
+        Transform::Resize { size: short, .. } => size.map(|size| shorter_side(size, *short)),
+        _ => size,
+    }
+}
+
 /// Draw the operations of a view for an image of a height and width.
 pub(super) fn operations(
     transforms: &[Transform],

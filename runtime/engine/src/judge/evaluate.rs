@@ -46,7 +46,10 @@ pub fn evaluate(
     stop: &AtomicBool,
 ) -> Result<Judged, EngineError> {
     let Eval::Knn {
-        feature, k, temperature, ..
+        feature,
+        k,
+        temperature,
+        ..
     } = eval;
     let labelled = data.labels(Split::Train).is_some();
     let limit = if labelled { usize::MAX } else { SPREAD };
@@ -109,13 +112,13 @@ struct Features {
 impl Features {
     /// Every `every`-th image.
     fn thinned(&self, every: usize) -> Features {
-        let places: Vec<i64> = (0..self.samples.len()).step_by(every).map(|i| i as i64).collect();
+        let places: Vec<i64> = (0..self.samples.len())
+            .step_by(every)
+            .map(|i| i as i64)
+            .collect();
         let pick = |all: &[u32]| all.iter().step_by(every).copied().collect();
         let count = places.len();
-        let places = Tensor::from_data(
-            TensorData::new(places, [count]),
-            &self.features.device(),
-        );
+        let places = Tensor::from_data(TensorData::new(places, [count]), &self.features.device());
         Features {
             features: self.features.clone().select(0, places),
             labels: pick(&self.labels),

@@ -95,10 +95,26 @@ mod tests {
     #[test]
     fn a_layer_is_a_block_a_stem_or_a_linear_map() {
         for (key, prefix, expected) in [
-            ("encoder.backbone.blocks.11.attn.qkv.weight", 2, "encoder.backbone.blocks.11"),
-            ("encoder.backbone.patch_embed.proj.bias", 2, "encoder.backbone.patch_embed"),
-            ("encoder.backbone.cls_token", 2, "encoder.backbone.cls_token"),
-            ("encoder.backbone.layer1.0.conv1.weight", 2, "encoder.backbone.layer1.0"),
+            (
+                "encoder.backbone.blocks.11.attn.qkv.weight",
+                2,
+                "encoder.backbone.blocks.11",
+            ),
+            (
+                "encoder.backbone.patch_embed.proj.bias",
+                2,
+                "encoder.backbone.patch_embed",
+            ),
+            (
+                "encoder.backbone.cls_token",
+                2,
+                "encoder.backbone.cls_token",
+            ),
+            (
+                "encoder.backbone.layer1.0.conv1.weight",
+                2,
+                "encoder.backbone.layer1.0",
+            ),
             ("encoder.backbone.bn1.weight", 2, "encoder.backbone.bn1"),
             ("encoder.projector.3.weight", 2, "encoder.projector.3"),
             ("predictor.0.weight", 1, "predictor.0"),

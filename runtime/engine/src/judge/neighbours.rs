@@ -45,7 +45,9 @@ impl Voters<'_> {
                 labels.resize(start + length, None);
                 continue;
             };
-            let voted = cosines.par_chunks(voters).zip(&samples[start..start + length]);
+            let voted = cosines
+                .par_chunks(voters)
+                .zip(&samples[start..start + length]);
             labels.par_extend(voted.map(|(row, &own)| self.vote(row, own, k, temperature)));
         }
         labels

@@ -28,7 +28,12 @@ pub fn spread(unit: &Tensor<2>) -> Option<Spread> {
     let std = f64::from(deviation.try_into_scalar::<f32>().ok()?) * (width as f64).sqrt();
     let gram = centred.clone().transpose().matmul(centred);
     let gram = gram.div_scalar(count.max(1) as f64).into_data();
-    let gram: Vec<f64> = gram.as_slice::<f32>().ok()?.iter().map(|&x| x.into()).collect();
+    let gram: Vec<f64> = gram
+        .as_slice::<f32>()
+        .ok()?
+        .iter()
+        .map(|&x| x.into())
+        .collect();
     if gram.iter().any(|x| !x.is_finite()) {
         return None;
     }

@@ -80,8 +80,10 @@ pub fn save(
     let target = folder(sets, step);
     let temporary = sets.join(format!(".step-{step:06}.tmp"));
     let saved = write_set(files, &temporary, step, parts).and_then(|()| {
-        (files.remove(&target).and_then(|()| files.rename(&temporary, &target)))
-            .map_err(EngineError::files("write", &target))
+        (files
+            .remove(&target)
+            .and_then(|()| files.rename(&temporary, &target)))
+        .map_err(EngineError::files("write", &target))
     });
     if let Err(error) = saved {
         // The first failure is the one to tell.
@@ -137,10 +139,7 @@ fn write_set(
 /// # Errors
 ///
 /// [`EngineError::AllDamaged`] where there are sets and none is intact.
-pub fn newest(
-    files: &dyn Files,
-    sets: &Path,
-) -> Result<(Option<Set>, Vec<Damaged>), EngineError> {
+pub fn newest(files: &dyn Files, sets: &Path) -> Result<(Option<Set>, Vec<Damaged>), EngineError> {
     let names = (files.list(sets)).map_err(EngineError::files("read", sets))?;
     for name in names.iter().filter(|name| name.starts_with(".step-")) {
         let path = sets.join(name);
@@ -166,16 +165,14 @@ pub fn newest(
     }
 }
 
-fn set_aside(
-    files: &dyn Files,
-    sets: &Path,
-    damaged: &mut [Damaged],
-) -> Result<(), EngineError> {
+fn set_aside(files: &dyn Files, sets: &Path, damaged: &mut [Damaged]) -> Result<(), EngineError> {
     for set in damaged {
         let name = set.path.file_name().unwrap_or_default().to_string_lossy();
         let aside = sets.join(format!("damaged-{name}"));
-        (files.remove(&aside).and_then(|()| files.rename(&set.path, &aside)))
-            .map_err(EngineError::files("rename", &set.path))?;
+        (files
+            .remove(&aside)
+            .and_then(|()| files.rename(&set.path, &aside)))
+        .map_err(EngineError::files("rename", &set.path))?;
         set.path = aside;
     }
     Ok(())

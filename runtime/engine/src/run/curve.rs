@@ -32,7 +32,9 @@ pub fn render(title: &str, steps: usize, lines: &[Line]) -> String {
     let mut judged = Vec::new();
     for line in lines {
         match line {
-            Line::Step { step, loss: l, lr, .. } => {
+            Line::Step {
+                step, loss: l, lr, ..
+            } => {
                 loss.push((*step as f64, f64::from(*l)));
                 rate.push((*step as f64, *lr));
             }
@@ -43,7 +45,11 @@ pub fn render(title: &str, steps: usize, lines: &[Line]) -> String {
             Line::Eval {
                 when, evaluation, ..
             } => {
-                let at = if *when == When::Before { 0.0 } else { steps as f64 };
+                let at = if *when == When::Before {
+                    0.0
+                } else {
+                    steps as f64
+                };
                 judged.extend(evaluation.accuracy.map(|accuracy| (at, 100.0 * accuracy)));
             }
             Line::Monitor { .. } => {}
@@ -60,7 +66,11 @@ pub fn render(title: &str, steps: usize, lines: &[Line]) -> String {
         escape(title)
     );
 
-    let upper = Panel { top: 48.0, bottom: 284.0, across };
+    let upper = Panel {
+        top: 48.0,
+        bottom: 284.0,
+        across,
+    };
     let down = upper.scale(loss.iter().map(|point| point.1));
     upper.frame(&mut svg, &down, "loss", "loss", false);
     upper.curve(&mut svg, &down, "loss", &loss);
@@ -78,7 +88,11 @@ pub fn render(title: &str, steps: usize, lines: &[Line]) -> String {
             );
         }
     }
-    let lower = Panel { top: 316.0, bottom: 376.0, across };
+    let lower = Panel {
+        top: 316.0,
+        bottom: 376.0,
+        across,
+    };
     let down = lower.scale(rate.iter().map(|point| point.1).chain([0.0]));
     lower.frame(&mut svg, &down, "lr", "learning rate", false);
     lower.curve(&mut svg, &down, "lr", &rate);
@@ -110,7 +124,12 @@ struct Scale {
 
 impl Scale {
     fn new(low: f64, high: f64, from: f64, to: f64) -> Self {
-        Scale { low, high, from, to }
+        Scale {
+            low,
+            high,
+            from,
+            to,
+        }
     }
 
     fn at(&self, value: f64) -> f64 {
@@ -129,7 +148,9 @@ impl Scale {
 fn tick_step(span: f64) -> f64 {
     let raw = span / 5.0;
     let decade = 10f64.powf(raw.log10().floor());
-    let mantissa = [1.0, 2.0, 2.5, 5.0].into_iter().find(|m| raw <= m * decade * 1.001);
+    let mantissa = [1.0, 2.0, 2.5, 5.0]
+        .into_iter()
+        .find(|m| raw <= m * decade * 1.001);
     mantissa.unwrap_or(10.0) * decade
 }
 
@@ -146,7 +167,11 @@ impl Panel {
             .filter(|value| value.is_finite())
             .fold((f64::MAX, f64::MIN), |(l, h), v| (l.min(v), h.max(v)));
         let (low, high) = if low > high { (0.0, 1.0) } else { (low, high) };
-        let span = if high > low { high - low } else { high.abs().max(1.0) };
+        let span = if high > low {
+            high - low
+        } else {
+            high.abs().max(1.0)
+        };
         let step = tick_step(span);
         let low = (low / step).floor() * step;
         let high = ((high / step).ceil() * step).max(low + step);
@@ -189,7 +214,12 @@ impl Panel {
         let mut path = String::new();
         for (x, y) in points.iter().filter(|point| point.1.is_finite()) {
             let command = if path.is_empty() { 'M' } else { 'L' };
-            let _ = write!(path, "{command}{:.1} {:.1}", self.across.at(*x), down.at(*y));
+            let _ = write!(
+                path,
+                "{command}{:.1} {:.1}",
+                self.across.at(*x),
+                down.at(*y)
+            );
         }
         let _ = write!(svg, "<path class=\"{class}\" d=\"{path}\"/>");
     }
@@ -206,5 +236,7 @@ fn number(value: f64) -> String {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
 }

@@ -90,7 +90,8 @@ impl Metrics {
                 .collect(),
         };
         write_whole(files, path, &mut |out| {
-            kept.iter().try_for_each(|line| out.write_all(&encode(line)))
+            kept.iter()
+                .try_for_each(|line| out.write_all(&encode(line)))
         })
         .map_err(EngineError::files("write", path))?;
         let file = OpenOptions::new().append(true).open(path);

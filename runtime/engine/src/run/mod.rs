@@ -64,7 +64,11 @@ impl RunDirectory {
         resume: bool,
         files: Box<dyn Files>,
     ) -> Result<(Self, Found), EngineError> {
-        for folder in [root.to_path_buf(), root.join("checkpoints"), root.join("weights")] {
+        for folder in [
+            root.to_path_buf(),
+            root.join("checkpoints"),
+            root.join("weights"),
+        ] {
             (files.create_dir(&folder)).map_err(EngineError::files("create", &folder))?;
         }
         let lock = lock(root)?;
@@ -76,7 +80,9 @@ impl RunDirectory {
         let plan_path = directory.path("plan.json");
         let sets = directory.sets();
         let files = &*directory.files;
-        let names = files.list(&sets).map_err(EngineError::files("read", &sets))?;
+        let names = files
+            .list(&sets)
+            .map_err(EngineError::files("read", &sets))?;
         let saved_plan = files.read(&plan_path).ok();
         let holds_run = saved_plan.is_some() || names.iter().any(|n| n.starts_with("step-"));
         if !holds_run {
@@ -142,8 +148,10 @@ impl RunDirectory {
     /// [`EngineError::Files`].
     pub fn write_tensors(&self, name: &Path, tensors: &[NamedTensor]) -> Result<(), EngineError> {
         let path = self.root.join(name);
-        write_whole(self.files(), &path, &mut |out| out.write_all(&encode(tensors)?))
-            .map_err(EngineError::files("write", &path))
+        write_whole(self.files(), &path, &mut |out| {
+            out.write_all(&encode(tensors)?)
+        })
+        .map_err(EngineError::files("write", &path))
     }
 }
 
@@ -170,9 +178,7 @@ fn lock(root: &Path) -> Result<File, EngineError> {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(EngineError::Locked(root.to_path_buf())),
         // Some network file systems have no locks; the run is no less right.
-        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
-            Ok(file)
-        }
+        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(file),
         Err(TryLockError::Error(error)) => Err(EngineError::files("lock", &path)(error)),
     }
 }

@@ -133,7 +133,10 @@ impl Session {
         let mut notes: Vec<String> = (found.damaged.iter())
             .map(|set| {
                 let path = set.path.display();
-                format!("a checkpoint is damaged and was set aside as `{path}`: {}", set.reason)
+                format!(
+                    "a checkpoint is damaged and was set aside as `{path}`: {}",
+                    set.reason
+                )
             })
             .collect();
         let mut progress = Progress {
@@ -155,9 +158,14 @@ impl Session {
             }
             None => {
                 if let Some(path) = &options.init {
-                    let unfit = |reason| EngineError::Weights { path: path.clone(), reason };
+                    let unfit = |reason| EngineError::Weights {
+                        path: path.clone(),
+                        reason,
+                    };
                     let tensors = weights::read(path).map_err(|error| unfit(error.to_string()))?;
-                    model.load(&tensors).map_err(|misfit| unfit(misfit.to_string()))?;
+                    model
+                        .load(&tensors)
+                        .map_err(|misfit| unfit(misfit.to_string()))?;
                 }
                 None
             }
@@ -490,7 +498,10 @@ impl Session {
     }
 
     fn draw(&self) -> Result<(), EngineError> {
-        let lines = metrics::read(self.directory.files(), &self.directory.path("metrics.jsonl"))?;
+        let lines = metrics::read(
+            self.directory.files(),
+            &self.directory.path("metrics.jsonl"),
+        )?;
         let steps = self.plan.recipe.train.steps;
         let picture = curve::render(&self.plan.pipeline, steps, &lines);
         self.directory.write("curve.svg", picture.as_bytes())

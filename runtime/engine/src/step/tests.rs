@@ -15,7 +15,9 @@ const COLUMNS: usize = 5;
 
 fn x(s: f64) -> Vec<f32> {
     let entry = |i: usize, j: usize| (0.7 * ((i + 1) * (j + 1)) as f64 + 0.3 * s).sin() as f32;
-    (0..ROWS).flat_map(|i| (0..COLUMNS).map(move |j| entry(i, j))).collect()
+    (0..ROWS)
+        .flat_map(|i| (0..COLUMNS).map(move |j| entry(i, j)))
+        .collect()
 }
 
 /// A graph under construction. Its first nodes are given values.
@@ -25,7 +27,9 @@ impl Wiring {
     fn given(count: usize) -> Self {
         let mut wiring = Wiring(Vec::new());
         for i in 0..count {
-            wiring.add(Op::View { view: i.to_string() });
+            wiring.add(Op::View {
+                view: i.to_string(),
+            });
         }
         wiring
     }
@@ -41,7 +45,9 @@ impl Wiring {
     }
 
     fn number(&mut self, value: f64) -> NodeId {
-        self.add(Op::Scalar { value: Schedule::constant(value) })
+        self.add(Op::Scalar {
+            value: Schedule::constant(value),
+        })
     }
 
     fn binary(&mut self, f: BinaryOp, left: NodeId, right: NodeId) -> NodeId {
@@ -59,7 +65,11 @@ impl Wiring {
     }
 
     fn mean(&mut self, x: NodeId) -> NodeId {
-        self.add(Op::Reduce { f: ReduceOp::Mean, x, axis: None })
+        self.add(Op::Reduce {
+            f: ReduceOp::Mean,
+            x,
+            axis: None,
+        })
     }
 
     /// `-mean(diagonal(log_softmax(logits / t)))`
@@ -88,7 +98,10 @@ impl Wiring {
         let cross = self.against(a, b);
         let own = self.against(a, a);
         let own = self.add(Op::MaskDiagonal { x: own });
-        let logits = self.add(Op::Concat { xs: vec![cross, own], axis: 1 });
+        let logits = self.add(Op::Concat {
+            xs: vec![cross, own],
+            axis: 1,
+        });
         self.diagonal_cross_entropy(logits, t)
     }
 
@@ -106,7 +119,11 @@ impl Wiring {
         let z = self.add(Op::Detach { x: z });
         let (p, z) = (self.unit(p), self.unit(z));
         let products = self.binary(BinaryOp::Mul, p, z);
-        let cosines = self.add(Op::Reduce { f: ReduceOp::Sum, x: products, axis: Some(1) });
+        let cosines = self.add(Op::Reduce {
+            f: ReduceOp::Sum,
+            x: products,
+            axis: Some(1),
+        });
         let two = self.number(2.0);
         let twice = self.binary(BinaryOp::Mul, two, cosines);
         let distance = self.binary(BinaryOp::Sub, two, twice);
@@ -158,7 +175,10 @@ fn four() -> Vec<Tensor<2>> {
 #[track_caller]
 fn close_to(found: f64, expected: f64) {
     let error = (found - expected).abs() / expected.abs().max(1e-12);
-    assert!(error < 2e-6, "{found} is not {expected}: off by {error:.1e}");
+    assert!(
+        error < 2e-6,
+        "{found} is not {expected}: off by {error:.1e}"
+    );
 }
 
 #[test]
@@ -216,25 +236,50 @@ fn reductions_and_broadcasting_follow_numpy() {
 
     // (x - mean_rows(x)) / std_rows(x): each column standardised.
     let mut wiring = Wiring::given(1);
-    let mean = wiring.add(Op::Reduce { f: ReduceOp::Mean, x: 0, axis: Some(0) });
-    let deviation = wiring.add(Op::Reduce { f: ReduceOp::Std, x: 0, axis: Some(0) });
+    let mean = wiring.add(Op::Reduce {
+        f: ReduceOp::Mean,
+        x: 0,
+        axis: Some(0),
+    });
+    let deviation = wiring.add(Op::Reduce {
+        f: ReduceOp::Std,
+        x: 0,
+        axis: Some(0),
+    });
     let centred = wiring.binary(BinaryOp::Sub, 0, mean);
     wiring.binary(BinaryOp::Div, centred, deviation);
-    let found = wiring.value(&four()[..1], 0).into_data().try_into_vec::<f32>().unwrap();
+    let found = wiring
+        .value(&four()[..1], 0)
+        .into_data()
+        .try_into_vec::<f32>()
+        .unwrap();
     for i in 0..ROWS {
         for j in 0..COLUMNS {
             let mean = column(j).iter().sum::<f64>() / ROWS as f64;
             let expected = (at(i, j) - mean) / std(&column(j));
             let found = f64::from(found[i * COLUMNS + j]);
-            assert!((found - expected).abs() < 1e-5, "{i} {j}: {found} {expected}");
+            assert!(
+                (found - expected).abs() < 1e-5,
+                "{i} {j}: {found} {expected}"
+            );
         }
     }
 
     // A vector of row sums, then the deviation of all of it.
     let mut wiring = Wiring::given(1);
-    let sums = wiring.add(Op::Reduce { f: ReduceOp::Sum, x: 0, axis: Some(1) });
-    wiring.add(Op::Reduce { f: ReduceOp::Std, x: sums, axis: None });
-    let sums: Vec<f64> = (0..ROWS).map(|i| (0..COLUMNS).map(|j| at(i, j)).sum()).collect();
+    let sums = wiring.add(Op::Reduce {
+        f: ReduceOp::Sum,
+        x: 0,
+        axis: Some(1),
+    });
+    wiring.add(Op::Reduce {
+        f: ReduceOp::Std,
+        x: sums,
+        axis: None,
+    });
+    let sums: Vec<f64> = (0..ROWS)
+        .map(|i| (0..COLUMNS).map(|j| at(i, j)).sum())
+        .collect();
     close_to(wiring.scalar(&four()[..1]), std(&sums));
 }
 
@@ -242,8 +287,13 @@ fn reductions_and_broadcasting_follow_numpy() {
 #[test]
 fn scalars_are_asked_at_the_step() {
     let mut wiring = Wiring::given(1);
-    let curve = Curve::Linear { from: 0.0, to: 10.0 };
-    let value = Schedule { segments: vec![Segment { steps: 10.0, curve }] };
+    let curve = Curve::Linear {
+        from: 0.0,
+        to: 10.0,
+    };
+    let value = Schedule {
+        segments: vec![Segment { steps: 10.0, curve }],
+    };
     let ramp = wiring.add(Op::Scalar { value });
     let scaled = wiring.binary(BinaryOp::Mul, 0, ramp);
     wiring.mean(scaled);
@@ -261,18 +311,34 @@ fn gradients_match_finite_differences() {
         let nce = w.info_nce(0, 1, 0.3);
         let xent = w.nt_xent(0, 1, 0.5);
         let byol = w.byol(0, 1);
-        let deviation = w.add(Op::Reduce { f: ReduceOp::Std, x: 0, axis: Some(0) });
+        let deviation = w.add(Op::Reduce {
+            f: ReduceOp::Std,
+            x: 0,
+            axis: Some(0),
+        });
         let floor = w.number(0.8);
         let hinge = w.binary(BinaryOp::Sub, floor, deviation);
-        let hinge = w.add(Op::Unary { f: UnaryOp::Relu, x: hinge });
+        let hinge = w.add(Op::Unary {
+            f: UnaryOp::Relu,
+            x: hinge,
+        });
         let hinge = w.mean(hinge);
         let soft = w.add(Op::Softmax { x: 0 });
-        let log = w.add(Op::Unary { f: UnaryOp::Log, x: soft });
+        let log = w.add(Op::Unary {
+            f: UnaryOp::Log,
+            x: soft,
+        });
         let entropy = w.binary(BinaryOp::Mul, soft, log);
         let entropy = w.mean(entropy);
         let square = w.binary(BinaryOp::Mul, 0, 0);
-        let exp = w.add(Op::Unary { f: UnaryOp::Exp, x: square });
-        let root = w.add(Op::Unary { f: UnaryOp::Sqrt, x: exp });
+        let exp = w.add(Op::Unary {
+            f: UnaryOp::Exp,
+            x: square,
+        });
+        let root = w.add(Op::Unary {
+            f: UnaryOp::Sqrt,
+            x: exp,
+        });
         let one = w.number(1.0);
         let inverse = w.binary(BinaryOp::Div, one, root);
         let inverse = w.mean(inverse);
@@ -313,7 +379,11 @@ fn degenerate_features_have_finite_gradients() {
         let mut w = Wiring::given(2);
         let byol = w.byol(0, 1);
         let xent = w.nt_xent(0, 1, 0.1);
-        let deviation = w.add(Op::Reduce { f: ReduceOp::Std, x: 0, axis: Some(0) });
+        let deviation = w.add(Op::Reduce {
+            f: ReduceOp::Std,
+            x: 0,
+            axis: Some(0),
+        });
         let deviation = w.mean(deviation);
         let sum = w.binary(BinaryOp::Add, byol, xent);
         w.binary(BinaryOp::Add, sum, deviation);
@@ -321,6 +391,9 @@ fn degenerate_features_have_finite_gradients() {
         let loss = w.value(&[leaf.clone(), leaf.clone()], 0);
         let gradient = leaf.grad(&loss.backward()).unwrap();
         let gradient = gradient.into_data().try_into_vec::<f32>().unwrap();
-        assert!(gradient.iter().all(|g| g.is_finite()), "{fill}: {gradient:?}");
+        assert!(
+            gradient.iter().all(|g| g.is_finite()),
+            "{fill}: {gradient:?}"
+        );
     }
 }

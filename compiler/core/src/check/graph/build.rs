@@ -19,7 +19,12 @@ impl Builder<'_, '_> {
             return Item::Node(*id);
         }
         let id = self.nodes.len();
-        self.nodes.push(Node { op, dims, reaches, name: None });
+        self.nodes.push(Node {
+            op,
+            dims,
+            reaches,
+            name: None,
+        });
         self.ids.insert(key, id);
         Item::Node(id)
     }
@@ -27,7 +32,11 @@ impl Builder<'_, '_> {
     /// The shape of a value; a number is a scalar.
     pub(super) fn dims(&self, item: &Item) -> Vec<usize> {
         match item {
-            Item::Node(id) => self.nodes.get(*id).map(|n| n.dims.clone()).unwrap_or_default(),
+            Item::Node(id) => self
+                .nodes
+                .get(*id)
+                .map(|n| n.dims.clone())
+                .unwrap_or_default(),
             _ => Vec::new(),
         }
     }
@@ -36,7 +45,12 @@ impl Builder<'_, '_> {
     pub(super) fn reaches(&self, items: &[NodeId]) -> Vec<String> {
         let mut out: Vec<String> = Vec::new();
         for id in items {
-            for net in self.nodes.get(*id).map(|n| n.reaches.as_slice()).unwrap_or_default() {
+            for net in self
+                .nodes
+                .get(*id)
+                .map(|n| n.reaches.as_slice())
+                .unwrap_or_default()
+            {
                 if !out.contains(net) {
                     out.push(net.clone());
                 }
@@ -57,7 +71,11 @@ impl Builder<'_, '_> {
                 }
             }
             Item::List(_) | Item::Net(_) => {
-                let what = if matches!(item, Item::Net(_)) { "a net" } else { "a list" };
+                let what = if matches!(item, Item::Net(_)) {
+                    "a net"
+                } else {
+                    "a list"
+                };
                 self.checker.report(
                     Diagnostic::error(Code::TYPE, format!("{what} stands where a value is needed"))
                         .at(span, format!("this is {what}"))
@@ -112,9 +130,11 @@ impl Builder<'_, '_> {
                 let b = self.eval(right, locals);
                 self.binary(*op, a?, b?, expr.span, [left.span, right.span])
             }
-            ExprKind::Call { callee, args, args_span } => {
-                self.call(callee, args, *args_span, expr.span, locals)
-            }
+            ExprKind::Call {
+                callee,
+                args,
+                args_span,
+            } => self.call(callee, args, *args_span, expr.span, locals),
             ExprKind::For { .. } => {
                 self.checker.report(
                     Diagnostic::error(Code::NOT_YET, "`for` is not supported yet")
@@ -164,9 +184,12 @@ impl Builder<'_, '_> {
             let known = locals.values.keys().map(String::as_str);
             let help = names::suggestion(&text, known);
             self.checker.report(
-                Diagnostic::error(Code::UNKNOWN_NAME, format!("`{text}` stands for nothing here"))
-                    .at(path.span, "not a parameter, not a name of this function")
-                    .maybe_help(help),
+                Diagnostic::error(
+                    Code::UNKNOWN_NAME,
+                    format!("`{text}` stands for nothing here"),
+                )
+                .at(path.span, "not a parameter, not a name of this function")
+                .maybe_help(help),
             );
             return None;
         }
@@ -201,7 +224,8 @@ impl Builder<'_, '_> {
                     .map(String::as_str)
                     .chain(self.step.params.iter().map(|p| p.name.as_str()))
                     .collect();
-                let help = names::nearest(&name.name, known).map(|n| format!("did you mean `{n}`?"));
+                let help =
+                    names::nearest(&name.name, known).map(|n| format!("did you mean `{n}`?"));
                 self.checker.report(
                     Diagnostic::error(
                         Code::UNKNOWN_NAME,
@@ -213,14 +237,20 @@ impl Builder<'_, '_> {
                 return None;
             }
         }
-        let expr = Expr { kind: ExprKind::Path(path.clone()), span: path.span };
+        let expr = Expr {
+            kind: ExprKind::Path(path.clone()),
+            span: path.span,
+        };
         match self.checker.constant(&expr, Scope::Top)? {
             Value::Schedule(spec) => {
                 let whole = self.checker.length_span();
                 let value = self.checker.place(self.clock, &spec, whole);
                 Some(self.node(Op::Scalar { value }, Vec::new(), Vec::new()))
             }
-            value => self.checker.plain_number(value, path.span).map(Item::Number),
+            value => self
+                .checker
+                .plain_number(value, path.span)
+                .map(Item::Number),
         }
     }
 
@@ -240,9 +270,14 @@ impl Builder<'_, '_> {
                 .skip_while(|o| *o != name)
                 .chain([name])
                 .collect();
-            let message = format!("values depend on each other in a circle: {}", circle.join(" -> "));
+            let message = format!(
+                "values depend on each other in a circle: {}",
+                circle.join(" -> ")
+            );
             self.checker.report(
-                Diagnostic::error(Code::VALUE_CYCLE, message).at(span, "closes the circle"),
+                Diagnostic::error(Code::VALUE_CYCLE, message)
+                    .at(span, "closes the circle")
+                    .help("compute one of them without the others"),
             );
             return None;
         }
@@ -262,7 +297,13 @@ impl Builder<'_, '_> {
     fn view(&mut self, name: &Ident) -> Option<Item> {
         let [h, w] = self.views.get(&name.name)?.size;
         let dims = vec![self.clock.batch, 3, h, w];
-        Some(self.node(Op::View { view: name.name.clone() }, dims, Vec::new()))
+        Some(self.node(
+            Op::View {
+                view: name.name.clone(),
+            },
+            dims,
+            Vec::new(),
+        ))
     }
 
     pub(super) fn binary(
@@ -312,7 +353,12 @@ impl Builder<'_, '_> {
             self.checker.report(
                 Diagnostic::error(
                     Code::SHAPE,
-                    format!("`{}` cannot join {} and {}", op.symbol(), show_dims(&da), show_dims(&db)),
+                    format!(
+                        "`{}` cannot join {} and {}",
+                        op.symbol(),
+                        show_dims(&da),
+                        show_dims(&db)
+                    ),
                 )
                 .at(left_span, show_dims(&da))
                 .at(right_span, show_dims(&db)),
@@ -324,7 +370,13 @@ impl Builder<'_, '_> {
     }
 
     /// A forward pass of a net.
-    pub(super) fn net_call(&mut self, net: &str, input: Item, span: Span, at: Span) -> Option<Item> {
+    pub(super) fn net_call(
+        &mut self,
+        net: &str,
+        input: Item,
+        span: Span,
+        at: Span,
+    ) -> Option<Item> {
         let input_id = self.id_of(&input, at)?;
         let shape = match self.dims(&input).as_slice() {
             [_, channels, height, width] => Shape::Image {
@@ -335,9 +387,8 @@ impl Builder<'_, '_> {
             [_, dim] => Shape::Embedding { dim: *dim },
             other => {
                 let message = format!("a net takes views or embeddings, not {}", show_dims(other));
-                self.checker.report(
-                    Diagnostic::error(Code::SHAPE, message).at(at, show_dims(other)),
-                );
+                self.checker
+                    .report(Diagnostic::error(Code::SHAPE, message).at(at, show_dims(other)));
                 return None;
             }
         };
@@ -356,13 +407,26 @@ impl Builder<'_, '_> {
                 self.calls.push(call);
             }
         }
-        let Shape::Embedding { dim } = output else { return None };
-        let mut reaches = if trained { self.reaches(&[input_id]) } else { Vec::new() };
+        let Shape::Embedding { dim } = output else {
+            return None;
+        };
+        let mut reaches = if trained {
+            self.reaches(&[input_id])
+        } else {
+            Vec::new()
+        };
         if trained && !reaches.iter().any(|r| r == net) {
             reaches.push(net.to_owned());
         }
         let dims = vec![self.clock.batch, dim];
-        Some(self.node(Op::Net { net: net.to_owned(), input: input_id }, dims, reaches))
+        Some(self.node(
+            Op::Net {
+                net: net.to_owned(),
+                input: input_id,
+            },
+            dims,
+            reaches,
+        ))
     }
 
     /// The output of a net for an input; the first call settles its shapes.
@@ -391,13 +455,20 @@ impl Builder<'_, '_> {
     }
 
     fn build(&mut self, net: &str, input: Shape, call: Span, at: Span) -> Option<Built> {
-        let NetSpec::Stages(specs) = self.specs.get(net)? else { return None };
+        let NetSpec::Stages(specs) = self.specs.get(net)? else {
+            return None;
+        };
         let mut shape = input;
         let mut stages = Vec::new();
         for spec in specs {
             match spec.module.build(shape) {
                 Ok((module, output)) => {
-                    stages.push(Stage { name: spec.name.clone(), module, input: shape, output });
+                    stages.push(Stage {
+                        name: spec.name.clone(),
+                        module,
+                        input: shape,
+                        output,
+                    });
                     shape = output;
                 }
                 Err(misfit) => {
@@ -411,7 +482,12 @@ impl Builder<'_, '_> {
                 }
             }
         }
-        Some(Built { stages, input, output: shape, call })
+        Some(Built {
+            stages,
+            input,
+            output: shape,
+            call,
+        })
     }
 }
 
@@ -428,7 +504,11 @@ pub(super) fn show_dims(dims: &[usize]) -> String {
 fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
     let rank = a.len().max(b.len());
     let at = |d: &[usize], i: usize| {
-        (i + d.len()).checked_sub(rank).and_then(|j| d.get(j)).copied().unwrap_or(1)
+        (i + d.len())
+            .checked_sub(rank)
+            .and_then(|j| d.get(j))
+            .copied()
+            .unwrap_or(1)
     };
     (0..rank)
         .map(|i| match (at(a, i), at(b, i)) {

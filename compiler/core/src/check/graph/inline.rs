@@ -24,13 +24,24 @@ impl Builder<'_, '_> {
         span: Span,
         locals: &Locals,
     ) -> Option<Item> {
+        let program = self.checker.source.program;
         let name = match callee.segments.as_slice() {
             [name] => name,
+            [_, _] if program.function(callee).is_some() => {
+                let f = program.function(callee)?;
+                return self.inline(f, args, args_span, span, locals);
+            }
             [net, ..] if self.specs.contains_key(&net.name) => {
                 self.checker.report(
-                    Diagnostic::error(Code::NOT_YET, "calling a part of a net is not supported yet")
-                        .at(callee.span, "")
-                        .help(format!("call the whole net: `{}(...)`", net.name)),
+                    Diagnostic::error(
+                        Code::NOT_YET,
+                        "calling a part of a net is not supported yet",
+                    )
+                    .at(callee.span, "")
+                    .help(format!(
+                        "call the whole net, `{}(...)`, or make the part a net of its own",
+                        net.name
+                    )),
                 );
                 return None;
             }
@@ -45,8 +56,7 @@ impl Builder<'_, '_> {
         if !locals.closed && self.specs.contains_key(&name.name) {
             return self.call_net(&name.name, args, args_span, span, locals);
         }
-        let functions = self.checker.source.functions;
-        if let Some(f) = functions.get(&name.name) {
+        if let Some(f) = program.function(callee) {
             return self.inline(f, args, args_span, span, locals);
         }
         if let Some((op, params)) = OPS.iter().find(|(n, _)| *n == name.name) {
@@ -69,9 +79,9 @@ impl Builder<'_, '_> {
 
     fn unknown_call(&mut self, callee: &Path) {
         let text = self.checker.source.map.text(callee.span).to_owned();
-        let functions = self.checker.source.functions;
+        let functions = self.checker.source.program.function_names(callee.span);
         let known: Vec<&str> = functions
-            .keys()
+            .iter()
             .chain(self.specs.keys())
             .map(String::as_str)
             .chain(OPS.iter().map(|(n, _)| *n))
@@ -79,7 +89,7 @@ impl Builder<'_, '_> {
         let help = names::nearest(&text, known.iter().copied())
             .map(|n| format!("did you mean `{n}`?"))
             .or_else(|| {
-                let losses = functions.keys().map(String::as_str);
+                let losses = functions.iter().map(String::as_str);
                 names::list(losses).map(|l| format!("the library has {l}"))
             });
         self.checker.report(
@@ -103,7 +113,8 @@ impl Builder<'_, '_> {
         let [Arg { name: None, value }] = args else {
             self.checker.report(
                 Diagnostic::error(Code::ARGUMENTS, format!("the net `{net}` takes one value"))
-                    .at(args_span, format!("{} are given", args.len())),
+                    .at(args_span, format!("{} are given", args.len()))
+                    .help(format!("call it on one view at a time: `{net}(a)`")),
             );
             return None;
         };
@@ -122,9 +133,12 @@ impl Builder<'_, '_> {
     ) -> Option<Item> {
         if self.depth >= DEPTH {
             self.checker.report(
-                Diagnostic::error(Code::VALUE_CYCLE, format!("the function `{}` calls itself", f.name.name))
-                    .at(span, "never ends")
-                    .help("functions are inlined: write it without recursion"),
+                Diagnostic::error(
+                    Code::VALUE_CYCLE,
+                    format!("the function `{}` calls itself", f.name.name),
+                )
+                .at(span, "never ends")
+                .help("functions are inlined: write it without recursion"),
             );
             return None;
         }
@@ -183,7 +197,17 @@ impl Builder<'_, '_> {
             let value = self.eval(&arg.value, locals);
             match (param, value) {
                 (Some(p), Some(v)) => {
-                    given.insert(&p.name.name, (v, arg.value.span));
+                    if let Some((_, first)) = given.insert(&p.name.name, (v, arg.value.span)) {
+                        fine = false;
+                        self.checker.report(
+                            Diagnostic::error(
+                                Code::DUPLICATE,
+                                format!("the argument `{}` is given twice", p.name.name),
+                            )
+                            .at(arg.value.span, "given again")
+                            .at(first, "first given here"),
+                        );
+                    }
                 }
                 _ => fine = false,
             }
@@ -191,7 +215,10 @@ impl Builder<'_, '_> {
         if !fine {
             return None;
         }
-        let mut bound = Locals { values: HashMap::new(), closed: true };
+        let mut bound = Locals {
+            values: HashMap::new(),
+            closed: true,
+        };
         for param in &f.params {
             let (item, at) = match given.remove(param.name.name.as_str()) {
                 Some(g) => g,
@@ -239,7 +266,18 @@ impl Builder<'_, '_> {
             },
             "Net" => matches!(item, Item::Net(_)),
             other => {
-                let known = ["Embedding", "Prob", "Tokens", "Image", "Tensor", "Loss", "Float", "Int", "Schedule", "Net"];
+                let known = [
+                    "Embedding",
+                    "Prob",
+                    "Tokens",
+                    "Image",
+                    "Tensor",
+                    "Loss",
+                    "Float",
+                    "Int",
+                    "Schedule",
+                    "Net",
+                ];
                 self.checker.report(
                     Diagnostic::error(Code::UNKNOWN_NAME, format!("there is no type `{other}`"))
                         .at(ty.span, "not a type")
@@ -258,7 +296,10 @@ impl Builder<'_, '_> {
             self.checker.report(
                 Diagnostic::error(
                     Code::TYPE,
-                    format!("`{}` of `{function}` is {shown}, and gets {what}", param.name.name),
+                    format!(
+                        "`{}` of `{function}` is {shown}, and gets {what}",
+                        param.name.name
+                    ),
                 )
                 .at(at, format!("this is {what}"))
                 .at(ty.span, "declared here"),
@@ -288,7 +329,9 @@ impl Builder<'_, '_> {
             TyArg::Type(Ty { name, .. }) => match bound.values.get(&name.name) {
                 Some(Item::Number(n)) => Some(*n),
                 _ => {
-                    bound.values.insert(name.name.clone(), Item::Number(size as f64));
+                    bound
+                        .values
+                        .insert(name.name.clone(), Item::Number(size as f64));
                     None
                 }
             },
@@ -339,9 +382,12 @@ impl Builder<'_, '_> {
                 }
                 _ => {
                     self.checker.report(
-                        Diagnostic::error(Code::SYNTAX, "a function holds `name = value` lines and a result")
-                            .at(stmt.span, "neither")
-                            .help("put the result on the last line"),
+                        Diagnostic::error(
+                            Code::SYNTAX,
+                            "a function holds `name = value` lines and a result",
+                        )
+                        .at(stmt.span, "neither")
+                        .help("put the result on the last line"),
                     );
                     return None;
                 }
@@ -351,17 +397,21 @@ impl Builder<'_, '_> {
         }
         let StmtKind::Entry { value, .. } = &last.kind else {
             self.checker.report(
-                Diagnostic::error(Code::SYNTAX, format!("the function `{}` has no result", f.name.name))
-                    .at(last.span, "not an expression")
-                    .at(span, "called here")
-                    .help("write the result as the last line, without a name"),
+                Diagnostic::error(
+                    Code::SYNTAX,
+                    format!("the function `{}` has no result", f.name.name),
+                )
+                .at(last.span, "not an expression")
+                .at(span, "called here")
+                .help("write the result as the last line, without a name"),
             );
             return None;
         };
         let result = self.eval(value, &locals)?;
-        let scalar = f.result.as_ref().is_some_and(|t| {
-            matches!(t.name.name.as_str(), "Loss" | "Float" | "Int")
-        });
+        let scalar = f
+            .result
+            .as_ref()
+            .is_some_and(|t| matches!(t.name.name.as_str(), "Loss" | "Float" | "Int"));
         if scalar {
             let what = format!("the result of `{}`", f.name.name);
             return self.scalar(result, value.span, &what).map(Item::Node);

@@ -151,7 +151,10 @@ impl Builder<'_, '_> {
             self.checker.report(
                 Diagnostic::error(
                     Code::ARGUMENTS,
-                    format!("`{name}` needs `{}`", params.first().copied().unwrap_or("x")),
+                    format!(
+                        "`{name}` needs `{}`",
+                        params.first().copied().unwrap_or("x")
+                    ),
                 )
                 .at(span, "nothing is given"),
             );
@@ -164,7 +167,11 @@ impl Builder<'_, '_> {
         if allowed.contains(&dims.len()) {
             return Some(());
         }
-        let wanted = if allowed.contains(&1) { "a vector or a matrix" } else { "a matrix" };
+        let wanted = if allowed.contains(&1) {
+            "a vector or a matrix"
+        } else {
+            "a matrix"
+        };
         self.checker.report(
             Diagnostic::error(Code::SHAPE, format!("`{name}` takes {wanted}"))
                 .at(at, format!("this is {}", show_dims(dims))),
@@ -211,7 +218,13 @@ impl Builder<'_, '_> {
         Some(self.node(Op::Reduce { f, x, axis }, dims, reaches))
     }
 
-    fn diagonal(&mut self, x: NodeId, dims: &[usize], at: Span, reaches: Vec<String>) -> Option<Item> {
+    fn diagonal(
+        &mut self,
+        x: NodeId,
+        dims: &[usize],
+        at: Span,
+        reaches: Vec<String>,
+    ) -> Option<Item> {
         match dims {
             [n, m] if n <= m => Some(self.node(Op::Diagonal { x }, vec![*n], reaches)),
             _ => {
@@ -236,7 +249,8 @@ impl Builder<'_, '_> {
     ) -> Option<Item> {
         let Some((right, right_at)) = right else {
             self.checker.report(
-                Diagnostic::error(Code::ARGUMENTS, "`matmul` needs two matrices").at(at, "only one"),
+                Diagnostic::error(Code::ARGUMENTS, "`matmul` needs two matrices")
+                    .at(at, "only one"),
             );
             return None;
         };
@@ -277,19 +291,28 @@ impl Builder<'_, '_> {
             );
             return None;
         };
-        let xs = items.iter().map(|i| self.id_of(i, at)).collect::<Option<Vec<_>>>()?;
+        let xs = items
+            .iter()
+            .map(|i| self.id_of(i, at))
+            .collect::<Option<Vec<_>>>()?;
         let shapes: Vec<Vec<usize>> = items.iter().map(|i| self.dims(i)).collect();
         let first = shapes.first()?.clone();
         let axis = self.axis(axis, first.len())?.unwrap_or(0);
         let fits = |s: &Vec<usize>| {
             s.len() == first.len()
-                && s.iter().zip(&first).enumerate().all(|(i, (x, y))| i == axis || x == y)
+                && s.iter()
+                    .zip(&first)
+                    .enumerate()
+                    .all(|(i, (x, y))| i == axis || x == y)
         };
         if first.is_empty() || !shapes.iter().all(fits) {
             let all: Vec<String> = shapes.iter().map(|s| show_dims(s)).collect();
             self.checker.report(
-                Diagnostic::error(Code::SHAPE, format!("`concat` cannot join {}", all.join(" and ")))
-                    .at(span, format!("sizes differ outside axis {axis}")),
+                Diagnostic::error(
+                    Code::SHAPE,
+                    format!("`concat` cannot join {}", all.join(" and ")),
+                )
+                .at(span, format!("sizes differ outside axis {axis}")),
             );
             return None;
         }

@@ -1,0 +1,362 @@
+//! All files of a compilation: the one that was named, what it imports, and
+//! the standard library. A name belongs to the file that its span lies in, so
+//! an inherited expression means what it meant where it was written.
+
+use std::path::{Path, PathBuf};
+
+use indexmap::IndexMap;
+use ssl_diagnostics::{Code, Diagnostic, FileId, SourceMap, Span};
+use ssl_syntax::ast::{
+    File, Function, Ident, Item, Path as Dotted, Pipeline, Sweep, Use, UseTarget,
+};
+
+use crate::{World, names};
+
+/// The standard library, embedded. What `loss` defines needs no import.
+const STD: &[(&str, &str)] = &[("loss", include_str!("../std/loss.ssl"))];
+
+/// A file and what it defines.
+#[derive(Debug, Default)]
+pub struct Unit {
+    /// Where it lies; `None` for a module of the standard library.
+    path: Option<PathBuf>,
+    /// Global offsets of its text.
+    extent: Span,
+    /// Imported names and what they stand for.
+    imports: IndexMap<String, usize>,
+    /// Pipelines by name.
+    pub pipelines: IndexMap<String, Pipeline>,
+    /// Sweeps by name.
+    pub sweeps: IndexMap<String, Sweep>,
+    functions: IndexMap<String, Function>,
+}
+
+/// All files of a compilation, the named one first.
+#[derive(Debug, Default)]
+pub struct Program {
+    units: Vec<Unit>,
+    /// The unit whose functions need no import.
+    prelude: usize,
+}
+
+/// Reads files into a program.
+struct Loader<'a> {
+    world: &'a dyn World,
+    map: &'a mut SourceMap,
+    diagnostics: &'a mut Vec<Diagnostic>,
+    program: Program,
+    /// Units by the name that identifies them.
+    loaded: IndexMap<String, usize>,
+    /// Files being loaded, to find circles.
+    open: Vec<String>,
+}
+
+/// Loads a file that is in the map already, and everything that it imports.
+pub fn load(
+    world: &dyn World,
+    map: &mut SourceMap,
+    root: FileId,
+    path: &Path,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Program {
+    let mut loader = Loader {
+        world,
+        map,
+        diagnostics,
+        program: Program::default(),
+        loaded: IndexMap::new(),
+        open: Vec::new(),
+    };
+    let key = identity(world, path);
+    loader.unit(root, key, Some(path.to_path_buf()));
+    if let Some(prelude) = loader.module("loss", None) {
+        loader.program.prelude = prelude;
+    }
+    loader.program
+}
+
+fn identity(world: &dyn World, path: &Path) -> String {
+    // `a/../b.ssl` and `b.ssl` are one file where no link says otherwise.
+    let mut out = PathBuf::new();
+    for part in world.absolute(path).components() {
+        match part {
+            std::path::Component::ParentDir => {
+                out.pop();
+            }
+            std::path::Component::CurDir => {}
+            other => out.push(other),
+        }
+    }
+    out.display().to_string()
+}
+
+impl Loader<'_> {
+    /// Parses a text of the map into a unit, imports first in their order.
+    fn unit(&mut self, id: FileId, key: String, path: Option<PathBuf>) -> usize {
+        let parsed = ssl_syntax::parse_file(self.map, id);
+        self.diagnostics.extend(parsed.diagnostics);
+        let extent = self.map.file(id).map_or(Span::default(), |f| {
+            Span::new(
+                f.base,
+                f.base + u32::try_from(f.text.len()).unwrap_or(u32::MAX),
+            )
+        });
+        let index = self.program.units.len();
+        self.program.units.push(Unit {
+            path: path.clone(),
+            extent,
+            ..Unit::default()
+        });
+        self.loaded.insert(key.clone(), index);
+        self.open.push(key);
+        let mut imports: IndexMap<String, (usize, Span)> = IndexMap::new();
+        for import in &parsed.file.uses {
+            let Some((name, unit)) = self.import(import, path.as_deref()) else {
+                continue;
+            };
+            if let Some((_, first)) = imports.get(&name) {
+                let first = *first;
+                self.diagnostics.push(
+                    Diagnostic::error(Code::DUPLICATE, format!("`{name}` is imported twice"))
+                        .at(import.span, "second import")
+                        .at(first, "first import")
+                        .help("give one of them another name: `as NAME`"),
+                );
+                continue;
+            }
+            imports.insert(name, (unit, import.span));
+        }
+        self.open.pop();
+        let (pipelines, sweeps, functions) = self.definitions(&parsed.file);
+        if let Some(unit) = self.program.units.get_mut(index) {
+            unit.imports = imports.into_iter().map(|(n, (u, _))| (n, u)).collect();
+            (unit.pipelines, unit.sweeps, unit.functions) = (pipelines, sweeps, functions);
+        }
+        index
+    }
+
+    /// Definitions by kind and name; a second one of a name is reported.
+    #[allow(clippy::type_complexity)]
+    fn definitions(
+        &mut self,
+        file: &File,
+    ) -> (
+        IndexMap<String, Pipeline>,
+        IndexMap<String, Sweep>,
+        IndexMap<String, Function>,
+    ) {
+        let mut seen: IndexMap<(&str, &str), Span> = IndexMap::new();
+        let mut out = (IndexMap::new(), IndexMap::new(), IndexMap::new());
+        for item in &file.items {
+            let (kind, name) = match item {
+                Item::Pipeline(p) => ("pipeline", &p.name),
+                Item::Sweep(s) => ("sweep", &s.name),
+                Item::Function(f) => ("function", &f.name),
+            };
+            if let Some(first) = seen.get(&(kind, name.name.as_str())) {
+                self.diagnostics.push(
+                    Diagnostic::error(
+                        Code::DUPLICATE,
+                        format!("the {kind} `{}` is defined twice", name.name),
+                    )
+                    .at(name.span, "second definition")
+                    .at(*first, "first definition")
+                    .help("give one of them another name"),
+                );
+                continue;
+            }
+            seen.insert((kind, name.name.as_str()), name.span);
+            let key = name.name.clone();
+            match item {
+                Item::Pipeline(p) => drop(out.0.insert(key, p.clone())),
+                Item::Sweep(s) => drop(out.1.insert(key, s.clone())),
+                Item::Function(f) => drop(out.2.insert(key, f.clone())),
+            }
+        }
+        out
+    }
+
+    /// The name that an import gives, and the unit that it stands for.
+    fn import(&mut self, import: &Use, from: Option<&Path>) -> Option<(String, usize)> {
+        let alias = import.alias.as_ref().map(|a| a.name.clone());
+        match &import.target {
+            UseTarget::Module(path) => {
+                let last = path.segments.last()?;
+                let unit = self.std_module(path)?;
+                Some((alias.unwrap_or_else(|| last.name.clone()), unit))
+            }
+            UseTarget::File(name) => {
+                let written = Path::new(&name.node);
+                let path = match from.and_then(Path::parent) {
+                    Some(dir) if written.is_relative() => dir.join(written),
+                    _ => written.to_path_buf(),
+                };
+                let stem = written
+                    .file_stem()
+                    .map(|s| s.to_string_lossy().into_owned());
+                let unit = self.file(&path, name.span)?;
+                Some((alias.or(stem)?, unit))
+            }
+        }
+    }
+
+    fn std_module(&mut self, path: &Dotted) -> Option<usize> {
+        let names: Vec<&str> = path.segments.iter().map(|s| s.name.as_str()).collect();
+        let wanted = match names.as_slice() {
+            ["std", name] => *name,
+            _ => names.last().copied().unwrap_or(""),
+        };
+        if names.first() == Some(&"std")
+            && names.len() == 2
+            && STD.iter().any(|(n, _)| *n == wanted)
+        {
+            return self.module(wanted, Some(path.span));
+        }
+        let known: Vec<String> = STD.iter().map(|(n, _)| format!("std.{n}")).collect();
+        let text = names.join(".");
+        self.diagnostics.push(
+            Diagnostic::error(Code::UNKNOWN_NAME, format!("there is no module `{text}`"))
+                .at(path.span, "not a module of the standard library")
+                .maybe_help(names::suggestion(&text, known.iter().map(String::as_str))),
+        );
+        None
+    }
+
+    fn module(&mut self, name: &str, at: Option<Span>) -> Option<usize> {
+        let (_, text) = STD.iter().find(|(n, _)| *n == name)?;
+        let key = format!("std.{name}");
+        if let Some(unit) = self.seen(&key, at) {
+            return unit;
+        }
+        let id = self.map.add(format!("std/{name}.ssl"), *text)?;
+        Some(self.unit(id, key, None))
+    }
+
+    fn file(&mut self, path: &Path, at: Span) -> Option<usize> {
+        let key = identity(self.world, path);
+        if let Some(unit) = self.seen(&key, Some(at)) {
+            return unit;
+        }
+        let text = match self.world.read(path) {
+            Ok(text) => text,
+            Err(e) => {
+                self.diagnostics.push(
+                    Diagnostic::error(
+                        Code::FILE,
+                        format!("`{}` cannot be read: {}", path.display(), e.message),
+                    )
+                    .at(at, "imported here")
+                    .maybe_help(e.help),
+                );
+                return None;
+            }
+        };
+        let id = self.map.add(path.display().to_string(), text)?;
+        Some(self.unit(id, key, Some(path.to_path_buf())))
+    }
+
+    /// A unit that is loaded already; `Some(None)` for a circle, reported.
+    fn seen(&mut self, key: &str, at: Option<Span>) -> Option<Option<usize>> {
+        let unit = self.loaded.get(key).copied()?;
+        let Some(start) = self.open.iter().position(|o| o == key) else {
+            return Some(Some(unit));
+        };
+        let short = |k: &String| {
+            Path::new(k)
+                .file_name()
+                .map_or(k.clone(), |n| n.to_string_lossy().into_owned())
+        };
+        let mut circle: Vec<String> = self.open.iter().skip(start).map(short).collect();
+        circle.extend(circle.first().cloned());
+        self.diagnostics.push(
+            Diagnostic::error(
+                Code::IMPORT_CYCLE,
+                format!(
+                    "files import each other in a circle: {}",
+                    circle.join(" -> ")
+                ),
+            )
+            .at(at.unwrap_or_default(), "closes the circle")
+            .help("put what both need into a third file"),
+        );
+        Some(None)
+    }
+}
+
+impl Program {
+    /// The file that was named.
+    pub fn root(&self) -> Option<&Unit> {
+        self.units.first()
+    }
+
+    /// The file that a span lies in.
+    fn unit_of(&self, span: Span) -> Option<&Unit> {
+        self.units
+            .iter()
+            .find(|u| u.extent.start <= span.start && span.start <= u.extent.end)
+    }
+
+    /// The folder of the file that a span lies in; `None` for the standard
+    /// library and for what was typed on the command line.
+    pub fn folder_of(&self, span: Span) -> Option<PathBuf> {
+        self.unit_of(span)?
+            .path
+            .as_ref()?
+            .parent()
+            .map(Path::to_path_buf)
+    }
+
+    /// The unit and the last name of a dotted path: `name`, `module.name`.
+    fn place<'p>(&self, path: &'p Dotted) -> Option<(&Unit, &'p Ident)> {
+        let from = self.unit_of(path.span).or(self.root())?;
+        match path.segments.as_slice() {
+            [name] => Some((from, name)),
+            [module, name] => Some((self.units.get(*from.imports.get(&module.name)?)?, name)),
+            _ => None,
+        }
+    }
+
+    /// The pipeline that a path names from where it stands.
+    pub fn pipeline(&self, path: &Dotted) -> Option<&Pipeline> {
+        let (unit, name) = self.place(path)?;
+        unit.pipelines.get(&name.name)
+    }
+
+    /// The function that a path names from where it stands: the file's own,
+    /// else the standard library's.
+    pub fn function(&self, path: &Dotted) -> Option<&Function> {
+        let (unit, name) = self.place(path)?;
+        let own = unit.functions.get(&name.name);
+        if own.is_some() || path.segments.len() > 1 {
+            return own;
+        }
+        self.units.get(self.prelude)?.functions.get(&name.name)
+    }
+
+    /// Pipelines that a path at this place could name, as they are written.
+    pub fn pipeline_names(&self, at: Span) -> Vec<String> {
+        self.visible(at, |u| u.pipelines.keys().cloned().collect())
+    }
+
+    /// Functions that a call at this place could name, as they are written.
+    pub fn function_names(&self, at: Span) -> Vec<String> {
+        let mut all = self.visible(at, |u| u.functions.keys().cloned().collect());
+        if let Some(prelude) = self.units.get(self.prelude) {
+            all.extend(prelude.functions.keys().cloned());
+        }
+        all
+    }
+
+    fn visible(&self, at: Span, of: impl Fn(&Unit) -> Vec<String>) -> Vec<String> {
+        let Some(unit) = self.unit_of(at).or(self.root()) else {
+            return Vec::new();
+        };
+        let mut all = of(unit);
+        for (name, target) in &unit.imports {
+            if let Some(target) = self.units.get(*target) {
+                all.extend(of(target).into_iter().map(|n| format!("{name}.{n}")));
+            }
+        }
+        all
+    }
+}

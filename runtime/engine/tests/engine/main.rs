@@ -1,0 +1,4 @@
+//! The engine from a Plan to its run directory.
+
+mod learning;
+mod plans;
