@@ -21,28 +21,35 @@ fn source(text: &str) -> (SourceMap, ssl_diagnostics::FileId) {
     (map, file)
 }
 
-/// The whole tree without its places.
-pub fn tree(text: &str) -> String {
-    let shown = format!("{:#?}", parsed(text).file);
-    let mut out = String::new();
-    let mut rest = shown.as_str();
+/// What a text says, without places.
+#[derive(Debug, PartialEq)]
+pub struct Reading {
+    /// The whole tree.
+    pub tree: String,
+    /// Comments, without blanks at the end.
+    pub comments: Vec<String>,
+    /// What is wrong with it.
+    pub messages: Vec<String>,
+}
+
+pub fn reading(text: &str) -> Reading {
+    let parsed = parsed(text);
+    let comments = parsed.trivia.comments.iter();
+    let mut messages: Vec<String> = parsed.diagnostics.into_iter().map(|d| d.message).collect();
+    messages.sort();
+    Reading {
+        tree: without_spans(&format!("{:?}", parsed.file)),
+        comments: comments.map(|c| c.text.trim_end().to_owned()).collect(),
+        messages,
+    }
+}
+
+fn without_spans(shown: &str) -> String {
+    let mut out = String::with_capacity(shown.len());
+    let mut rest = shown;
     while let Some((before, behind)) = rest.split_once("Span {") {
         out += before;
         rest = behind.split_once('}').expect("a span ends").1;
     }
     out + rest
-}
-
-pub fn comments(text: &str) -> Vec<String> {
-    let comments = parsed(text).trivia.comments;
-    let text = |c: &ssl_syntax::Comment| c.text.trim_end().to_owned();
-    comments.iter().map(text).collect()
-}
-
-/// What is wrong with a text, without places.
-pub fn messages(text: &str) -> Vec<String> {
-    let diagnostics = parsed(text).diagnostics;
-    let mut all: Vec<String> = diagnostics.into_iter().map(|d| d.message).collect();
-    all.sort();
-    all
 }
