@@ -101,6 +101,10 @@ impl Checker<'_> {
                 self.bounded(*x, 0.0, INF, want, span)?;
                 Some(value)
             }
+            (Want::Time, Value::Quantity(x, Unit::Percent)) => {
+                self.bounded(*x, 0.0, 100.0, want, span)?;
+                Some(value)
+            }
             (Want::Time, _) if value.number().is_some() => {
                 self.report(
                     Diagnostic::error(Code::UNIT, "this time has no unit")

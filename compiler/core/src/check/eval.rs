@@ -7,7 +7,7 @@ use ssl_syntax::ast::{BinOp, Expr, ExprKind, Ident, Path};
 use super::Checker;
 use crate::merge::{Constant, NetBody, Setting};
 use crate::names;
-use crate::schema::{Group, INF, Want, fields_of, function, functions};
+use crate::schema::{Fallback, Group, INF, Want, fields_of, function, functions};
 use crate::value::{UNITS, Value};
 use ssl_syntax::ast::SectionKind;
 
@@ -445,6 +445,8 @@ impl Checker<'_> {
         let Some(setting) = settings.get(*name) else {
             return match super::args::fallback(&schema.fallback) {
                 Some(value) if rest.is_empty() => Some(value),
+                // Reported for the section itself.
+                _ if schema.fallback == Fallback::Required => None,
                 _ => {
                     self.report(
                         Diagnostic::error(Code::MISSING, format!("`{key}` is not set"))
@@ -496,11 +498,10 @@ impl Checker<'_> {
                 "values depend on each other in a circle: {}",
                 circle.join(" -> ")
             );
-            self.error(
-                Code::VALUE_CYCLE,
-                message,
-                setting.expr.span,
-                "part of the circle",
+            self.report(
+                Diagnostic::error(Code::VALUE_CYCLE, message)
+                    .at(setting.expr.span, "part of the circle")
+                    .help("state one of them without the others"),
             );
             return None;
         }
@@ -639,6 +640,12 @@ impl Checker<'_> {
             ),
             None => format!("there is no function `{}`", name.name),
         };
+        let near = names::nearest(&name.name, fitting.clone())
+            .and_then(|n| functions().iter().find(|f| f.name == n));
+        let help = match near {
+            Some(f) => Some(format!("did you mean `{}`: {}?", f.name, f.doc)),
+            None => names::suggestion(&name.name, fitting),
+        };
         self.report(
             Diagnostic::error(Code::UNKNOWN_FUNCTION, message)
                 .at(
@@ -649,7 +656,7 @@ impl Checker<'_> {
                         "not known"
                     },
                 )
-                .maybe_help(names::suggestion(&name.name, fitting)),
+                .maybe_help(help),
         );
     }
 }
