@@ -58,6 +58,21 @@ fn every_example_is_fine() {
 }
 
 #[test]
+fn the_readmes_pipeline_is_fine() {
+    let readme = std::fs::read_to_string(support::root().join("README.md")).expect("the README");
+    let text = readme
+        .split("```")
+        .find(|block| block.trim_start().starts_with("pipeline mine"))
+        .expect("the README shows a pipeline");
+    let dir = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir(dir.path().join("photos")).expect("a folder");
+    std::fs::write(dir.path().join("readme.ssl"), text).expect("written");
+    // Only the photographs are missing.
+    let done = run(dir.path(), &["check", "readme.ssl"]);
+    done.ends(0).says(&["no image in", "1 warning"]);
+}
+
+#[test]
 fn the_plan_names_every_origin() {
     let file = example("mocov3_digits.ssl").display().to_string();
     let dir = tempfile::tempdir().expect("a folder");

@@ -4,13 +4,16 @@
 #   -v least=20     fewest steps that must be there
 #   -v head=5       only the first 5 lines (0: all)
 #   -v tail=0.25    not step by step, but the mean over this last part
+#   -v floor=0.1    losses below this are compared as parts of it: one that a
+#                   collapse takes to zero has no relative difference
 #
 # Prints one line that says what was found. Exit status 0 where it passes, 1
 # where it does not. Steps that only one file has, too few steps, and values
 # that are no finite number never pass.
 
 function gap(a, b,    size) {
-    size = a < 0 ? -a : a
+    size = floor + 0
+    if ((a < 0 ? -a : a) > size) size = a < 0 ? -a : a
     if ((b < 0 ? -b : b) > size) size = b < 0 ? -b : b
     return size == 0 ? 0 : (a > b ? a - b : b - a) / size
 }

@@ -5,15 +5,17 @@
 //! error, `ssl,warns` as a warning and no error, `ssl,passes` nothing. Behind
 //! that may stand further codes that come along (`ssl,fails,E0601`), and as on
 //! the command line `pipeline=NAME` and `set=PATH=VALUE`. `ssl,file=NAME` is a
-//! file of that name, for what follows on the page to import.
+//! file of that name, for what follows on the page to import. Snippets stand in
+//! the formatter's style.
 
 mod bench;
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use bench::Bench;
 use ssl_core::{Demand, Request};
-use ssl_diagnostics::{CodeInfo, Diagnostic, Severity, all_codes, code_info, snippets};
+use ssl_diagnostics::{CodeInfo, Diagnostic, Severity, SourceMap, all_codes, code_info, snippets};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Verdict {
@@ -67,8 +69,8 @@ impl Fence {
             set: self.set.clone(),
             demand: Demand::Run,
         };
-        let files = Some(files.clone());
-        ssl_core::compile(&request, &Bench { files }).diagnostics
+        let read = |path: &Path| files.get(&path.display().to_string()).cloned();
+        ssl_core::compile(&request, &Bench(read)).diagnostics
     }
 }
 
@@ -104,6 +106,12 @@ fn judge(
     wrong
 }
 
+fn formatted(text: &str) -> String {
+    let mut map = SourceMap::new();
+    let file = map.add("page.ssl", text).expect("a snippet is small");
+    ssl_syntax::format(&map, file).text
+}
+
 /// Everything that a page says and that does not hold.
 fn faults(info: &CodeInfo) -> Result<Vec<String>, String> {
     let code = info.code.short();
@@ -115,6 +123,9 @@ fn faults(info: &CodeInfo) -> Result<Vec<String>, String> {
     let (mut refused, mut mended) = (false, false);
     for (i, snippet) in snippets(info.page).into_iter().enumerate() {
         let fence = Fence::read(snippet.fence)?;
+        if formatted(&snippet.text) != snippet.text {
+            wrong.push(format!("snippet {}: is not formatted", i + 1));
+        }
         files.insert(fence.file.clone(), snippet.text);
         let Some(verdict) = fence.verdict else {
             continue;
@@ -163,10 +174,10 @@ fn every_page_has_a_code() {
 #[test]
 fn a_file_that_is_not_there_is_e0004() {
     let request = Request {
-        path: "/no/such/file.ssl".into(),
+        path: "page.ssl".into(),
         ..Request::default()
     };
-    let raised = ssl_core::compile(&request, &Bench::default()).diagnostics;
+    let raised = ssl_core::compile(&request, &Bench(|_: &Path| None)).diagnostics;
     let codes: Vec<&str> = raised.iter().map(|d| d.code.short()).collect();
     assert_eq!(codes, ["E0004"]);
 }

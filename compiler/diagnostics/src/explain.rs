@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use crate::{CodeInfo, all_codes};
+use crate::{CodeInfo, all_codes, code_info};
 
 /// A fenced block of a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,9 +37,34 @@ pub fn snippets(page: &'static str) -> Vec<Snippet> {
     out
 }
 
-/// A page for a terminal: Markdown as it is, but for snippets, which are
+/// What is printed for a code, written as `E0203` or `ssl::E0203` in any case:
+/// its page. For none, the list of codes with their titles.
+///
+/// # Errors
+///
+/// There is no such code; the text says so and names the nearest.
+pub fn explain(code: Option<&str>) -> Result<String, String> {
+    let Some(code) = code else {
+        return Ok(all_codes()
+            .iter()
+            .map(|i| format!("{}  {}\n", i.code.short(), i.title))
+            .collect());
+    };
+    if let Some(info) = code_info(code) {
+        return Ok(plain(info.page));
+    }
+    let help = match nearest(code) {
+        Some(near) => format!("did you mean `{}`, {}?", near.code.short(), near.title),
+        None => "list the codes with `sslc explain`".to_owned(),
+    };
+    Err(format!(
+        "error: there is no code `{code}`\n  help: {help}\n"
+    ))
+}
+
+/// Markdown as it is, but for its title's mark, and for snippets, which are
 /// indented by four in place of their fences.
-pub fn render(page: &str) -> String {
+fn plain(page: &str) -> String {
     let mut out = String::new();
     let mut fenced = false;
     for line in page.lines() {
@@ -58,7 +83,7 @@ pub fn render(page: &str) -> String {
 
 /// The code that a wrong one was most likely meant to be; `None` where it
 /// resembles none.
-pub fn nearest(wrong: &str) -> Option<&'static CodeInfo> {
+fn nearest(wrong: &str) -> Option<&'static CodeInfo> {
     let short = wrong
         .rsplit(':')
         .next()
@@ -89,8 +114,20 @@ mod tests {
     #[test]
     fn a_page_loses_its_fences_and_keeps_its_text() {
         let page = "# ssl::E0001: title\n\nText `code`.\n\n```ssl,fails\n# no title\n\nx {}\n```\n\nMore.\n";
-        let plain = "ssl::E0001: title\n\nText `code`.\n\n    # no title\n\n    x {}\n\nMore.\n";
-        assert_eq!(render(page), plain);
+        let text = "ssl::E0001: title\n\nText `code`.\n\n    # no title\n\n    x {}\n\nMore.\n";
+        assert_eq!(plain(page), text);
+    }
+
+    #[test]
+    fn every_spelling_of_a_code_finds_its_page() {
+        for spelling in ["E0203", "e0203", "ssl::E0203", "SSL::e0203"] {
+            let page = explain(Some(spelling)).expect("a known code");
+            assert!(page.starts_with("ssl::E0203: pipelines extend each other"));
+            assert!(page.contains("\n    pipeline ") && !page.contains("```"));
+        }
+        let list = explain(None).expect("the list");
+        assert_eq!(list.lines().count(), all_codes().len());
+        assert!(list.contains("\nE0203  pipelines extend each other in a circle\n"));
     }
 
     #[test]
@@ -99,9 +136,15 @@ mod tests {
         assert_eq!(found("E203"), Some("E0203"));
         assert_eq!(found("203"), Some("E0203"));
         assert_eq!(found("ssl::e0320"), Some("E0302"));
-        assert_eq!(found("E0207"), Some("E0206"));
+        assert_eq!(found("E0209"), Some("E0207"));
         assert_eq!(found("E0410"), Some("E0401"));
         assert_eq!(found("collapse"), None);
-        assert_eq!(found(""), None);
+        let slip = explain(Some("E203")).expect_err("no code");
+        assert_eq!(
+            slip,
+            "error: there is no code `E203`\n  help: did you mean `E0203`, pipelines extend each other in a circle?\n"
+        );
+        let nonsense = explain(Some("")).expect_err("no code");
+        assert!(nonsense.contains("list the codes with `sslc explain`"));
     }
 }

@@ -45,8 +45,8 @@ pub fn resolve(choice: DeviceChoice) -> Result<(Device, String), DeviceError> {
         DeviceChoice::Cpu => Ok(cpu("")),
         DeviceChoice::Auto => match gpu(0) {
             Ok(found) => Ok(found),
-            Err(DeviceError::Cuda(CudaMissing::NotBuilt)) => Ok(cpu("")),
-            Err(_) => Ok(cpu(" (no usable GPU; `--device cuda` says why)")),
+            Err(DeviceError::Cuda(missing)) if !missing.gpu_is_idle() => Ok(cpu("")),
+            Err(_) => Ok(cpu(" (the GPU cannot be used; `--device cuda` says why)")),
         },
         DeviceChoice::Cuda(index) => gpu(index),
     }

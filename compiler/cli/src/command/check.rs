@@ -57,8 +57,8 @@ pub fn run(options: &Options) -> ExitCode {
                 plan.recipe.train.steps,
                 trained + frozen
             );
-        } else if !compilation.failed() && shown.is_empty() {
-            lines += "fine\n";
+        } else if !compilation.failed() {
+            lines += "nothing wrong in the text; without the data the run cannot be planned\n";
         }
     }
     for sweep in &sweeps {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use ssl_plan::{
-    Init, Mlp, MlpLayer, Module, Net, NetKind, Norm, Optimizer as Recipe, ParamClass, Rule,
-    Schedule, Shape, Stage,
+    Init, Mlp, MlpLayer, Module, Net, NetKind, Norm, Optimizer as Recipe, ParamClass, Precision,
+    Rule, Schedule, Shape, Stage,
 };
 
 use super::{Hyper, Optimizer, Slot};
@@ -245,7 +245,7 @@ fn excluded_classes_do_not_decay() {
             vec!["head.0.bias", "head.0.weight", "head.1.weight"],
         ),
     ] {
-        let mut model = Model::new(&nets, 0, &Device::flex()).unwrap();
+        let mut model = Model::new(&nets, Precision::Float32, 0, &Device::flex()).unwrap();
         let mut before = Tensors::default();
         model.visit_trained(&mut before);
         let mut optimizer = Optimizer::new(Recipe {
