@@ -208,6 +208,15 @@ pub(super) fn set_field(
 ) {
     match segments {
         [name] => {
+            // The length of a run is stated in one unit; a later layer's wins.
+            let rival = match name.name.as_str() {
+                "steps" => "epochs",
+                "epochs" => "steps",
+                _ => "",
+            };
+            if fields.get(rival).is_some_and(|r| r.layer != setting.layer) {
+                fields.shift_remove(rival);
+            }
             let old = fields.get(&name.name).cloned();
             fields.insert(name.name.clone(), setting.replacing(old));
         }
