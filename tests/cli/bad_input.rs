@@ -43,7 +43,7 @@ fn data_that_cannot_be_used() {
         .ends(1)
         .says(&["no image in", "check the path"]);
     std::fs::create_dir(at.join("one")).expect("a folder");
-    std::fs::copy(fixture_png(), at.join("one/a.png")).expect("copied");
+    crate::folders::png(&at.join("one/a.png"), 0, 0);
     with(at, "data.source=image_folder(\"one\")")
         .ends(1)
         .says(&["one image"]);
@@ -58,16 +58,6 @@ fn data_that_cannot_be_used() {
         !at.join("r").exists(),
         "nothing is written before the check"
     );
-}
-
-/// Any small PNG of the project.
-fn fixture_png() -> std::path::PathBuf {
-    let dir = crate::support::root().join("runtime/data/tests/fixtures");
-    std::fs::read_dir(dir)
-        .expect("fixtures")
-        .filter_map(|e| Some(e.ok()?.path()))
-        .find(|p| p.extension().is_some_and(|e| e == "png"))
-        .expect("a png among the fixtures")
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::support::{example, metrics, run};
 
 /// Writes an RGB PNG whose colour depends on its class.
-fn png(path: &Path, class: u8, i: u8) {
+pub fn png(path: &Path, class: u8, i: u8) {
     let (w, h) = (40u32, 32u32);
     let mut pixels = Vec::new();
     for y in 0..h {

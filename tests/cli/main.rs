@@ -23,7 +23,7 @@ fn check_says_what_is_wrong_and_where() {
     run(dir.path(), &["check", "mine.ssl"]).ends(1).says(&[
         "ssl::E0102",
         "`data` has no field `bacth`",
-        "mine.ssl:21",
+        "mine.ssl:18",
         "did you mean `batch`?",
         "ssl::E0105",
         "did you mean `cls`?",
@@ -33,7 +33,7 @@ fn check_says_what_is_wrong_and_where() {
         &["check", "mine.ssl", "--message-format", "short"],
     )
     .ends(1)
-    .says(&["mine.ssl:21:5: error[ssl::E0102]"]);
+    .says(&["mine.ssl:18:5: error[ssl::E0102]"]);
     let json = run(
         dir.path(),
         &["check", "mine.ssl", "--message-format", "json"],
@@ -58,6 +58,21 @@ fn every_example_is_fine() {
 }
 
 #[test]
+fn the_readmes_pipeline_is_fine() {
+    let readme = std::fs::read_to_string(support::root().join("README.md")).expect("the README");
+    let text = readme
+        .split("```")
+        .find(|block| block.trim_start().starts_with("pipeline mine"))
+        .expect("the README shows a pipeline");
+    let dir = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir(dir.path().join("photos")).expect("a folder");
+    std::fs::write(dir.path().join("readme.ssl"), text).expect("written");
+    // Only the photographs are missing.
+    let done = run(dir.path(), &["check", "readme.ssl"]);
+    done.ends(0).says(&["no image in", "1 warning"]);
+}
+
+#[test]
 fn the_plan_names_every_origin() {
     let file = example("mocov3_digits.ssl").display().to_string();
     let dir = tempfile::tempdir().expect("a folder");
@@ -76,7 +91,7 @@ fn the_plan_names_every_origin() {
         "train.epochs 12 --set train.epochs=12",
         "decay 0.9 --set decay=0.9",
         "train.keep 3 default",
-        "60 steps of 240; 5 an epoch, 12 epochs",
+        "60 steps of 240 images; 5 an epoch, 12 epochs",
         "1,200 images, 10 classes, 597 held out",
     ]);
     // A suffix of a path is enough, unless it stands for several things.

@@ -174,7 +174,7 @@ fn a_checkpoint_of_another_plan_is_refused_by_name() {
         .says(&[
             "saved by another recipe",
             "train.optimizer.weight_decay",
-            "0.05 there and 0.5 here",
+            "`0.05` there and `0.5` here",
         ]);
     assert_eq!(before, weights(&dir.path().join("r")));
 }

@@ -3,58 +3,16 @@
 //!
 //! `//~ E0102 text` says that a diagnostic of this code, whose message holds
 //! the text, is at this line; `//~^` points to the line above, one more `^` to
-//! one more line; `//~@` to another file. A file without such comments must give no diagnostic. The
-//! rendering of each file is kept beside it (`NAME.stderr`);
-//! `SSLC_UPDATE=1 cargo test` writes it anew.
+//! one more line; `//~@` to another file. A file without such comments must
+//! give no diagnostic. The rendering of each file is kept beside it
+//! (`NAME.stderr`); `SSLC_UPDATE=1 cargo test` writes it anew.
+
+mod bench;
 
 use std::path::{Path, PathBuf};
 
-use ssl_core::{Compilation, DatasetInfo, Demand, Request, World, WorldError};
-use ssl_plan::Source;
-
-/// A world in which there are digits and a few folders of images.
-struct Bench;
-
-impl World for Bench {
-    fn read(&self, path: &Path) -> Result<String, WorldError> {
-        std::fs::read_to_string(path).map_err(|e| WorldError {
-            message: e.to_string(),
-            help: None,
-        })
-    }
-
-    fn absolute(&self, path: &Path) -> PathBuf {
-        path.to_path_buf()
-    }
-
-    fn variable(&self, name: &str) -> Option<String> {
-        (name == "PHOTOS").then(|| "/photos".to_owned())
-    }
-
-    fn dataset(&self, source: &Source) -> Result<DatasetInfo, WorldError> {
-        let classes = |n: usize| Some((0..n).map(|i| i.to_string()).collect());
-        match source {
-            Source::Digits => Ok(DatasetInfo {
-                samples: 1200,
-                classes: classes(10),
-                held_out: Some(597),
-                recorded: None,
-            }),
-            Source::ImageFolder { path, .. } if path.ends_with("photos") => Ok(DatasetInfo {
-                samples: 5000,
-                ..DatasetInfo::default()
-            }),
-            Source::ImageFolder { path, .. } => Err(WorldError {
-                message: format!("the folder `{path}` is not there"),
-                help: Some("check the path".into()),
-            }),
-            Source::Recorded { .. } => Err(WorldError {
-                message: "no stored views here".into(),
-                help: None,
-            }),
-        }
-    }
-}
+use bench::Bench;
+use ssl_core::{Compilation, Demand, Request};
 
 /// What a comment expects.
 #[derive(Debug, PartialEq)]
@@ -93,17 +51,20 @@ fn last_pipeline(path: &Path) -> Option<String> {
         .lines()
         .filter_map(|l| l.strip_prefix("pipeline ")?.split([' ', '{']).next());
     let first = names.next()?;
-    names.last().or(Some(first)).map(str::to_owned)
+    names.next_back().or(Some(first)).map(str::to_owned)
 }
 
 fn compile(path: &Path) -> Compilation {
+    let (dir, name) = (path.parent(), path.file_name());
     let request = Request {
-        path: path.to_path_buf(),
+        path: name.expect("a case is a file").into(),
         pipeline: last_pipeline(path),
         demand: Demand::Run,
         ..Request::default()
     };
-    ssl_core::compile(&request, &Bench)
+    let dir = dir.expect("a case lies in a folder");
+    let read = |file: &Path| std::fs::read_to_string(dir.join(file)).ok();
+    ssl_core::compile(&request, &Bench(read))
 }
 
 /// Compares the diagnostics of a file with its comments.
@@ -113,7 +74,7 @@ fn judge(path: &Path) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut expected = expectations(&text);
     for d in &compilation.diagnostics {
-        let name = path.display().to_string();
+        let name = path.file_name().unwrap_or_default().display().to_string();
         let line = d
             .span()
             .and_then(|s| compilation.map.place(s))
@@ -141,13 +102,7 @@ fn judge(path: &Path) -> Vec<String> {
 /// Compares the rendering with the one kept beside the file.
 fn snapshot(path: &Path, compilation: &Compilation) -> Option<String> {
     let kept = path.with_extension("stderr");
-    let dir = path
-        .parent()
-        .expect("a case lies in a folder")
-        .display()
-        .to_string();
-    let now = ssl_diagnostics::render_human(&compilation.map, &compilation.diagnostics, false)
-        .replace(&format!("{dir}/"), "");
+    let now = ssl_diagnostics::render_human(&compilation.map, &compilation.diagnostics, false);
     if std::env::var_os("SSLC_UPDATE").is_some() {
         if now.is_empty() {
             let _ = std::fs::remove_file(kept);

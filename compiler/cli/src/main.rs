@@ -6,6 +6,7 @@
 
 mod chart;
 mod command;
+mod files;
 mod output;
 mod signals;
 mod watch;
@@ -29,8 +30,14 @@ enum Command {
     Check(command::check::Options),
     /// Show the resolved run: every value with its origin, steps, parameters, memory
     Plan(command::plan::Options),
+    /// Say what a diagnostic's code means, with an example
+    Explain(command::explain::Options),
+    /// Bring files into the one style, in place
+    Fmt(command::fmt::Options),
     /// Train, judge and export
     Run(command::run::Options),
+    /// Run all variants of a sweep, checked before the first begins
+    Sweep(command::sweep::Options),
 }
 
 fn main() -> ExitCode {
@@ -46,7 +53,10 @@ fn main() -> ExitCode {
     let run = || match cli.command {
         Command::Check(options) => command::check::run(&options),
         Command::Plan(options) => command::plan::run(&options),
+        Command::Explain(options) => command::explain::run(&options),
+        Command::Fmt(options) => command::fmt::run(&options),
         Command::Run(options) => command::run::run(&options),
+        Command::Sweep(options) => command::sweep::run(&options),
     };
     // What the hook said is all there is to say.
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).unwrap_or(ExitCode::from(2))

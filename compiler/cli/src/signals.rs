@@ -1,6 +1,7 @@
 //! Ctrl-C and the signals of schedulers: the first asks the run to save and
 //! stop, the second stops at once.
 
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -9,7 +10,7 @@ use signal_hook::flag;
 
 /// Who asked to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stopped {
+enum Stopped {
     /// The user, by Ctrl-C.
     Interrupted,
     /// A scheduler, by SIGTERM or SIGUSR1.
@@ -45,8 +46,17 @@ impl Signals {
         Arc::clone(&self.stop)
     }
 
+    /// The exit code of a run that a signal ended: 130 for Ctrl-C, 85 for a
+    /// scheduler.
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self.first() {
+            Some(Stopped::Terminated) => 85,
+            _ => 130,
+        })
+    }
+
     /// Who asked to stop, if somebody did.
-    pub fn first(&self) -> Option<Stopped> {
+    fn first(&self) -> Option<Stopped> {
         match self.first.load(Ordering::Relaxed) {
             0 => None,
             s if s == SIGINT as usize => Some(Stopped::Interrupted),

@@ -1,6 +1,7 @@
 //! What a run shows while it goes, and what it says at the end.
 
-use std::path::Path;
+use std::collections::HashSet;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -28,7 +29,9 @@ pub struct Watch {
     knn: Option<f64>,
     told: Instant,
     before: Vec<Evaluation>,
-    skipped: usize,
+    /// Unreadable images that were named, by their index.
+    named: HashSet<u32>,
+    out: PathBuf,
 }
 
 impl Watch {
@@ -56,7 +59,8 @@ impl Watch {
             knn: None,
             told: Instant::now(),
             before: Vec::new(),
-            skipped: 0,
+            named: HashSet::new(),
+            out: PathBuf::new(),
         }
     }
 
@@ -88,6 +92,7 @@ impl Watch {
 
 impl Observer for Watch {
     fn started(&mut self, start: &Start) {
+        self.out.clone_from(&start.out);
         self.say(&format!(
             "{} on {}\n{}",
             start.pipeline, start.device, self.header
@@ -144,14 +149,12 @@ impl Observer for Watch {
         }
     }
 
-    fn checkpoint(&mut self, _step: usize, _path: &Path) {}
-
     fn skipped(&mut self, report: &CorruptReport) {
-        let files: Vec<_> = report.files().collect();
-        for file in files.iter().skip(self.skipped) {
-            self.say(&format!("skipped `{}`: {}\n", file.path, file.reason));
+        for file in report.files() {
+            if self.named.insert(file.sample) {
+                self.say(&format!("skipped `{}`: {}\n", file.path, file.reason));
+            }
         }
-        self.skipped = files.len();
     }
 
     fn finished(&mut self, summary: &Summary) {
@@ -175,9 +178,14 @@ impl Observer for Watch {
                 summary.skipped
             ));
         }
+        self.say(&format!(
+            "\nin `{}`: curve.svg, metrics.jsonl",
+            self.out.display()
+        ));
         for weights in &summary.weights {
-            self.say(&format!("weights: {weights}\n"));
+            self.say(&format!(", {weights}"));
         }
+        self.say("\n");
     }
 }
 

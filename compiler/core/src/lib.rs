@@ -12,10 +12,12 @@ mod names;
 mod program;
 mod schema;
 mod shapes;
+mod sweep;
 mod value;
 mod world;
 
 pub use estimate::{parameters_of, total_parameters};
+pub use sweep::{Sweep, Variant};
 pub use world::{DatasetInfo, Demand, RecordedInfo, World, WorldError};
 
 use std::path::PathBuf;
@@ -47,6 +49,8 @@ pub struct Compilation {
     pub plan: Option<Plan>,
     /// Names of the file's pipelines.
     pub pipelines: Vec<String>,
+    /// The file's sweeps, unrolled.
+    pub sweeps: Vec<Sweep>,
 }
 
 impl Compilation {
@@ -65,6 +69,7 @@ pub fn compile(request: &Request, world: &dyn World) -> Compilation {
         diagnostics: Vec::new(),
         plan: None,
         pipelines: Vec::new(),
+        sweeps: Vec::new(),
     };
     let name = request.path.display().to_string();
     let text = match world.read(&request.path) {
@@ -103,6 +108,11 @@ pub fn compile(request: &Request, world: &dyn World) -> Compilation {
         .root()
         .map(|r| r.pipelines.keys().cloned().collect())
         .unwrap_or_default();
+
+    let trees = program.root().into_iter().flat_map(|r| r.sweeps.values());
+    out.sweeps = trees
+        .filter_map(|tree| sweep::unroll(&out.map, tree, &mut out.diagnostics))
+        .collect();
 
     let broken = out.failed();
     let effective = merge::effective(

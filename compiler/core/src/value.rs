@@ -14,6 +14,8 @@ pub enum Time {
     Epochs(f64),
     /// Images seen.
     Images(f64),
+    /// Share of the whole run.
+    Share(f64),
 }
 
 /// What a unit measures.
@@ -145,6 +147,7 @@ impl fmt::Display for Time {
             Time::Steps(n) => (n, "step"),
             Time::Epochs(n) => (n, "epoch"),
             Time::Images(n) => (n, "image"),
+            Time::Share(n) => return write!(f, "{}%", show_number(100.0 * n)),
         };
         let s = if *n == 1.0 { "" } else { "s" };
         write!(f, "{} {unit}{s}", show_number(*n))
@@ -357,6 +360,7 @@ impl Clock {
             Time::Steps(n) => n,
             Time::Epochs(n) => n * self.steps_per_epoch as f64,
             Time::Images(n) => n / self.batch.max(1) as f64,
+            Time::Share(n) => n * self.steps as f64,
         }
     }
 

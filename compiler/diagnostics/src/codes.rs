@@ -24,6 +24,8 @@ pub struct CodeInfo {
     pub code: Code,
     /// Its meaning in a few words.
     pub title: &'static str,
+    /// Its page in Markdown, as in `explain/E0203.md`.
+    pub page: &'static str,
 }
 
 macro_rules! codes {
@@ -31,7 +33,11 @@ macro_rules! codes {
         impl Code {
             $(#[doc = $title] pub const $name: Code = Code($code);)*
         }
-        const ALL: &[CodeInfo] = &[$(CodeInfo { code: Code::$name, title: $title }),*];
+        const ALL: &[CodeInfo] = &[$(CodeInfo {
+            code: Code::$name,
+            title: $title,
+            page: include_str!(concat!("../explain/", $code, ".md")),
+        }),*];
     };
 }
 

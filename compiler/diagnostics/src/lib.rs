@@ -3,10 +3,12 @@
 
 mod codes;
 mod diagnostic;
+mod explain;
 mod render;
 mod source;
 
 pub use codes::{Code, CodeInfo, all as all_codes, info as code_info};
 pub use diagnostic::{Diagnostic, Fix, Label, Severity};
+pub use explain::{Snippet, explain, snippets};
 pub use render::{Look, MessageFormat, render_human, render_human_as, render_json, render_short};
 pub use source::{FileId, SourceFile, SourceMap, Span};

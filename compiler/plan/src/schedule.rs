@@ -126,3 +126,112 @@ impl Curve {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Curve, Schedule, Segment};
+
+    /// Steps of a 300-epoch run at batch 4096 on ImageNet.
+    const EPOCH: f64 = 1_281_167.0 / 4096.0;
+
+    fn schedule<const N: usize>(segments: [(f64, Curve); N]) -> Schedule {
+        let segment = |(epochs, curve)| Segment {
+            steps: epochs * EPOCH,
+            curve,
+        };
+        let segments = segments.map(segment).to_vec();
+        Schedule { segments }
+    }
+
+    #[track_caller]
+    fn close_to(found: f64, expected: f64, tolerance: f64) {
+        assert!(
+            (found - expected).abs() < tolerance,
+            "{found} is not {expected}"
+        );
+    }
+
+    /// Warm-up of 40 epochs from 0 to 2.4e-3, then half a cosine to 0.
+    #[test]
+    fn mocov3_rate_has_its_known_values() {
+        let (low, peak) = (0.0, 2.4e-3);
+        let rate = schedule([
+            (
+                40.0,
+                Curve::Linear {
+                    from: low,
+                    to: peak,
+                },
+            ),
+            (
+                260.0,
+                Curve::Cosine {
+                    from: peak,
+                    to: low,
+                },
+            ),
+        ]);
+        assert_eq!(rate.at(0.0), 0.0);
+        for (epoch, expected) in [
+            (20.0, 0.0012),
+            (40.0, 2.4e-3),
+            (100.0, 2.098213e-3),
+            (170.0, 0.0012),
+            (300.0, 0.0),
+            (400.0, 0.0),
+        ] {
+            close_to(rate.at(epoch * EPOCH), expected, 5e-10);
+        }
+    }
+
+    #[test]
+    fn mocov3_momentum_has_its_known_values() {
+        let decay = schedule([(
+            300.0,
+            Curve::Cosine {
+                from: 0.99,
+                to: 1.0,
+            },
+        )]);
+        for (epoch, expected) in [(0.0, 0.99), (75.0, 0.991464), (150.0, 0.995), (300.0, 1.0)] {
+            close_to(decay.at(epoch * EPOCH), expected, 5e-7);
+        }
+    }
+
+    /// A milestone counts from its own step on, within its segment.
+    #[test]
+    fn milestones_and_powers_begin_where_they_say() {
+        let milestones = vec![10.0, 20.0];
+        let stairs = Schedule {
+            segments: vec![
+                Segment {
+                    steps: 5.0,
+                    curve: Curve::Constant { value: 7.0 },
+                },
+                Segment {
+                    steps: 30.0,
+                    curve: Curve::StepDecay {
+                        from: 1.0,
+                        milestones,
+                        gamma: 0.1,
+                    },
+                },
+            ],
+        };
+        for (step, expected) in [
+            (4.9, 7.0),
+            (5.0, 1.0),
+            (14.9, 1.0),
+            (15.0, 0.1),
+            (25.0, 0.01),
+        ] {
+            close_to(stairs.at(step), expected, 1e-12);
+        }
+        let poly = Curve::Poly {
+            from: 1.0,
+            to: 0.2,
+            power: 2.0,
+        };
+        close_to(poly.at(30.0, 40.0), 0.2 + 0.8 / 16.0, 1e-12);
+    }
+}

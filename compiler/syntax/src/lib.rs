@@ -2,8 +2,10 @@
 //! a diagnostic, and the rest of the file is still there.
 
 pub mod ast;
+mod format;
 mod parse;
 mod trivia;
 
+pub use format::{Formatted, format};
 pub use parse::{Parsed, parse_assignment, parse_file};
 pub use trivia::{Comment, Trivia};

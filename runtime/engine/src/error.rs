@@ -15,9 +15,6 @@ pub enum EngineError {
     /// The images cannot be read.
     #[error(transparent)]
     Data(#[from] ssl_data::DataError),
-    /// The plan asks for what this build does not do.
-    #[error("{0} is not supported yet")]
-    Unsupported(String),
     /// The plan contradicts itself; the compiler should have refused it.
     #[error("the plan is malformed: {0}")]
     Plan(String),

@@ -2,7 +2,7 @@
 //! are averages of them.
 
 use burn::tensor::Device;
-use ssl_plan::{FeatureOf, Net, NetKind, Schedule, Stage};
+use ssl_plan::{FeatureOf, Net, NetKind, Precision, Schedule, Stage};
 
 use crate::error::EngineError;
 use crate::nets::{Network, Visit};
@@ -37,12 +37,18 @@ impl Member {
 }
 
 impl Model {
-    /// Builds and initialises every net of the plan. Averages start as copies.
+    /// Builds and initialises every net of the plan; parameters are float32,
+    /// forward passes of the given precision. Averages start as copies.
     ///
     /// # Errors
     ///
     /// [`EngineError::Plan`] where an average is of no net, or of an average.
-    pub fn new(nets: &[Net], seed: u64, device: &Device) -> Result<Self, EngineError> {
+    pub fn new(
+        nets: &[Net],
+        precision: Precision,
+        seed: u64,
+        device: &Device,
+    ) -> Result<Self, EngineError> {
         let mut members = Vec::with_capacity(nets.len());
         for net in nets {
             let (stages, average, device) = match &net.kind {
@@ -63,7 +69,7 @@ impl Model {
             members.push(Member {
                 name: net.name.clone(),
                 stages: stages.clone(),
-                network: Network::new(&net.name, stages, seed, &device),
+                network: Network::new(&net.name, stages, seed, &device).with_precision(precision),
                 average,
             });
         }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use ssl_core::Demand;
 
-use super::Subject;
+use super::{Choice, Subject};
 use crate::output::{self, MessageFormat};
 
 /// Options of `sslc check`.
@@ -22,6 +22,11 @@ pub struct Options {
 pub fn run(options: &Options) -> ExitCode {
     let mut choice = options.subject.choice.clone();
     let first = choice.compile(&options.subject.file, Demand::Check);
+    let sweeps = if choice.pipeline.is_none() {
+        first.sweeps.clone()
+    } else {
+        Vec::new()
+    };
     let several = choice.pipeline.is_none() && first.pipelines.len() > 1;
     let mut failed = false;
     let compilations = if several {
@@ -52,9 +57,28 @@ pub fn run(options: &Options) -> ExitCode {
                 plan.recipe.train.steps,
                 trained + frozen
             );
-        } else if !compilation.failed() && shown.is_empty() {
-            lines += "fine\n";
+        } else if !compilation.failed() {
+            lines += "nothing wrong in the text; without the data the run cannot be planned\n";
         }
+    }
+    for sweep in &sweeps {
+        for variant in &sweep.variants {
+            let choice = Choice {
+                pipeline: Some(sweep.of.clone()),
+                set: variant.set.clone(),
+            };
+            let mut compilation = choice.compile(&options.subject.file, Demand::Check);
+            failed |= compilation.failed();
+            compilation.diagnostics.retain(|d| !shown.contains(d));
+            shown.extend(compilation.diagnostics.iter().cloned());
+            output::diagnostics(&compilation, options.message_format);
+        }
+        lines += &format!(
+            "{}: {} runs of {}\n",
+            sweep.name,
+            sweep.variants.len(),
+            sweep.of
+        );
     }
     if options.message_format == MessageFormat::Human {
         output::print(&lines);

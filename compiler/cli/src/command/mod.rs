@@ -1,8 +1,11 @@
 //! The commands, and what they share: naming a pipeline and compiling it.
 
 pub mod check;
+pub mod explain;
+pub mod fmt;
 pub mod plan;
 pub mod run;
+pub mod sweep;
 
 use std::path::PathBuf;
 
@@ -43,4 +46,31 @@ impl Choice {
         };
         ssl_core::compile(&request, &Disk)
     }
+}
+
+/// A table with aligned columns: the first to the left, numbers to the right.
+pub fn table(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
+    let mut all: Vec<Vec<String>> = vec![head.iter().map(|h| (*h).to_owned()).collect()];
+    all.extend(rows);
+    let width = |column: usize| {
+        all.iter()
+            .filter_map(|r| r.get(column))
+            .map(|c| c.chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..head.len()).map(width).collect();
+    let mut out = String::new();
+    for row in &all {
+        for (i, (cell, width)) in row.iter().zip(&widths).enumerate() {
+            let pad = " ".repeat(width.saturating_sub(cell.chars().count()));
+            out += &if i == 0 {
+                format!("{cell}{pad}")
+            } else {
+                format!("  {pad}{cell}")
+            };
+        }
+        out.push('\n');
+    }
+    out
 }

@@ -10,7 +10,7 @@ use ssl_plan::{FORMAT, Plan};
 
 use super::Choice;
 use crate::output::{self, MessageFormat};
-use crate::signals::{Signals, Stopped};
+use crate::signals::Signals;
 use crate::watch::Watch;
 
 /// Options of `sslc run`.
@@ -31,16 +31,30 @@ pub struct Options {
     /// Weights to start from, keys NET.STAGE.PARAMETER
     #[arg(long, value_name = "SAFETENSORS")]
     init: Option<PathBuf>,
+    #[command(flatten)]
+    machine: Machine,
+}
+
+/// On what a run computes, and what it prints.
+#[derive(Args)]
+pub struct Machine {
     /// What computes: auto, cpu, cuda, cuda:1
     #[arg(long, default_value = "auto", value_parser = device)]
-    device: DeviceChoice,
+    pub device: DeviceChoice,
     /// Threads that prepare images [default: as many as cores]; changes no
     /// result
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    workers: Option<u16>,
+    pub workers: Option<u16>,
     /// Print nothing but errors
     #[arg(long, short)]
-    quiet: bool,
+    pub quiet: bool,
+}
+
+impl Machine {
+    /// Begins to listen to signals; the exit code where that fails.
+    pub fn listen(&self) -> Result<Signals, ExitCode> {
+        Signals::listen().map_err(|e| usage(&format!("signals cannot be heard: {e}")))
+    }
 }
 
 fn device(text: &str) -> Result<DeviceChoice, String> {
@@ -65,29 +79,14 @@ struct Job {
 
 /// Trains a pipeline.
 pub fn run(options: &Options) -> ExitCode {
-    let job = match job(options) {
-        Ok(job) => job,
+    let (job, signals) = match job(options).and_then(|j| Ok((j, options.machine.listen()?))) {
+        Ok(ready) => ready,
         Err(code) => return code,
     };
-    let signals = match Signals::listen() {
-        Ok(signals) => signals,
-        Err(e) => {
-            output::eprint(&format!("error: signals cannot be heard: {e}\n"));
-            return ExitCode::from(2);
-        }
-    };
     let mut engine = EngineOptions::new(&job.out, job.source);
-    engine.device = options.device;
     engine.resume = job.resume;
     engine.init.clone_from(&options.init);
-    engine.stop = signals.flag();
-    if let Some(workers) = options.workers {
-        engine.workers = usize::from(workers);
-    }
-    let mut watch = Watch::new(&job.plan, options.quiet);
-    let outcome = Session::new(job.plan, engine).and_then(|session| session.run(&mut watch));
-    watch.end();
-    match outcome {
+    match start(&options.machine, job.plan, engine, &signals) {
         Ok(Outcome::Finished(_)) => ExitCode::SUCCESS,
         Ok(Outcome::Interrupted { step, checkpoint }) => {
             output::eprint(&format!(
@@ -95,16 +94,44 @@ pub fn run(options: &Options) -> ExitCode {
                 checkpoint.display(),
                 quoted(&job.out)
             ));
-            ExitCode::from(match signals.first() {
-                Some(Stopped::Terminated) => 85,
-                _ => 130,
-            })
+            signals.exit_code()
         }
-        Err(e) => {
-            output::eprint(&format!("error: {e}\n"));
-            ExitCode::from(exit_code(&e))
-        }
+        Err(code) => code,
     }
+}
+
+/// Trains a plan in a folder; an error is printed and becomes its exit code.
+pub fn train(
+    machine: &Machine,
+    plan: Plan,
+    source: String,
+    out: &Path,
+    resume: bool,
+    signals: &Signals,
+) -> Result<Outcome, ExitCode> {
+    let mut engine = EngineOptions::new(out, source);
+    engine.resume = resume;
+    start(machine, plan, engine, signals)
+}
+
+fn start(
+    machine: &Machine,
+    plan: Plan,
+    mut engine: EngineOptions,
+    signals: &Signals,
+) -> Result<Outcome, ExitCode> {
+    engine.device = machine.device;
+    engine.stop = signals.flag();
+    if let Some(workers) = machine.workers {
+        engine.workers = usize::from(workers);
+    }
+    let mut watch = Watch::new(&plan, machine.quiet);
+    let outcome = Session::new(plan, engine).and_then(|session| session.run(&mut watch));
+    watch.end();
+    outcome.map_err(|e| {
+        output::eprint(&format!("error: {e}\n"));
+        ExitCode::from(exit_code(&e))
+    })
 }
 
 /// The exit code of a failed run.
@@ -155,7 +182,7 @@ fn compiled(
     resume: Option<&Option<PathBuf>>,
 ) -> Result<Job, ExitCode> {
     let compilation = options.choice.compile(file, Demand::Run);
-    if compilation.failed() || !options.quiet {
+    if compilation.failed() || !options.machine.quiet {
         output::diagnostics(&compilation, MessageFormat::Human);
     }
     let Some(plan) = compilation.plan else {

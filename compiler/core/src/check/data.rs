@@ -189,7 +189,20 @@ impl Checker<'_> {
     }
 
     pub(super) fn missing(&mut self, section: &str, field: &str, example: &str) {
-        let at = self.source.effective.name.span;
+        let effective = self.source.effective;
+        let settings = if section == "data" {
+            &effective.data
+        } else {
+            &effective.train
+        };
+        // A misspelt field has been reported, with this one as the mend.
+        if settings
+            .keys()
+            .any(|k| names::nearest(k, [field]).is_some())
+        {
+            return;
+        }
+        let at = effective.name.span;
         self.report(
             Diagnostic::error(Code::MISSING, format!("`{section}.{field}` is not set"))
                 .at(
@@ -220,6 +233,11 @@ impl Checker<'_> {
             ("digits", ..) => Source::Digits,
             _ => return (None, None),
         };
+        // A path with a variable that is not set here cannot be looked at.
+        if matches!(&source, Source::ImageFolder { path, .. } | Source::Recorded { path } if path.contains('$'))
+        {
+            return (Some(source), None);
+        }
         match self.world.dataset(&source) {
             Ok(info) => (Some(source), Some(info)),
             Err(e) => {
@@ -265,7 +283,8 @@ impl Checker<'_> {
                         .at(span, "the data cannot be found without it")
                         .help(format!("set it: `export {name}=/path/to/data`")),
                     );
-                    return None;
+                    let judged = self.source.demand == Demand::Check;
+                    return judged.then(|| text.to_owned());
                 }
             }
             rest = tail;

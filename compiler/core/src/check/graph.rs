@@ -66,6 +66,11 @@ impl StepGraph {
         self.views.iter().find(|v| self.computes(net, v)).cloned()
     }
 
+    /// Whether the loss could be understood.
+    pub fn is_whole(&self) -> bool {
+        self.whole
+    }
+
     /// Whether a net is called at all.
     pub fn calls(&self, net: &str) -> bool {
         self.called.iter().any(|n| n == net)

@@ -96,17 +96,7 @@ impl Checker<'_> {
         let k = args.int("k")?;
         let bank = bank.max(1);
         self.record("monitor.knn.bank.images", &bank, ssl_plan::Origin::Default);
-        if k > bank {
-            self.report(
-                Diagnostic::error(
-                    Code::RANGE,
-                    format!("{k} neighbours are asked of a bank of {bank}"),
-                )
-                .at(args.span("k"), "more neighbours than features")
-                .help("take a larger `bank` or fewer neighbours"),
-            );
-            return None;
-        }
+        let k = self.enough(k, bank, args);
         self.needs_labels(data, args.span);
         Some(Monitor::Knn {
             feature,
@@ -116,6 +106,21 @@ impl Checker<'_> {
             bank,
             every,
         })
+    }
+
+    /// As many neighbours as there are, with a warning where more are asked.
+    fn enough(&mut self, k: usize, there: usize, args: &Args) -> usize {
+        if k > there {
+            self.report(
+                Diagnostic::warning(
+                    Code::RANGE,
+                    format!("{k} neighbours are asked, and there are {there}"),
+                )
+                .at(args.span("k"), format!("will be {there}"))
+                .help("ask for fewer neighbours"),
+            );
+        }
+        k.min(there)
     }
 
     fn needs_labels(&mut self, data: &DataSection, span: Span) {
@@ -133,6 +138,9 @@ impl Checker<'_> {
 
     fn feature_of(&mut self, args: &Args, step: &StepGraph) -> Option<FeatureOf> {
         let (net, stage) = args.feature("feature")?;
+        if !step.is_whole() {
+            return None;
+        }
         let Some(stages) = step.stage_names(net) else {
             self.report(
                 Diagnostic::error(Code::UNUSED, format!("the step never calls `{net}`"))
@@ -234,9 +242,11 @@ impl Checker<'_> {
         }
         self.needs_labels(data, args.span);
         data.labelled().filter(|l| *l)?;
+        let k = args.int("k")?;
+        let voters = data.samples.unwrap_or(usize::MAX);
         Some(Eval::Knn {
             feature,
-            k: args.int("k")?,
+            k: self.enough(k, voters.saturating_sub(1).max(1), args),
             temperature: args.float("temperature"),
             transforms,
             size,

@@ -149,7 +149,7 @@ impl Checker<'_> {
                 Diagnostic::error(Code::TIME, "the schedule is longer than the run")
                     .at(span, format!("needs {}", unit(asked)))
                     .at(whole, format!("the run has {}", unit(there)))
-                    .help("shorten this part, or train longer"),
+                    .help("shorten this part, train longer, or say it as a share of the run, such as `warmup(10%)`"),
             ),
             Some(ScheduleFault::TooShort(asked, there, span)) => self.report(
                 Diagnostic::warning(Code::TIME, "the schedule ends before the run does")
@@ -173,6 +173,7 @@ pub(super) fn time_of(value: &Value) -> Option<Time> {
         Value::Quantity(x, Unit::Epochs) => Some(Time::Epochs(*x)),
         Value::Quantity(x, Unit::Steps) => Some(Time::Steps(*x)),
         Value::Quantity(x, Unit::Images) => Some(Time::Images(*x)),
+        Value::Quantity(x, Unit::Percent) => Some(Time::Share(*x / 100.0)),
         _ => None,
     }
 }

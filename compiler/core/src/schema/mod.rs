@@ -37,7 +37,7 @@ pub enum Want {
     Epochs,
     /// A whole number of steps, with or without the unit.
     Steps,
-    /// `epochs`, `steps` or `images`.
+    /// `epochs`, `steps`, `images`, or a percentage of the whole run.
     Time,
     /// A list of times.
     Times,
@@ -107,7 +107,7 @@ impl Want {
             Want::Channels => "a list of three numbers, one for each channel".into(),
             Want::Epochs => "a number of epochs such as `300`".into(),
             Want::Steps => "a whole number of steps such as `10_000`".into(),
-            Want::Time => "a time such as `40 epochs` or `500 steps`".into(),
+            Want::Time => "a time such as `40 epochs`, `500 steps`, or `10%` of the run".into(),
             Want::Times => "a list of times such as `[60 epochs, 80 epochs]`".into(),
             Want::Amount => "a share such as `10%`, or a number of images".into(),
             Want::Fraction => "a fraction from 0 to 1, or a percentage".into(),

@@ -18,9 +18,9 @@ use crate::{Trivia, ast};
 use balance::balanced;
 use build::Builder;
 use explain::Stop;
-use patched::Patched;
 use scan::scan;
 
+pub(crate) use patched::Patched;
 pub(crate) use scan::Scan;
 
 /// What a text gives: always a tree, and what was wrong with it.
@@ -96,6 +96,14 @@ pub fn parse_assignment(map: &SourceMap, file: FileId) -> (Option<ast::Stmt>, Ve
     let stmt = builder.assignment(&text);
     out.sort_by_key(Diagnostic::span);
     (stmt, out)
+}
+
+/// A text as the grammar reads it, and what was seen of it before.
+pub(crate) fn mended(text: &str) -> (Patched, Scan) {
+    let text = Patched::new(text, 0);
+    let scan = scan(&text, &mut Vec::new());
+    let text = balanced(text, &scan, &mut Vec::new());
+    (text, scan)
 }
 
 /// Where the text had to be guessed at before the grammar read it, in order:

@@ -1,6 +1,8 @@
 //! A text with edits that still knows where each byte came from, so that the
 //! grammar can read a mended text while every span points into the user's.
 
+use std::ops::Range;
+
 use ssl_diagnostics::Span;
 
 /// Replaces `at..at + remove` by `insert`.
@@ -34,9 +36,18 @@ struct Piece {
     len: usize,
 }
 
+/// A place of the user's text that was edited.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Touched {
+    /// Global offsets of what was replaced; empty where text was inserted.
+    pub range: Range<usize>,
+    /// Whether braces were put in or taken out.
+    pub braces: bool,
+}
+
 /// See the module.
 #[derive(Debug, Clone)]
-pub(super) struct Patched {
+pub(crate) struct Patched {
     text: String,
     pieces: Vec<Piece>,
 }
@@ -69,6 +80,34 @@ impl Patched {
     pub fn span(&self, start: usize, end: usize) -> Span {
         let first = self.origin(start);
         Span::new(first, self.origin(end).max(first))
+    }
+
+    /// Where the text differs from the one it was made of, in order.
+    pub fn touched(&self, original: &str, base: usize) -> Vec<Touched> {
+        let (old, new) = (original.as_bytes(), self.text.as_bytes());
+        let mut found = Vec::new();
+        let mut compare = |range: Range<usize>, by: Range<usize>| {
+            let old = old.get(range.clone()).unwrap_or_default();
+            let new = new.get(by).unwrap_or_default();
+            if old != new {
+                found.push(Touched {
+                    range: range.start + base..range.end + base,
+                    braces: old.iter().chain(new).any(|b| matches!(b, b'{' | b'}')),
+                });
+            }
+        };
+        // How far both texts have been compared.
+        let (mut from, mut by) = (0, 0);
+        let ends = self.pieces.iter().skip(1).map(|p| p.start);
+        for (piece, end) in self.pieces.iter().zip(ends.chain([new.len()])) {
+            let origin = piece.origin.saturating_sub(base);
+            compare(from..origin.max(from), by..piece.start);
+            let len = piece.len.min(end.saturating_sub(piece.start));
+            compare(origin..origin + len, piece.start..piece.start + len);
+            (from, by) = (origin + len, piece.start + len);
+        }
+        compare(from..old.len().max(from), by..new.len());
+        found
     }
 
     /// The part between two char boundaries.

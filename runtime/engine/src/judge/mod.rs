@@ -6,6 +6,8 @@ mod evaluate;
 mod gradients;
 mod neighbours;
 mod spread;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 

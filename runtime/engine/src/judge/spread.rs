@@ -37,15 +37,18 @@ pub fn spread(unit: &Tensor<2>) -> Option<Spread> {
     if gram.iter().any(|x| !x.is_finite()) {
         return None;
     }
-    let singular: Vec<f64> = symmetric_eigenvalues(gram, width)
-        .into_iter()
-        .map(|x| x.max(0.0).sqrt())
+    let values = symmetric_eigenvalues(gram, width);
+    // What float32 products leave of a zero is no direction.
+    let largest = values.iter().copied().fold(0.0, f64::max);
+    let noise = largest * width as f64 * f64::from(f32::EPSILON);
+    let singular: Vec<f64> = (values.into_iter())
+        .filter(|value| *value > noise)
+        .map(f64::sqrt)
         .collect();
     let total: f64 = singular.iter().sum();
     let entropy: f64 = singular
         .iter()
         .map(|x| x / total)
-        .filter(|share| *share > 0.0)
         .map(|share| -share * share.ln())
         .sum();
     Some(Spread {

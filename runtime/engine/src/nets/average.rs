@@ -7,6 +7,7 @@ use std::vec::IntoIter;
 use burn::tensor::{Device, Tensor};
 
 use super::{Kind, Network, Visit};
+use crate::pointwise::{Number, Rule, apply};
 
 impl Network {
     /// Takes over the tensors of another network of the same shape, buffers
@@ -66,13 +67,30 @@ impl Visit for Give {
             panic!("networks of different shape at `{key}`");
         };
         let device = tensor.device();
-        let old = tensor.clone().without_autodiff();
         let new = match (kind, self.decay) {
             (Kind::Buffer, Some(_)) => return,
-            (Kind::Trained(_), Some(decay)) => old * decay + *other * (1.0 - decay),
+            (Kind::Trained(_), Some(decay)) => {
+                let dims = tensor.dims();
+                let flat = [1, dims.iter().product()];
+                // Out of its place, so that it can be changed in place.
+                let old = tensor.extract().without_autodiff().reshape(flat);
+                let (new, []) = apply(&Toward { decay }, old, other.reshape(flat), []);
+                new.reshape(dims)
+            }
             (Kind::Frozen, Some(_)) | (_, None) => *other,
         };
         *tensor = settle(new, kind, &device);
+    }
+}
+
+/// `decay p + (1 - decay) g`
+struct Toward {
+    decay: f64,
+}
+
+impl Rule<0> for Toward {
+    fn update<N: Number>(&self, p: N, g: N, _: [N; 0]) -> (N, [N; 0]) {
+        (p.times(self.decay) + g.times(1.0 - self.decay), [])
     }
 }
 

@@ -1,23 +1,24 @@
 //! A run from its Plan to trained, judged, saved weights.
 
+mod clock;
 mod observer;
 mod state;
+mod train;
 
-use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::AtomicBool;
 
-use burn::tensor::{Device, Gradients, Tensor, TensorData};
-use ssl_data::{Batch, Dataset, Split};
-use ssl_plan::{Monitor, Plan, Precision};
+use burn::tensor::Device;
+use ssl_data::{Dataset, Split};
+use ssl_plan::{Monitor, Plan};
 
 use crate::device::{self, DeviceChoice};
 use crate::error::EngineError;
-use crate::judge::{self, Bank, Evaluation, Judged, Reading, When};
+use crate::judge::{self, Bank, Evaluation, Judged, When};
 use crate::model::Model;
 use crate::optim::Optimizer;
+use crate::run::checkpoint;
 use crate::run::files::{Disk, Files};
 use crate::run::metrics::{self, Line, Metrics};
 use crate::run::{RunDirectory, curve, recipe};
@@ -108,12 +109,14 @@ impl Session {
     /// Everything that can be known to be wrong before the first step.
     pub fn new(plan: Plan, options: Options) -> Result<Self, EngineError> {
         let recipe = &plan.recipe;
-        if recipe.train.precision != Precision::Float32 {
-            return Err(EngineError::Unsupported("`precision = bf16`".to_string()));
-        }
         let (device, device_name) = device::resolve(options.device)?;
         let data = Dataset::open(&recipe.data)?;
-        let mut model = Model::new(&recipe.nets, recipe.train.seed, &device)?;
+        let mut model = Model::new(
+            &recipe.nets,
+            recipe.train.precision,
+            recipe.train.seed,
+            &device,
+        )?;
         let step = Step::new(&recipe.step, &knn_features(&plan))?;
         let mut optimizer = Optimizer::new(recipe.train.optimizer.clone());
         let mut banks: Vec<Bank> = (recipe.monitors.iter())
@@ -238,183 +241,6 @@ impl Session {
         }
     }
 
-    /// All steps that are left; false where the run was asked to stop.
-    fn train(&mut self, observer: &mut dyn Observer) -> Result<bool, EngineError> {
-        let train = self.plan.recipe.train.clone();
-        let first = self.progress.step;
-        let mut loader = self.data.loader(
-            &self.plan.recipe.views,
-            train.seed,
-            first,
-            train.steps,
-            self.workers,
-        );
-        let mut clock = Clock::new(self.plan.recipe.data.batch, self.progress.seconds);
-        let skipped_before = self.progress.skipped;
-        for step in first..train.steps {
-            if self.stop.load(Ordering::Relaxed) {
-                return Ok(false);
-            }
-            let Some(batch) = loader.next() else {
-                return Err(EngineError::plan("the data ended before the last step"));
-            };
-            let batch = batch?;
-            let done = step + 1;
-            let saves = done % train.checkpoint_every == 0 || done == train.steps;
-            let logs = step == 0 || done % train.log_every == 0 || done == train.steps;
-            let loss = self.train_step(step, batch, logs, saves, &mut clock, observer)?;
-            self.progress.step = done;
-            self.progress.seconds = clock.seconds();
-            observer.step(&StepDone {
-                step,
-                steps: train.steps,
-                epoch: self.epoch(step),
-                loss,
-                lr: self.optimizer.lr(step),
-                images_per_second: clock.overall(),
-                left: clock.left(train.steps - done),
-            });
-            let skipped = skipped_before + loader.report().files().len();
-            if skipped > self.progress.skipped {
-                self.progress.skipped = skipped;
-                observer.skipped(loader.report());
-            }
-            if saves {
-                self.save(observer)?;
-            }
-        }
-        Ok(true)
-    }
-
-    /// One step. The loss where it was read.
-    fn train_step(
-        &mut self,
-        step: usize,
-        batch: Batch,
-        logs: bool,
-        saves: bool,
-        clock: &mut Clock,
-        observer: &mut dyn Observer,
-    ) -> Result<Option<f32>, EngineError> {
-        let (samples, labels) = (batch.samples, batch.labels);
-        let views: HashMap<String, Tensor<4>> = (batch.views.into_iter())
-            .map(|view| {
-                let shape = [samples.len(), 3, view.size[0], view.size[1]];
-                let pixels = TensorData::new(view.pixels, shape);
-                (view.name, Tensor::from_data(pixels, &self.device))
-            })
-            .collect();
-
-        self.model.update_averages(step as f64);
-        let outputs = self.step.run(&mut self.model, &views, step, logs)?;
-        drop(views);
-        let loss = if logs || saves {
-            Some(self.read_loss(&outputs.loss, step)?)
-        } else {
-            None
-        };
-        let mut gradients = outputs.loss.backward();
-        drop(outputs.loss);
-        self.read_instruments(
-            step,
-            &gradients,
-            outputs.features,
-            labels.as_deref(),
-            &samples,
-            observer,
-        )?;
-        self.optimizer.step(&mut self.model, &mut gradients, step);
-        clock.tick();
-
-        if let (true, Some(loss)) = (logs, loss) {
-            let names = self.step.tracks().iter().map(|track| track.name.clone());
-            let values = outputs.tracks.into_iter().map(read_scalar);
-            let tracks = names
-                .zip(values)
-                .map(|(name, value)| Ok((name, value?)))
-                .collect::<Result<BTreeMap<_, _>, EngineError>>()?;
-            let recipe = &self.plan.recipe;
-            self.metrics.write(&Line::Step {
-                step,
-                epoch: self.epoch(step),
-                loss,
-                lr: self.optimizer.lr(step),
-                weight_decay: recipe.train.optimizer.weight_decay.at(step as f64),
-                decay: self.model.decays(step as f64).collect(),
-                tracks,
-                images_per_second: clock.lap(),
-            })?;
-        }
-        Ok(loss)
-    }
-
-    fn read_loss(&mut self, loss: &Tensor<1>, step: usize) -> Result<f32, EngineError> {
-        let value = read_scalar(loss.clone().inner())?;
-        if !value.is_finite() {
-            return Err(EngineError::NonFinite {
-                step,
-                loss: value,
-                last_good: self.last_good.clone(),
-            });
-        }
-        self.progress.loss = Some(value);
-        Ok(value)
-    }
-
-    /// The monitors that are due after a step. Banks are read before the
-    /// step's features are put into them.
-    fn read_instruments(
-        &mut self,
-        step: usize,
-        gradients: &Gradients,
-        features: Vec<Tensor<2>>,
-        labels: Option<&[u32]>,
-        samples: &[u32],
-        observer: &mut dyn Observer,
-    ) -> Result<(), EngineError> {
-        let mut readings = Vec::new();
-        let mut banks = self.banks.iter_mut().zip(features);
-        for monitor in &self.plan.recipe.monitors {
-            match monitor {
-                Monitor::Knn {
-                    feature,
-                    view,
-                    k,
-                    temperature,
-                    every,
-                    ..
-                } => {
-                    let (Some((bank, features)), Some(labels)) = (banks.next(), labels) else {
-                        continue;
-                    };
-                    if (step + 1) % every == 0
-                        && let Some(accuracy) =
-                            bank.read(&features, labels, samples, *k, *temperature)
-                    {
-                        readings.push(Reading::Knn {
-                            feature: self.model.feature_name(feature),
-                            view: view.clone(),
-                            accuracy,
-                            bank: bank.len(),
-                        });
-                    }
-                    bank.push(features, labels, samples);
-                }
-                Monitor::GradientNorm { per, every } => {
-                    if (step + 1) % every == 0 {
-                        let norms = judge::gradient_norms(&mut self.model, gradients, *per)?;
-                        readings.push(Reading::GradientNorm { norms });
-                    }
-                }
-            }
-        }
-        for reading in readings {
-            observer.monitor(step, &reading);
-            self.metrics.write(&Line::Monitor { step, reading })?;
-        }
-        Ok(())
-    }
-
     /// Every evaluation of the plan; `None` where the run was asked to stop.
     fn evaluate(
         &mut self,
@@ -445,7 +271,12 @@ impl Session {
         Ok(Some(made))
     }
 
+    /// Saves, unless this very step is saved already.
     fn save(&mut self, observer: &mut dyn Observer) -> Result<PathBuf, EngineError> {
+        let target = checkpoint::folder(&self.directory.sets(), self.progress.step);
+        if self.last_good.as_ref() == Some(&target) {
+            return Ok(target);
+        }
         let state = State {
             model: &mut self.model,
             optimizer: &mut self.optimizer,
@@ -521,62 +352,4 @@ fn knn_features(plan: &Plan) -> Vec<(&ssl_plan::FeatureOf, &str)> {
             Monitor::GradientNorm { .. } => None,
         })
         .collect()
-}
-
-fn read_scalar(scalar: Tensor<1>) -> Result<f32, EngineError> {
-    let value = scalar.try_into_scalar::<f32>();
-    value.map_err(|error| EngineError::Compute(error.to_string()))
-}
-
-/// Time and throughput.
-struct Clock {
-    batch: usize,
-    before: f64,
-    begun: Instant,
-    steps: usize,
-    lap: (Instant, usize),
-}
-
-impl Clock {
-    fn new(batch: usize, before: f64) -> Self {
-        let now = Instant::now();
-        Clock {
-            batch,
-            before,
-            begun: now,
-            steps: 0,
-            lap: (now, 0),
-        }
-    }
-
-    fn tick(&mut self) {
-        self.steps += 1;
-    }
-
-    /// Seconds of training over all resumptions.
-    fn seconds(&self) -> f64 {
-        self.before + self.begun.elapsed().as_secs_f64()
-    }
-
-    /// Images per second since the clock was made.
-    fn overall(&self) -> f64 {
-        self.rate(self.begun, self.steps)
-    }
-
-    /// Images per second since the last lap; begins another.
-    fn lap(&mut self) -> f64 {
-        let (begun, steps) = self.lap;
-        let rate = self.rate(begun, self.steps - steps);
-        self.lap = (Instant::now(), self.steps);
-        rate
-    }
-
-    fn rate(&self, begun: Instant, steps: usize) -> f64 {
-        (self.batch * steps) as f64 / begun.elapsed().as_secs_f64().max(1e-9)
-    }
-
-    fn left(&self, steps: usize) -> Duration {
-        let each = self.begun.elapsed().as_secs_f64() / self.steps.max(1) as f64;
-        Duration::from_secs_f64(each * steps as f64)
-    }
 }

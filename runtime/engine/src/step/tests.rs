@@ -5,7 +5,9 @@
 use std::collections::HashMap;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use ssl_plan::{BinaryOp, Curve, Graph, Node, NodeId, Op, ReduceOp, Schedule, Segment, UnaryOp};
+use ssl_plan::{
+    BinaryOp, Curve, Graph, Node, NodeId, Op, Precision, ReduceOp, Schedule, Segment, UnaryOp,
+};
 
 use super::{Array, Step, Value, close};
 use crate::model::Model;
@@ -139,7 +141,7 @@ impl Wiring {
             tracks: Vec::new(),
         };
         let step_graph = Step::new(&graph, &[]).unwrap();
-        let mut model = Model::new(&[], 0, &Device::flex()).unwrap();
+        let mut model = Model::new(&[], Precision::Float32, 0, &Device::flex()).unwrap();
         let mut values: Vec<Option<Value>> = vec![None; graph.nodes.len()];
         for (slot, tensor) in values.iter_mut().zip(given) {
             *slot = Some(Value::Array(Array::matrix(tensor.clone())));

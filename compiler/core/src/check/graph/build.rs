@@ -275,7 +275,9 @@ impl Builder<'_, '_> {
                 circle.join(" -> ")
             );
             self.checker.report(
-                Diagnostic::error(Code::VALUE_CYCLE, message).at(span, "closes the circle"),
+                Diagnostic::error(Code::VALUE_CYCLE, message)
+                    .at(span, "closes the circle")
+                    .help("compute one of them without the others"),
             );
             return None;
         }

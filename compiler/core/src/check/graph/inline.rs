@@ -38,7 +38,10 @@ impl Builder<'_, '_> {
                         "calling a part of a net is not supported yet",
                     )
                     .at(callee.span, "")
-                    .help(format!("call the whole net: `{}(...)`", net.name)),
+                    .help(format!(
+                        "call the whole net, `{}(...)`, or make the part a net of its own",
+                        net.name
+                    )),
                 );
                 return None;
             }
@@ -110,7 +113,8 @@ impl Builder<'_, '_> {
         let [Arg { name: None, value }] = args else {
             self.checker.report(
                 Diagnostic::error(Code::ARGUMENTS, format!("the net `{net}` takes one value"))
-                    .at(args_span, format!("{} are given", args.len())),
+                    .at(args_span, format!("{} are given", args.len()))
+                    .help(format!("call it on one view at a time: `{net}(a)`")),
             );
             return None;
         };

@@ -1,0 +1,29 @@
+//! `sslc explain`
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::output;
+
+/// Options of `sslc explain`.
+#[derive(Args)]
+pub struct Options {
+    /// The code, such as `E0203`; the list of them where none is named
+    #[arg(value_name = "CODE")]
+    code: Option<String>,
+}
+
+/// Prints the page of a code, or the list of codes.
+pub fn run(options: &Options) -> ExitCode {
+    match ssl_diagnostics::explain(options.code.as_deref()) {
+        Ok(text) => {
+            output::print(&text);
+            ExitCode::SUCCESS
+        }
+        Err(text) => {
+            output::eprint(&text);
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,0 +1,350 @@
+//! A plan written by hand: MoCo v3 with a small ViT on the embedded digits.
+
+use ssl_plan::*;
+
+const DIM: usize = 64;
+const HIDDEN: usize = 512;
+const OUT: usize = 128;
+const TEMPERATURE: f64 = 0.2;
+const STEPS_PER_EPOCH: usize = 5;
+
+/// The step under construction.
+pub struct Wiring {
+    nodes: Vec<Node>,
+    tracks: Vec<Track>,
+}
+
+impl Wiring {
+    fn new() -> Self {
+        Wiring {
+            nodes: Vec::new(),
+            tracks: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, op: Op) -> NodeId {
+        // One node for each distinct expression.
+        if let Some(id) = self.nodes.iter().position(|node| node.op == op) {
+            return id;
+        }
+        self.nodes.push(Node {
+            op,
+            dims: Vec::new(),
+            reaches: Vec::new(),
+            name: None,
+        });
+        self.nodes.len() - 1
+    }
+
+    fn view(&mut self, view: &str) -> NodeId {
+        self.add(Op::View { view: view.into() })
+    }
+
+    fn net(&mut self, net: &str, input: NodeId) -> NodeId {
+        self.add(Op::Net {
+            net: net.into(),
+            input,
+        })
+    }
+
+    fn number(&mut self, value: f64) -> NodeId {
+        self.add(Op::Scalar {
+            value: Schedule::constant(value),
+        })
+    }
+
+    fn binary(&mut self, f: BinaryOp, left: NodeId, right: NodeId) -> NodeId {
+        self.add(Op::Binary { f, left, right })
+    }
+
+    fn unit(&mut self, x: NodeId) -> NodeId {
+        self.add(Op::L2Normalize { x, eps: 1e-12 })
+    }
+
+    fn against(&mut self, left: NodeId, b: NodeId) -> NodeId {
+        let right = self.add(Op::Transpose { x: b });
+        self.add(Op::Matmul { left, right })
+    }
+
+    fn mean(&mut self, x: NodeId) -> NodeId {
+        self.add(Op::Reduce {
+            f: ReduceOp::Mean,
+            x,
+            axis: None,
+        })
+    }
+
+    fn diagonal_cross_entropy(&mut self, logits: NodeId, t: NodeId) -> NodeId {
+        let x = self.binary(BinaryOp::Div, logits, t);
+        let x = self.add(Op::LogSoftmax { x });
+        let x = self.add(Op::Diagonal { x });
+        let x = self.mean(x);
+        self.add(Op::Unary { f: UnaryOp::Neg, x })
+    }
+
+    fn info_nce(&mut self, q: NodeId, k: NodeId) -> NodeId {
+        let k = self.add(Op::Detach { x: k });
+        let (q, k) = (self.unit(q), self.unit(k));
+        let logits = self.against(q, k);
+        let t = self.number(TEMPERATURE);
+        let loss = self.diagonal_cross_entropy(logits, t);
+        let twice = self.number(2.0 * TEMPERATURE);
+        self.binary(BinaryOp::Mul, twice, loss)
+    }
+
+    /// Writes the spread of an embedding beside the loss.
+    fn track(&mut self, x: NodeId) {
+        let x = self.unit(x);
+        let x = self.add(Op::Reduce {
+            f: ReduceOp::Std,
+            x,
+            axis: Some(0),
+        });
+        let node = self.mean(x);
+        self.tracks.push(Track {
+            name: "collapse".into(),
+            node,
+        });
+    }
+
+    fn minimize(self, loss: NodeId) -> Graph {
+        Graph {
+            nodes: self.nodes,
+            loss,
+            tracks: self.tracks,
+        }
+    }
+}
+
+fn graph() -> Graph {
+    let mut w = Wiring::new();
+    let (a, b) = (w.view("a"), w.view("b"));
+    let (z_a, z_b) = (w.net("encoder", a), w.net("encoder", b));
+    w.track(z_a);
+    let (q_a, q_b) = (w.net("predictor", z_a), w.net("predictor", z_b));
+    let (k_a, k_b) = (w.net("momentum", a), w.net("momentum", b));
+    let (first, second) = (w.info_nce(q_a, k_b), w.info_nce(q_b, k_a));
+    let loss = w.binary(BinaryOp::Add, first, second);
+    w.minimize(loss)
+}
+
+fn nets(steps: f64) -> Vec<Net> {
+    let backbone = Stage {
+        name: Some("backbone".into()),
+        module: Module::Vit(vit()),
+        input: Shape::Image {
+            channels: 3,
+            height: 8,
+            width: 8,
+        },
+        output: Shape::Embedding { dim: DIM },
+    };
+    let projector = mlp(Some("projector"), &[DIM, HIDDEN, HIDDEN, OUT]);
+    let predictor = mlp(None, &[OUT, HIDDEN, OUT]);
+    let net = |name: &str, kind| Net {
+        name: name.into(),
+        kind,
+    };
+    vec![
+        net(
+            "encoder",
+            NetKind::Stages {
+                stages: vec![backbone, projector],
+            },
+        ),
+        net(
+            "predictor",
+            NetKind::Stages {
+                stages: vec![predictor],
+            },
+        ),
+        net(
+            "momentum",
+            NetKind::Ema {
+                of: "encoder".into(),
+                decay: cosine(0.99, 1.0, steps),
+            },
+        ),
+    ]
+}
+
+fn vit() -> Vit {
+    Vit {
+        image: [8, 8],
+        channels: 3,
+        patch: 2,
+        dim: DIM,
+        depth: 2,
+        heads: 4,
+        hidden: 4 * DIM,
+        pool: Pool::Cls,
+        position: Position::Sincos2d,
+        frozen_patch_projection: true,
+        norm_eps: 1e-6,
+        init: Init::MocoV3,
+    }
+}
+
+/// Linear maps without bias, BatchNorm and ReLU between them, a BatchNorm
+/// without scale and shift at the end.
+fn mlp(name: Option<&str>, widths: &[usize]) -> Stage {
+    let count = widths.len() - 1;
+    let layers = widths.windows(2).enumerate().map(|(i, pair)| {
+        let last = i + 1 == count;
+        MlpLayer {
+            input: pair[0],
+            output: pair[1],
+            bias: false,
+            norm: Some(Norm::Batch {
+                affine: !last,
+                eps: 1e-5,
+                momentum: 0.1,
+            }),
+            activation: (!last).then_some(Activation::Relu),
+        }
+    });
+    Stage {
+        name: name.map(Into::into),
+        module: Module::Mlp(Mlp {
+            layers: layers.collect(),
+            init: Init::MocoV3,
+        }),
+        input: Shape::Embedding { dim: widths[0] },
+        output: Shape::Embedding { dim: widths[count] },
+    }
+}
+
+fn cosine(from: f64, to: f64, steps: f64) -> Schedule {
+    Schedule {
+        segments: vec![Segment {
+            steps,
+            curve: Curve::Cosine { from, to },
+        }],
+    }
+}
+
+/// Linear warm-up from 0 over a tenth, then half a cosine to 0.
+fn warmup_cosine(peak: f64, steps: f64) -> Schedule {
+    let warmup = Segment {
+        steps: 0.1 * steps,
+        curve: Curve::Linear {
+            from: 0.0,
+            to: peak,
+        },
+    };
+    let mut schedule = cosine(peak, 0.0, 0.9 * steps);
+    schedule.segments.insert(0, warmup);
+    schedule
+}
+
+fn view(name: &str, solarize: f64) -> View {
+    let transforms = vec![
+        Transform::RandomResizedCrop {
+            size: [8, 8],
+            scale: [0.4, 1.0],
+            ratio: [3.0 / 4.0, 4.0 / 3.0],
+            interpolation: Interpolation::Bilinear,
+        },
+        Transform::ColorJitter {
+            brightness: [0.6, 1.4],
+            contrast: [0.6, 1.4],
+            saturation: [1.0, 1.0],
+            hue: [0.0, 0.0],
+            p: 0.8,
+        },
+        Transform::Solarize {
+            threshold: 128,
+            p: solarize,
+        },
+        normalize(),
+    ];
+    View {
+        name: name.into(),
+        size: [8, 8],
+        transforms,
+    }
+}
+
+fn normalize() -> Transform {
+    Transform::Normalize {
+        mean: [0.5; 3],
+        std: [0.5; 3],
+    }
+}
+
+/// A run of so many epochs of the digits.
+pub fn digits(epochs: usize, seed: u64) -> Plan {
+    let steps = epochs * STEPS_PER_EPOCH;
+    let feature = FeatureOf {
+        net: "encoder".into(),
+        stage: 0,
+    };
+    let batch = 240;
+    Plan {
+        format: FORMAT,
+        compiler: "by hand".into(),
+        pipeline: "mocov3_digits".into(),
+        recipe: Recipe {
+            data: Data {
+                source: Source::Digits,
+                samples: 1200,
+                classes: Some((0..10).map(|digit| digit.to_string()).collect()),
+                held_out: Some(597),
+                batch,
+                steps_per_epoch: STEPS_PER_EPOCH,
+                on_corrupt: OnCorrupt::Error,
+                max_corrupt: 0.0,
+            },
+            views: vec![view("a", 0.0), view("b", 0.2)],
+            nets: nets(steps as f64),
+            step: graph(),
+            train: Train {
+                steps,
+                epochs: epochs as f64,
+                optimizer: Optimizer {
+                    rule: Rule::Adamw {
+                        betas: [0.9, 0.999],
+                        eps: 1e-8,
+                    },
+                    lr: warmup_cosine(2e-3 * batch as f64 / 256.0, steps as f64),
+                    weight_decay: Schedule::constant(0.05),
+                    exclude: Vec::new(),
+                },
+                precision: Precision::Float32,
+                seed,
+                log_every: 1,
+                checkpoint_every: 100,
+                keep: 2,
+            },
+            monitors: vec![
+                Monitor::Knn {
+                    feature: feature.clone(),
+                    view: "a".into(),
+                    k: 20,
+                    temperature: 0.07,
+                    bank: 1200,
+                    every: 5,
+                },
+                Monitor::GradientNorm {
+                    per: NormPer::Layer,
+                    every: 10,
+                },
+            ],
+            evals: vec![Eval::Knn {
+                feature,
+                k: 20,
+                temperature: 0.07,
+                transforms: vec![normalize()],
+                size: [8, 8],
+            }],
+        },
+        values: Vec::new(),
+        estimate: Estimate {
+            parameters: Vec::new(),
+            weight_bytes: 0,
+            gradient_bytes: 0,
+            optimizer_bytes: 0,
+            activation_bytes: 0,
+        },
+    }
+}

@@ -1,0 +1,51 @@
+//! The world in which the tests compile.
+
+use std::path::{Path, PathBuf};
+
+use ssl_core::{DatasetInfo, World, WorldError};
+use ssl_plan::Source;
+
+/// A world in which there are digits and a folder of images without labels,
+/// and the source files that the function knows.
+pub struct Bench<F>(pub F);
+
+impl<F: Fn(&Path) -> Option<String>> World for Bench<F> {
+    fn read(&self, path: &Path) -> Result<String, WorldError> {
+        (self.0)(path).ok_or_else(|| WorldError {
+            message: "there is no such file".into(),
+            help: None,
+        })
+    }
+
+    fn absolute(&self, path: &Path) -> PathBuf {
+        path.to_path_buf()
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        (name == "PHOTOS").then(|| "/photos".to_owned())
+    }
+
+    fn dataset(&self, source: &Source) -> Result<DatasetInfo, WorldError> {
+        let classes = |n: usize| Some((0..n).map(|i| i.to_string()).collect());
+        match source {
+            Source::Digits => Ok(DatasetInfo {
+                samples: 1200,
+                classes: classes(10),
+                held_out: Some(597),
+                recorded: None,
+            }),
+            Source::ImageFolder { path, .. } if path.ends_with("photos") => Ok(DatasetInfo {
+                samples: 5000,
+                ..DatasetInfo::default()
+            }),
+            Source::ImageFolder { path, .. } => Err(WorldError {
+                message: format!("the folder `{path}` is not there"),
+                help: Some("check the path".into()),
+            }),
+            Source::Recorded { .. } => Err(WorldError {
+                message: "no stored views here".into(),
+                help: None,
+            }),
+        }
+    }
+}
