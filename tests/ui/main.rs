@@ -8,6 +8,7 @@
 //! (`NAME.stderr`); `SSLC_UPDATE=1 cargo test` writes it anew.
 
 mod bench;
+mod mutants;
 
 use std::path::{Path, PathBuf};
 

@@ -133,23 +133,26 @@ fn resnet_convolutions(r: &Resnet) -> Vec<Convolution> {
 }
 
 /// Values that one image's forward pass keeps for the backward pass.
-fn kept_values(module: &Module) -> u64 {
+fn kept_values(module: &Module) -> f64 {
     match module {
         Module::Vit(v) => {
-            let (t, d, h) = (vit_tokens(v), v.dim as u64, v.hidden as u64);
+            let (t, d, h) = (vit_tokens(v) as f64, v.dim as f64, v.hidden as f64);
             // Two norms' inputs and outputs, qkv, scores and softmax, the
             // heads' output, both residuals, the MLP before and after GELU.
-            let block = t * (8 * d + 3 * d + 2 * h) + 2 * v.heads as u64 * t * t;
-            v.depth as u64 * block + 3 * t * d
+            let block = t * (11.0 * d + 2.0 * h) + 2.0 * v.heads as f64 * t * t;
+            v.depth as f64 * block + 3.0 * t * d
         }
         // Output of the convolution, of the norm, of the activation.
-        Module::Resnet(r) => resnet_convolutions(r).iter().map(|c| 3 * c.output).sum(),
+        Module::Resnet(r) => resnet_convolutions(r)
+            .iter()
+            .map(|c| 3.0 * c.output as f64)
+            .sum(),
         Module::Mlp(m) => m
             .layers
             .iter()
             .map(|l| {
-                let copies = 1 + u64::from(l.norm.is_some()) + u64::from(l.activation.is_some());
-                l.output as u64 * copies
+                let copies = 1 + u32::from(l.norm.is_some()) + u32::from(l.activation.is_some());
+                l.output as f64 * f64::from(copies)
             })
             .sum(),
     }
@@ -192,11 +195,11 @@ pub fn estimate(recipe: &Recipe) -> Estimate {
             });
         }
     }
-    let batch = recipe.data.batch as u64;
-    let mut values: u64 = recipe
+    let batch = recipe.data.batch as f64;
+    let mut values: f64 = recipe
         .views
         .iter()
-        .map(|v| batch * 3 * (v.size[0] * v.size[1]) as u64)
+        .map(|v| batch * 3.0 * (v.size[0] * v.size[1]) as f64)
         .sum();
     for node in &recipe.step.nodes {
         if let Op::Net { net, .. } = &node.op
@@ -205,7 +208,7 @@ pub fn estimate(recipe: &Recipe) -> Estimate {
             values += stages_of(net)
                 .iter()
                 .map(|s| batch * kept_values(&s.module))
-                .sum::<u64>();
+                .sum::<f64>();
         }
     }
     let moments = match recipe.train.optimizer.rule {
@@ -217,6 +220,6 @@ pub fn estimate(recipe: &Recipe) -> Estimate {
         weight_bytes: weights * F32,
         gradient_bytes: trained_total * F32,
         optimizer_bytes: moments * trained_total * F32,
-        activation_bytes: values * F32,
+        activation_bytes: (values * F32 as f64) as u64,
     }
 }

@@ -62,14 +62,14 @@ impl Checker<'_> {
                     self.mismatch(&value, want, span);
                     return None;
                 };
-                let one = Want::Int(1, 65_536);
+                let one = Want::Int(1, 1 << 14);
                 let h = self.coerce(h.clone(), &one, span)?;
                 let w = self.coerce(w.clone(), &one, span)?;
                 Some(Value::List(vec![h, w]))
             }
-            (Want::Size, _) => self.coerce(value, &Want::Int(1, 65_536), span),
+            (Want::Size, _) => self.coerce(value, &Want::Int(1, 1 << 14), span),
             (Want::Widths, Value::List(items)) if !items.is_empty() => {
-                let one = Want::Int(1, 1 << 24);
+                let one = Want::Int(1, 1 << 20);
                 let items = items.clone();
                 items
                     .into_iter()
@@ -86,7 +86,7 @@ impl Checker<'_> {
                     .map(Value::List)
             }
             (Want::Epochs, Value::Quantity(x, Unit::Epochs)) => {
-                self.coerce(Value::Float(*x), &Want::Positive, span)
+                self.coerce(Value::Float(*x), &Want::Float(1e-9, 1e9), span)
             }
             (Want::Epochs, Value::Quantity(x, Unit::Steps)) => {
                 self.report(
@@ -117,13 +117,13 @@ impl Checker<'_> {
                 None
             }
             (Want::Epochs, _) if value.number().is_some() => {
-                self.coerce(value, &Want::Positive, span)
+                self.coerce(value, &Want::Float(1e-9, 1e9), span)
             }
             (Want::Steps, Value::Quantity(x, Unit::Steps)) => {
-                self.coerce(Value::Float(*x), &Want::Int(1, i64::MAX), span)
+                self.coerce(Value::Float(*x), &Want::Int(1, 1 << 40), span)
             }
             (Want::Steps, _) if value.number().is_some() => {
-                self.coerce(value, &Want::Int(1, i64::MAX), span)
+                self.coerce(value, &Want::Int(1, 1 << 40), span)
             }
             (Want::Time, Value::Quantity(x, Unit::Epochs | Unit::Steps | Unit::Images)) => {
                 self.bounded(*x, 0.0, INF, want, span)?;

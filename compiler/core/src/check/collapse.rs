@@ -249,11 +249,11 @@ fn reduce(
     dims: &[usize],
     scene: Scene,
 ) -> Option<Stand> {
-    let count: usize = dims.iter().product();
+    let count: f64 = dims.iter().map(|d| *d as f64).product();
     match (x, axis) {
         (Stand::Number(v), _) => Some(Stand::Number(if f == ReduceOp::Std { 0.0 } else { *v })),
         (Stand::Vector(v), _) => Some(Stand::Number(match f {
-            ReduceOp::Sum => v * count as f64,
+            ReduceOp::Sum => v * count,
             ReduceOp::Mean => *v,
             ReduceOp::Std => 0.0,
         })),
@@ -264,7 +264,7 @@ fn reduce(
             Some(Stand::Number(if f == ReduceOp::Sum {
                 rows
             } else {
-                rows / count as f64
+                rows / count
             }))
         }
         (
@@ -288,7 +288,7 @@ fn reduce(
             Some(Stand::Number(if f == ReduceOp::Sum {
                 sum
             } else {
-                sum / count as f64
+                sum / count
             }))
         }
         _ => None,

@@ -36,10 +36,10 @@ impl Checker<'_> {
             (ExprKind::List(items), Want::Classes) => self.classes(items),
             (ExprKind::List(items), Want::Times) => self.each(items, &Want::Time, scope),
             (ExprKind::List(items), Want::Widths) if !items.is_empty() => {
-                self.each(items, &Want::Int(1, 1 << 24), scope)
+                self.each(items, &Want::Int(1, 1 << 20), scope)
             }
             (ExprKind::List(items), Want::Size) if items.len() == 2 => {
-                self.each(items, &Want::Int(1, 65_536), scope)
+                self.each(items, &Want::Int(1, 1 << 14), scope)
             }
             (ExprKind::List(items), Want::Channels) if items.len() == 3 => {
                 self.each(items, &Want::Float(-INF, INF), scope)

@@ -56,6 +56,11 @@ pub struct Function {
     pub doc: &'static str,
 }
 
+/// The side of an image or a patch in pixels.
+const SIDE: W = W::Int(1, 1 << 14);
+/// The width of a layer.
+const WIDTH: W = W::Int(1, 1 << 20);
+
 const P: Field = field("p", PROBABILITY, F::Float(1.0), "probability");
 const INTERPOLATION: Field = field(
     "interpolation",
@@ -108,7 +113,7 @@ functions! {
         INTERPOLATION,
     ]
     Transform "resize" "resize the shorter side, keeping the aspect" [
-        field("size", COUNT, F::Required, "the shorter side in pixels"),
+        field("size", SIDE, F::Required, "the shorter side in pixels"),
         INTERPOLATION,
     ]
     Transform "center_crop" "cut the centre" [
@@ -143,11 +148,11 @@ functions! {
     Module "vit" "vision transformer" [
         field("size", W::Choice(&["tiny", "small", "base", "large", "huge"]), F::Absent,
             "named size; sets `dim`, `depth`, `heads`"),
-        field("patch", COUNT, F::Int(16), "side of a patch in pixels"),
-        field("dim", COUNT, F::Absent, "width"),
-        field("depth", COUNT, F::Absent, "blocks"),
-        field("heads", COUNT, F::Absent, "attention heads"),
-        field("hidden", COUNT, F::Absent, "hidden width of a block's MLP; four times `dim`"),
+        field("patch", SIDE, F::Int(16), "side of a patch in pixels"),
+        field("dim", WIDTH, F::Absent, "width"),
+        field("depth", W::Int(1, 10_000), F::Absent, "blocks"),
+        field("heads", WIDTH, F::Absent, "attention heads"),
+        field("hidden", WIDTH, F::Absent, "hidden width of a block's MLP; four times `dim`"),
         field("position", W::Choice(&["sincos2d", "learned", "none"]), F::Symbol("sincos2d"),
             "position embedding"),
         field("pool", W::Choice(&["cls", "mean"]), F::Symbol("cls"), "what becomes the feature"),
