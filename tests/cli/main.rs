@@ -111,6 +111,10 @@ fn the_plan_names_every_origin() {
             "there is no `train.epoch` to set",
             "did you mean `train.epochs`?",
         ]);
+    // One length of the run, the later one.
+    run(dir.path(), &["plan", &file, "--set", "train.steps=7"])
+        .ends(0)
+        .says(&["train.steps 7 --set train.steps=7", "7 steps of 240 images"]);
     let json = run(dir.path(), &["plan", &file, "--json"]);
     let plan: serde_json::Value =
         serde_json::from_str(&json.ends(0).text).expect("the plan is JSON");

@@ -20,8 +20,7 @@ fn train(name: &str, epochs: usize) -> Learnt {
     run(
         dir.path(),
         &[
-            "run", &file, "--out", "r", "--device", "cpu", "--quiet", "--set", &length, "--set",
-            warmup,
+            "run", &file, "--out", "r", "--device", "cpu", "--quiet", "--set", &length,
         ],
     )
     .ends(0);

@@ -48,7 +48,7 @@ pub fn draw(title: &str, points: &[(f64, f64)], width: usize) -> String {
         out.push('\n');
     }
     let right = format!("step {}", last.0);
-    let gap = count.saturating_sub(right.len() + 1);
+    let gap = count.saturating_sub(right.len() + 1).max(2);
     out += &format!("{:>11} {}{:gap$}{right}\n", "", first.0, "");
     out
 }

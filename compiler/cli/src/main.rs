@@ -6,6 +6,7 @@
 
 mod chart;
 mod command;
+mod files;
 mod output;
 mod signals;
 mod watch;
@@ -31,6 +32,8 @@ enum Command {
     Plan(command::plan::Options),
     /// Say what a diagnostic's code means, with an example
     Explain(command::explain::Options),
+    /// Bring files into the one style, in place
+    Fmt(command::fmt::Options),
     /// Train, judge and export
     Run(command::run::Options),
     /// Run all variants of a sweep, checked before the first begins
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Command::Check(options) => command::check::run(&options),
         Command::Plan(options) => command::plan::run(&options),
         Command::Explain(options) => command::explain::run(&options),
+        Command::Fmt(options) => command::fmt::run(&options),
         Command::Run(options) => command::run::run(&options),
         Command::Sweep(options) => command::sweep::run(&options),
     };

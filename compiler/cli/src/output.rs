@@ -18,7 +18,7 @@ pub enum MessageFormat {
 }
 
 /// Whether to colour what goes to standard error.
-fn colour() -> bool {
+pub fn colour() -> bool {
     std::io::stderr().is_terminal()
         && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
         && std::env::var_os("TERM").is_none_or(|t| t != "dumb")

@@ -63,7 +63,7 @@ impl World for Disk {
 }
 
 /// An operating system's error in our style.
-fn reason(e: &std::io::Error) -> String {
+pub fn reason(e: &std::io::Error) -> String {
     match e.kind() {
         std::io::ErrorKind::NotFound => "there is no such file".into(),
         std::io::ErrorKind::PermissionDenied => "permission denied".into(),

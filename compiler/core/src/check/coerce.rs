@@ -88,6 +88,34 @@ impl Checker<'_> {
             (Want::Epochs, Value::Quantity(x, Unit::Epochs)) => {
                 self.coerce(Value::Float(*x), &Want::Positive, span)
             }
+            (Want::Epochs, Value::Quantity(x, Unit::Steps)) => {
+                self.report(
+                    Diagnostic::error(
+                        Code::UNIT,
+                        "a number of steps stands where epochs are counted",
+                    )
+                    .at(span, "steps")
+                    .help(format!(
+                        "write `steps = {}` in place of `epochs`",
+                        show_number(*x)
+                    )),
+                );
+                None
+            }
+            (Want::Steps, Value::Quantity(x, Unit::Epochs)) => {
+                self.report(
+                    Diagnostic::error(
+                        Code::UNIT,
+                        "a number of epochs stands where steps are counted",
+                    )
+                    .at(span, "epochs")
+                    .help(format!(
+                        "write `epochs = {}` in place of `steps`",
+                        show_number(*x)
+                    )),
+                );
+                None
+            }
             (Want::Epochs, _) if value.number().is_some() => {
                 self.coerce(value, &Want::Positive, span)
             }

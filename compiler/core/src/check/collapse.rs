@@ -405,7 +405,7 @@ fn unprotected(ways: &BTreeSet<Way>, specs: &IndexMap<String, NetSpec>) -> Optio
             .iter()
             .any(|n| target_nets.iter().all(|t| !t.contains(n)))
     });
-    if predicted || targets.iter().all(|w| slow(w)) {
+    if predicted || targets.iter().all(slow) {
         return None;
     }
     Some(

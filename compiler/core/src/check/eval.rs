@@ -5,9 +5,9 @@ use ssl_diagnostics::{Code, Diagnostic, Span};
 use ssl_syntax::ast::{BinOp, Expr, ExprKind, Ident, Path};
 
 use super::Checker;
-use crate::merge::{Constant, NetBody, Setting};
+use crate::merge::{Constant, Setting};
 use crate::names;
-use crate::schema::{Fallback, Group, INF, Want, fields_of, function, functions};
+use crate::schema::{Fallback, Group, INF, Want, fields_of, function};
 use crate::value::{UNITS, Value};
 use ssl_syntax::ast::SectionKind;
 
@@ -293,7 +293,7 @@ impl Checker<'_> {
     }
 
     /// What a dotted name stands for: a constant, or a field of a section.
-    fn lookup(&mut self, path: &Path, scope: Scope) -> Option<Value> {
+    pub(super) fn lookup(&mut self, path: &Path, scope: Scope) -> Option<Value> {
         let effective = self.source.effective;
         if let [name] = path.segments.as_slice()
             && let Some(constant) = effective.constants.get(&name.name)
@@ -317,33 +317,6 @@ impl Checker<'_> {
             }
         };
         self.field(section, &rest, path.span)
-    }
-
-    fn unknown_name(&mut self, path: &Path, scope: Scope) {
-        let text: Vec<&str> = path.segments.iter().map(|s| s.name.as_str()).collect();
-        let text = text.join(".");
-        let mut known: Vec<String> = self.source.effective.constants.keys().cloned().collect();
-        for kind in [SectionKind::Data, SectionKind::Train] {
-            for f in fields_of(kind) {
-                known.push(format!("{}.{}", kind.keyword(), f.name));
-                if scope == Scope::Section(kind) {
-                    known.push(f.name.to_owned());
-                }
-            }
-        }
-        let help = names::nearest(&text, known.iter().map(String::as_str))
-            .map(|n| format!("did you mean `{n}`?"));
-        self.report(
-            Diagnostic::error(
-                Code::UNKNOWN_NAME,
-                format!("`{text}` stands for nothing here"),
-            )
-            .at(path.span, "not a constant, not a field")
-            .maybe_help(help.or_else(|| {
-                Some(format!("define it: `param {text}: Float = ...`"))
-                    .filter(|_| !text.contains('.'))
-            })),
-        );
     }
 
     /// The value of a `param` or `let`.
@@ -513,151 +486,6 @@ impl Checker<'_> {
         self.open.pop();
         self.known.insert(key.to_owned(), value.clone());
         value
-    }
-
-    fn choice(&mut self, path: &Path, choices: &[&'static str], scope: Scope) -> Option<Value> {
-        if let [name] = path.segments.as_slice() {
-            if choices.contains(&name.name.as_str()) {
-                return Some(Value::Symbol(name.name.clone()));
-            }
-            if self.source.effective.constants.contains_key(&name.name) {
-                let value = self.lookup(path, scope)?;
-                return self.coerce(value, &Want::Text, path.span);
-            }
-        }
-        let text = self.source.map.text(path.span).to_owned();
-        self.report(
-            Diagnostic::error(
-                Code::UNKNOWN_VARIANT,
-                format!("`{text}` is not one of the choices"),
-            )
-            .at(path.span, "not a choice here")
-            .maybe_help(names::suggestion(&text, choices.iter().copied())),
-        );
-        None
-    }
-
-    fn view_name(&mut self, path: &Path) -> Option<Value> {
-        let views = &self.source.effective.views;
-        match path.segments.as_slice() {
-            [name] if views.contains_key(&name.name) => Some(Value::Symbol(name.name.clone())),
-            _ => {
-                let text = self.source.map.text(path.span).to_owned();
-                self.report(
-                    Diagnostic::error(Code::UNKNOWN_NAME, format!("there is no view `{text}`"))
-                        .at(path.span, "not a view")
-                        .maybe_help(names::suggestion(&text, views.keys().map(String::as_str))),
-                );
-                None
-            }
-        }
-    }
-
-    fn feature(&mut self, path: &Path, want: &Want) -> Option<Value> {
-        let nets = &self.source.effective.nets;
-        let (head, rest) = path.segments.split_first()?;
-        let Some(net) = nets.get(&head.name) else {
-            self.report(
-                Diagnostic::error(
-                    Code::UNKNOWN_NAME,
-                    format!("there is no net `{}`", head.name),
-                )
-                .at(head.span, "not a net")
-                .maybe_help(names::suggestion(
-                    &head.name,
-                    nets.keys().map(String::as_str),
-                )),
-            );
-            return None;
-        };
-        let stages: Vec<&str> = match &net.body {
-            NetBody::Stages(s) => s.keys().map(String::as_str).collect(),
-            NetBody::Value(_) => Vec::new(),
-        };
-        match rest {
-            [] => Some(Value::Feature(head.name.clone(), None)),
-            [stage] if *want == Want::Feature && stages.contains(&stage.name.as_str()) => {
-                Some(Value::Feature(head.name.clone(), Some(stage.name.clone())))
-            }
-            [extra, ..] => {
-                self.report(
-                    Diagnostic::error(
-                        Code::UNKNOWN_NAME,
-                        format!("the net `{}` has no stage `{}`", head.name, extra.name),
-                    )
-                    .at(extra.span, "not a stage")
-                    .maybe_help(names::suggestion(&extra.name, stages)),
-                );
-                None
-            }
-        }
-    }
-
-    fn classes(&mut self, items: &[Expr]) -> Option<Value> {
-        const CLASSES: [&str; 4] = ["bias", "norm", "position", "token"];
-        let mut out = Vec::new();
-        for item in items {
-            let ExprKind::Path(path) = &item.kind else {
-                self.error(
-                    Code::TYPE,
-                    "this is not a class of parameters",
-                    item.span,
-                    "",
-                );
-                return None;
-            };
-            out.push(self.choice(path, &CLASSES, Scope::Top)?);
-        }
-        Some(Value::List(out))
-    }
-
-    fn norm(&mut self, expr: &Expr, scope: Scope) -> Option<Value> {
-        if let ExprKind::Path(path) = &expr.kind {
-            match path.segments.as_slice() {
-                [n] if n.name == "none" => return Some(Value::Norm(None)),
-                [n] if n.name == "batch" => {}
-                _ => return self.choice(path, &["none", "batch"], scope),
-            }
-        }
-        let layer = crate::merge::Layer::Pipeline(self.source.effective.name.name.clone());
-        let setting = Setting::new(expr.clone(), expr.span, layer);
-        self.norm_of(&setting, scope)
-    }
-
-    /// Reports a function that a place does not know.
-    pub(super) fn unknown_function<'n>(
-        &mut self,
-        name: &Ident,
-        fitting: impl Iterator<Item = &'n str> + Clone,
-        place: &str,
-    ) {
-        let elsewhere = functions().iter().find(|f| f.name == name.name);
-        let message = match elsewhere {
-            Some(f) => format!(
-                "`{}` is {}, which does not fit {place}",
-                name.name,
-                f.group.describe()
-            ),
-            None => format!("there is no function `{}`", name.name),
-        };
-        let near = names::nearest(&name.name, fitting.clone())
-            .and_then(|n| functions().iter().find(|f| f.name == n));
-        let help = match near {
-            Some(f) => Some(format!("did you mean `{}`: {}?", f.name, f.doc)),
-            None => names::suggestion(&name.name, fitting),
-        };
-        self.report(
-            Diagnostic::error(Code::UNKNOWN_FUNCTION, message)
-                .at(
-                    name.span,
-                    if elsewhere.is_some() {
-                        "does not fit"
-                    } else {
-                        "not known"
-                    },
-                )
-                .maybe_help(help),
-        );
     }
 }
 

@@ -10,6 +10,7 @@ mod graph;
 mod judge;
 mod nets;
 mod plan;
+mod refer;
 mod schedule;
 mod train;
 mod views;

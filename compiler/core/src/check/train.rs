@@ -36,6 +36,7 @@ impl Checker<'_> {
         }
         let batch = data.batch.unwrap_or(1).max(1);
         let per_epoch = data.samples.map(|s| s / batch).filter(|s| *s > 0);
+        let stated = steps.is_some() || epochs.is_some();
         let steps_per_epoch = per_epoch.unwrap_or(1000);
         let steps = match (steps, epochs) {
             (Some(s), _) => s as usize,
@@ -46,7 +47,7 @@ impl Checker<'_> {
             steps,
             steps_per_epoch,
             batch,
-            known: per_epoch.is_some() && data.batch.is_some(),
+            known: per_epoch.is_some() && data.batch.is_some() && stated,
         }
     }
 

@@ -206,7 +206,7 @@ fn resolve_view(
         .into_iter()
         .filter(|c| !broken || matches!(c, Change::Put { .. }))
     {
-        super::apply::change_entries(&mut entries, change, "view", diagnostics);
+        super::entries::change_entries(&mut entries, change, "view", diagnostics);
     }
     if let Some(view) = out.views.get_mut(name) {
         view.entries = entries;

@@ -2,7 +2,10 @@
 //! overrides and `--set`. Every setting keeps where it was set.
 
 mod apply;
+mod assign;
 mod base;
+mod entries;
+mod section;
 mod set;
 
 pub use base::effective;
