@@ -29,7 +29,7 @@ pub enum EngineError {
         source: io::Error,
     },
     /// A checkpoint could not be written; everything saved before is intact.
-    #[error("cannot save step {step}: {source}; {}", good(last_good))]
+    #[error("cannot save step {step}; {}: {source}", good(last_good))]
     Checkpoint {
         /// Steps done.
         step: usize,
@@ -156,7 +156,7 @@ fn disk_full(error: &io::Error) -> bool {
 
 fn hint(error: &io::Error) -> &'static str {
     if disk_full(error) {
-        " (make room, then go on with `--resume`)"
+        "; make room, then go on with `--resume`"
     } else {
         ""
     }

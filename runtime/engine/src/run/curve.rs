@@ -76,7 +76,13 @@ pub fn render(title: &str, steps: usize, lines: &[Line]) -> String {
     upper.curve(&mut svg, &down, "loss", &loss);
     if has_knn {
         let percent = Scale::new(0.0, 100.0, upper.bottom, upper.top);
-        upper.frame(&mut svg, &percent, "knn", "kNN accuracy, %", true);
+        upper.frame(
+            &mut svg,
+            &percent,
+            "knn",
+            "kNN accuracy, %: line while training, dots before and after",
+            true,
+        );
         upper.curve(&mut svg, &percent, "knn", &knn);
         for (x, y) in judged {
             let _ = write!(
@@ -228,7 +234,7 @@ impl Panel {
 /// A tick's label, without trailing zeros.
 fn number(value: f64) -> String {
     let size = value.abs();
-    if size != 0.0 && !(1e-3..1e5).contains(&size) {
+    if size != 0.0 && !(1e-4..1e5).contains(&size) {
         return format!("{value:e}");
     }
     let text = format!("{value:.4}");
