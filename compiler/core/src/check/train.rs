@@ -63,20 +63,7 @@ impl Checker<'_> {
     pub(super) fn train(&mut self, clock: &Clock) -> Option<Train> {
         let optimizer = self.optimizer(clock);
         let precision = match self.recorded_field(SECTION, "precision") {
-            Some(Value::Symbol(s)) if s == "bf16" => {
-                let at = self
-                    .source
-                    .effective
-                    .train
-                    .get("precision")
-                    .map_or(Span::default(), |s| s.expr.span);
-                self.report(
-                    Diagnostic::error(Code::NOT_YET, "`bf16` is not supported yet")
-                        .at(at, "")
-                        .help("write `precision = float32`"),
-                );
-                Precision::Bf16
-            }
+            Some(Value::Symbol(s)) if s == "bf16" => Precision::Bf16,
             _ => Precision::Float32,
         };
         let seed = self
