@@ -142,6 +142,36 @@ pub enum Op {
     },
 }
 
+impl Op {
+    /// The nodes that it reads, in order.
+    pub fn inputs(&self) -> Vec<NodeId> {
+        self.clone()
+            .inputs_mut()
+            .into_iter()
+            .map(|id| *id)
+            .collect()
+    }
+
+    /// The same, to be renamed.
+    pub fn inputs_mut(&mut self) -> Vec<&mut NodeId> {
+        match self {
+            Op::View { .. } | Op::Scalar { .. } => Vec::new(),
+            Op::Binary { left, right, .. } | Op::Matmul { left, right } => vec![left, right],
+            Op::Concat { xs, .. } => xs.iter_mut().collect(),
+            Op::Net { input: x, .. }
+            | Op::Detach { x }
+            | Op::Unary { x, .. }
+            | Op::L2Normalize { x, .. }
+            | Op::Transpose { x }
+            | Op::Softmax { x }
+            | Op::LogSoftmax { x }
+            | Op::Diagonal { x }
+            | Op::MaskDiagonal { x }
+            | Op::Reduce { x, .. } => vec![x],
+        }
+    }
+}
+
 /// Elementwise operations on two values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

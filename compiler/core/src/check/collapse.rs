@@ -328,7 +328,7 @@ fn ways(graph: &Graph, specs: &IndexMap<String, NetSpec>) -> BTreeSet<Way> {
                 here.extend(of(*x).into_iter().map(|w| Way { live: false, ..w }));
             }
             op => {
-                for input in super::graph::inputs(op) {
+                for input in op.inputs() {
                     here.extend(of(input));
                 }
             }

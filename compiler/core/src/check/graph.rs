@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use indexmap::IndexMap;
 use ssl_diagnostics::{Code, Diagnostic, Span};
-use ssl_plan::{Graph, Node, NodeId, Op, Shape, Stage, Track, View};
+use ssl_plan::{Graph, Node, NodeId, Shape, Stage, Track, View};
 
 use super::Checker;
 use super::nets::NetSpec;
@@ -334,7 +334,7 @@ fn pruned(nodes: &[Node], loss: NodeId, mut tracks: Vec<Track>) -> Graph {
     }
     for (id, node) in nodes.iter().enumerate().rev() {
         if live.get(id) == Some(&true) {
-            for input in inputs(&node.op) {
+            for input in node.op.inputs() {
                 if let Some(l) = live.get_mut(input) {
                     *l = true;
                 }
@@ -349,7 +349,7 @@ fn pruned(nodes: &[Node], loss: NodeId, mut tracks: Vec<Track>) -> Graph {
                 *slot = kept.len();
             }
             let mut node = node.clone();
-            for input in inputs_mut(&mut node.op) {
+            for input in node.op.inputs_mut() {
                 *input = renamed.get(*input).copied().unwrap_or_default();
             }
             kept.push(node);
@@ -363,29 +363,5 @@ fn pruned(nodes: &[Node], loss: NodeId, mut tracks: Vec<Track>) -> Graph {
         nodes: kept,
         loss: at(loss),
         tracks,
-    }
-}
-
-/// The nodes that an operation reads.
-pub(super) fn inputs(op: &Op) -> Vec<NodeId> {
-    let mut op = op.clone();
-    inputs_mut(&mut op).into_iter().map(|i| *i).collect()
-}
-
-fn inputs_mut(op: &mut Op) -> Vec<&mut NodeId> {
-    match op {
-        Op::View { .. } | Op::Scalar { .. } => Vec::new(),
-        Op::Net { input, .. } => vec![input],
-        Op::Binary { left, right, .. } | Op::Matmul { left, right } => vec![left, right],
-        Op::Concat { xs, .. } => xs.iter_mut().collect(),
-        Op::Detach { x }
-        | Op::Unary { x, .. }
-        | Op::L2Normalize { x, .. }
-        | Op::Transpose { x }
-        | Op::Softmax { x }
-        | Op::LogSoftmax { x }
-        | Op::Diagonal { x }
-        | Op::MaskDiagonal { x }
-        | Op::Reduce { x, .. } => vec![x],
     }
 }

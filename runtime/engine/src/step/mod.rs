@@ -52,7 +52,7 @@ impl Step {
         let graph = graph.clone();
         let count = graph.nodes.len();
         for (id, node) in graph.nodes.iter().enumerate() {
-            if inputs(&node.op).iter().any(|&input| input >= id) {
+            if node.op.inputs().iter().any(|&input| input >= id) {
                 return Err(EngineError::plan(format!(
                     "node {id} of the step uses a later one"
                 )));
@@ -245,30 +245,11 @@ fn evaluate(
     }))
 }
 
-/// The nodes that an operation reads.
-fn inputs(op: &Op) -> Vec<NodeId> {
-    match op {
-        Op::View { .. } | Op::Scalar { .. } => Vec::new(),
-        Op::Binary { left, right, .. } | Op::Matmul { left, right } => vec![*left, *right],
-        Op::Concat { xs, .. } => xs.clone(),
-        Op::Net { input: x, .. }
-        | Op::Detach { x }
-        | Op::Unary { x, .. }
-        | Op::L2Normalize { x, .. }
-        | Op::Transpose { x }
-        | Op::Softmax { x }
-        | Op::LogSoftmax { x }
-        | Op::Diagonal { x }
-        | Op::MaskDiagonal { x }
-        | Op::Reduce { x, .. } => vec![*x],
-    }
-}
-
 /// Marks everything that the marked nodes read.
 fn close(graph: &Graph, marked: &mut [bool]) {
     for id in (0..graph.nodes.len()).rev() {
         if marked[id] {
-            for input in inputs(&graph.nodes[id].op) {
+            for input in graph.nodes[id].op.inputs() {
                 marked[input] = true;
             }
         }
