@@ -103,12 +103,15 @@ impl Checker<'_> {
         };
         let whole = self.length_span();
         let schedule = self.recorded_field(SECTION, "schedule");
-        let args = self.bind(
-            Group::Optimizer,
-            setting,
-            Some("train.optimizer"),
-            Scope::Section(SECTION),
-        )?;
+        let scope = Scope::Section(SECTION);
+        let Some(args) = self.bind(Group::Optimizer, setting, Some("train.optimizer"), scope)
+        else {
+            // The schedule is judged all the same.
+            if let Some(Value::Schedule(spec)) = &schedule {
+                self.place(clock, spec, whole);
+            }
+            return None;
+        };
         let rate = args.schedule("lr");
         if let (Some(at), None) = (settings.get("schedule"), rate.as_constant()) {
             self.report(
