@@ -178,3 +178,31 @@ fn a_checkpoint_of_another_plan_is_refused_by_name() {
         ]);
     assert_eq!(before, weights(&dir.path().join("r")));
 }
+
+#[test]
+fn a_sweep_runs_each_variant_once() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let digits = example("mocov3_digits.ssl").display().to_string();
+    let text = format!(
+        "use \"{digits}\" as digits\n\npipeline short extends digits.mocov3_digits {{\n  train.epochs = 1\n}}\n\n\
+         sweep two of short {{\n  vary decay in [0, 0.9]\n}}\n"
+    );
+    std::fs::write(dir.path().join("s.ssl"), text).expect("written");
+    let args = ["sweep", "s.ssl", "--out", "r", "--device", "cpu"];
+    run(dir.path(), &[&args[..], &["--dry-run"]].concat())
+        .ends(0)
+        .says(&["decay=0.9 5 594,752"]);
+    assert!(!dir.path().join("r").exists());
+    run(dir.path(), &args)
+        .ends(0)
+        .says(&["[1/2] decay=0", "[2/2] decay=0.9", "effective rank"]);
+    let before = weights(&dir.path().join("r/decay=0.9"));
+    let again = run(dir.path(), &args);
+    again.ends(0).says(&["decay=0.9"]);
+    assert!(!again.text.contains("[1/2]"), "{}", again.text);
+    assert_eq!(before, weights(&dir.path().join("r/decay=0.9")));
+    // A finished run of another recipe is not passed off as this one.
+    run(dir.path(), &[&args[..], &["--set", "seed=5"]].concat())
+        .ends(2)
+        .says(&["holds a run of another recipe"]);
+}

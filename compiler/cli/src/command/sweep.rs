@@ -70,6 +70,15 @@ pub fn run(options: &Options) -> ExitCode {
     let count = runs.len();
     for (i, run) in runs.iter().enumerate() {
         let out = root.join(&run.folder);
+        if let Some(other) = saved_plan(&out)
+            && other.recipe != run.plan.recipe
+        {
+            output::eprint(&format!(
+                "error: `{}` holds a run of another recipe; choose another `--out`\n",
+                out.display()
+            ));
+            return ExitCode::from(2);
+        }
         if out.join("report.json").is_file() {
             continue;
         }
@@ -96,6 +105,11 @@ pub fn run(options: &Options) -> ExitCode {
     }
     output::print(&results(&root, &runs));
     failed.unwrap_or(ExitCode::SUCCESS)
+}
+
+/// The plan of a run that is in a folder already.
+fn saved_plan(out: &Path) -> Option<Plan> {
+    serde_json::from_str(&std::fs::read_to_string(out.join("plan.json")).ok()?).ok()
 }
 
 fn choose(options: &Options) -> Result<Sweep, ExitCode> {
