@@ -97,11 +97,9 @@ impl Merger<'_> {
                     self.assign(&path.segments, setting);
                 }
             }
-            StmtKind::Minimize { value } => {
-                self.misplaced(stmt.span, value.span, "minimize", "step")
-            }
-            StmtKind::Track { value, .. } => self.misplaced(stmt.span, value.span, "track", "step"),
-            StmtKind::Vary { path, .. } => self.misplaced(stmt.span, path.span, "vary", "a sweep"),
+            StmtKind::Minimize { .. } => self.misplaced(stmt.span, "minimize", "step"),
+            StmtKind::Track { .. } => self.misplaced(stmt.span, "track", "step"),
+            StmtKind::Vary { .. } => self.misplaced(stmt.span, "vary", "a sweep"),
             StmtKind::Entry { value, .. } => self.diagnostics.push(
                 Diagnostic::error(Code::SYNTAX, "a call stands on its own in a pipeline")
                     .at(value.span, "belongs into `view`, `monitor` or `eval`")
@@ -110,7 +108,7 @@ impl Merger<'_> {
         }
     }
 
-    fn misplaced(&mut self, stmt: Span, _value: Span, what: &str, home: &str) {
+    fn misplaced(&mut self, stmt: Span, what: &str, home: &str) {
         self.diagnostics.push(
             Diagnostic::error(Code::SYNTAX, format!("`{what}` belongs into {home}"))
                 .at(stmt, "not allowed here")

@@ -142,7 +142,7 @@ impl Builder<'_, '_> {
             );
             return None;
         }
-        let bound = self.arguments(f, args, args_span, span, locals)?;
+        let bound = self.arguments(f, args, args_span, locals)?;
         self.depth += 1;
         let result = self.body(f, bound, span);
         self.depth -= 1;
@@ -155,7 +155,6 @@ impl Builder<'_, '_> {
         f: &Function,
         args: &[Arg],
         args_span: Span,
-        span: Span,
         locals: &Locals,
     ) -> Option<Locals> {
         let name = &f.name.name;
@@ -237,7 +236,7 @@ impl Builder<'_, '_> {
                     }
                 },
             };
-            self.typed(name, param, &item, at, span, &mut bound)?;
+            self.typed(name, param, &item, at, &mut bound)?;
             bound.values.insert(param.name.name.clone(), item);
         }
         Some(bound)
@@ -250,7 +249,6 @@ impl Builder<'_, '_> {
         param: &FnParam,
         item: &Item,
         at: Span,
-        _call: Span,
         bound: &mut Locals,
     ) -> Option<()> {
         let Some(ty) = &param.ty else { return Some(()) };
