@@ -130,7 +130,7 @@ impl Checker<'_> {
                     Code::LABELS,
                     "nearest neighbours need labels, and the data has none",
                 )
-                .at(span, "will be left out")
+                .at(span, "no accuracy; the spread of the features at most")
                 .help("put the images into class folders, or drop this line"),
             );
         }
@@ -241,7 +241,6 @@ impl Checker<'_> {
             return None;
         }
         self.needs_labels(data, args.span);
-        data.labelled().filter(|l| *l)?;
         let k = args.int("k")?;
         let voters = data.samples.unwrap_or(usize::MAX);
         Some(Eval::Knn {
