@@ -161,9 +161,10 @@ fn average_pool(x: Tensor<4>, stride: usize) -> Tensor<4> {
     let x = match stride {
         // The edge once more weighs the same as leaving out what is outside.
         1 => x.pad((0, 1, 0, 1), PadMode::Edge),
-        _ if height % stride != 0 || width % stride != 0 => {
-            x.pad((0, width % stride, 0, height % stride), PadMode::Constant(0.0))
-        }
+        _ if height % stride != 0 || width % stride != 0 => x.pad(
+            (0, width % stride, 0, height % stride),
+            PadMode::Constant(0.0),
+        ),
         _ => x,
     };
     module::avg_pool2d(x, AvgPoolOptions::new([2, 2]).with_stride([stride, stride]))
@@ -200,7 +201,10 @@ impl Maker<'_> {
                 return (before, self.conv(&scope.enter(6), [half, base], 3, 1));
             }
         };
-        (Vec::new(), self.conv(scope, [channels, base], kernel, stride))
+        (
+            Vec::new(),
+            self.conv(scope, [channels, base], kernel, stride),
+        )
     }
 
     fn block(&self, scope: &Scope, input: usize, planes: usize, stride: usize) -> Block {

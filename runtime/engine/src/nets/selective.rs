@@ -1,8 +1,8 @@
 //! Selective kernels (Li et al. 2019) as SimCLR v2 (Chen et al. 2020) has
 //! them: two 3x3 convolutions whose shares of the output depend on the input.
 
-use burn::tensor::activation::{relu, softmax};
 use burn::tensor::Tensor;
+use burn::tensor::activation::{relu, softmax};
 
 use super::Visit;
 use super::layers::{BatchNorm, Conv, Pass};
@@ -56,7 +56,9 @@ impl SelectiveKernel {
             .reshape([batch, channels, height * width])
             .mean_dim(2)
             .reshape([batch, channels, 1, 1]);
-        let squeezed = self.attn_bn.forward(self.fc_reduce.forward(mean, pass), pass);
+        let squeezed = self
+            .attn_bn
+            .forward(self.fc_reduce.forward(mean, pass), pass);
         let logits = pass.widen(self.fc_select.forward(relu(squeezed), pass));
         let shares = softmax(logits.reshape([batch, 2, channels, 1, 1]), 1);
         (paths * shares)
