@@ -9,6 +9,8 @@ mod words;
 pub use generated::{Rule, SslParser};
 pub use words::{ITEM_KEYWORDS, KEYWORDS, SECTION_KEYWORDS, STATEMENT_KEYWORDS, Word, describe};
 
+extern crate alloc;
+
 mod generated {
     #![allow(missing_docs)]
 

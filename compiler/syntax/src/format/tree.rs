@@ -46,8 +46,8 @@ pub(super) struct Tree<'a> {
 impl<'a> Tree<'a> {
     /// Reads a text; `None` where the grammar does not take it even mended.
     pub fn read(text: &'a str) -> Option<Tree<'a>> {
-        let (patched, scan) = mended(text);
-        let mut pairs = SslParser::parse(Rule::file, patched.text()).ok()?;
+        let (patched, plain, scan) = mended(text);
+        let mut pairs = SslParser::parse(Rule::file, plain.text()).ok()?;
         let mut nodes = inner(&patched, pairs.next()?);
         let lines = Lines::new(text);
         let touched: Vec<Spot> = patched
