@@ -60,6 +60,7 @@ pub fn parse_file(map: &SourceMap, file: FileId) -> Parsed {
         out,
         dangling: &mut dangling,
         known: &known,
+        keyword: None,
     };
     match SslParser::parse(Rule::file, text.text()) {
         Ok(mut pairs) => {
@@ -94,6 +95,7 @@ pub fn parse_assignment(map: &SourceMap, file: FileId) -> (Option<ast::Stmt>, Ve
         out: &mut out,
         dangling: &mut Vec::new(),
         known: &known,
+        keyword: None,
     };
     let stmt = builder.assignment(&text);
     out.sort_by_key(Diagnostic::span);
