@@ -15,7 +15,8 @@ use ssl_diagnostics::SourceMap;
 const RUNS: usize = 9;
 const LINES: [usize; 5] = [2_500, 5_000, 10_000, 20_000, 40_000];
 
-fn median(mut run: impl FnMut()) -> Duration {
+/// The median of several runs, and the least: the others had company.
+fn times(mut run: impl FnMut()) -> (Duration, Duration) {
     let mut times: Vec<Duration> = (0..RUNS)
         .map(|_| {
             let start = Instant::now();
@@ -24,7 +25,8 @@ fn median(mut run: impl FnMut()) -> Duration {
         })
         .collect();
     times.sort();
-    times.get(RUNS / 2).copied().unwrap_or_default()
+    let median = times.get(RUNS / 2).copied().unwrap_or_default();
+    (median, times.first().copied().unwrap_or_default())
 }
 
 fn parse(text: &str) {
@@ -42,10 +44,17 @@ fn main() {
     for (name, text) in kinds {
         println!("{name}");
         for lines in LINES {
+            if let Some(only) = std::env::args()
+                .nth(1)
+                .and_then(|a| a.parse::<usize>().ok())
+                && only != lines
+            {
+                continue;
+            }
             let text = text(lines);
-            let t = median(|| parse(&text));
+            let (t, least) = times(|| parse(&text));
             println!(
-                "{lines:7} lines, {:5} KB, parse {t:8.1?}",
+                "{lines:7} lines, {:5} KB, parse {t:8.1?} least {least:8.1?}",
                 text.len() / 1000
             );
         }

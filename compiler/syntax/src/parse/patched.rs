@@ -72,7 +72,7 @@ impl Patched {
     }
 
     /// The text as the grammar reads it: plain comments are blanks, and so are
-    /// line ends inside brackets. `scan` is the text's own; every byte keeps
+    /// tabs and line ends inside brackets. `scan` is the text's own; every byte keeps
     /// its place.
     pub fn plain(self, scan: &Scan) -> Patched {
         let mut bytes = self.text.into_bytes();
@@ -81,12 +81,12 @@ impl Patched {
                 comment.fill(b' ');
             }
         }
-        for at in &scan.joins {
-            if let Some(end) = bytes.get_mut(*at) {
-                *end = b'\r';
+        for at in &scan.blanks {
+            if let Some(byte) = bytes.get_mut(*at) {
+                *byte = b' ';
             }
         }
-        // Comments begin and end between characters, so this is UTF-8.
+        // Only whole characters were replaced, so this is UTF-8.
         let text = String::from_utf8(bytes).unwrap_or_default();
         Patched { text, ..self }
     }

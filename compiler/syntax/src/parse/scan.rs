@@ -65,8 +65,8 @@ pub(crate) struct Scan {
     /// Line ends that a blank line follows.
     pub blank_lines: Vec<usize>,
     pub brackets: Vec<Bracket>,
-    /// Line ends inside brackets, where they are but blanks.
-    pub joins: Vec<usize>,
+    /// Bytes that are but blanks: line ends inside brackets, tabs, marks.
+    pub blanks: Vec<usize>,
     pub lines: Vec<Line>,
     /// In order.
     pub edits: Vec<Edit>,
@@ -149,8 +149,12 @@ impl<'a> Scanner<'a> {
         self.blank = true;
         while let Some(byte) = self.text.as_bytes().get(self.at) {
             match byte {
-                b' ' | b'\t' | b'\r' => {
+                b' ' => {
                     self.at += 1;
+                    continue;
+                }
+                b'\t' | b'\r' => {
+                    self.blank_out(1);
                     continue;
                 }
                 b'A'..=b'Z' | b'a'..=b'z' | b'_' | b'0'..=b'9' => {
@@ -164,7 +168,7 @@ impl<'a> Scanner<'a> {
             };
             match c {
                 '\n' => self.end_line(),
-                '\u{feff}' => self.at += c.len_utf8(),
+                '\u{feff}' => self.blank_out(c.len_utf8()),
                 '"' => self.string(),
                 '\'' | '\u{2018}' | '\u{201c}' | '\u{201e}' => self.foreign_string(c),
                 '/' if self.rest().starts_with("//") => self.comment(),
@@ -200,6 +204,11 @@ impl<'a> Scanner<'a> {
         line.trim_end_matches('\r')
     }
 
+    fn blank_out(&mut self, len: usize) {
+        self.found.blanks.extend(self.at..self.at + len);
+        self.at += len;
+    }
+
     /// Letters and digits.
     fn word(&mut self) {
         let word = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_';
@@ -213,7 +222,7 @@ impl<'a> Scanner<'a> {
 
     fn end_line(&mut self) {
         if self.inline.last() == Some(&true) && !self.documented {
-            self.found.joins.push(self.at);
+            self.found.blanks.push(self.at);
         } else if !self.joined {
             self.comprehension = false;
         }

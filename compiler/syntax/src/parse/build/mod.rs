@@ -133,6 +133,5 @@ impl Builder<'_> {
 /// statement the end of its line.
 fn exact_end(pair: &Pair<Rule>) -> usize {
     let text = pair.as_str();
-    let blank = [' ', '\t', '\r', '\n', '\u{feff}'];
-    pair.as_span().start() + text.trim_end_matches(blank).len()
+    pair.as_span().start() + text.trim_end_matches([' ', '\n']).len()
 }
