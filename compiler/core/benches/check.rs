@@ -7,9 +7,12 @@
 #[path = "../../../tests/support/long.rs"]
 mod long;
 
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use ssl_core::{DatasetInfo, Demand, Request, WorldError};
 use ssl_diagnostics::SourceMap;
+use ssl_plan::Source;
 
 /// Runs of which the median is taken.
 const RUNS: usize = 9;
@@ -38,25 +41,59 @@ fn parse(text: &str) {
     assert!(parsed.diagnostics.is_empty(), "{:?}", parsed.diagnostics);
 }
 
+/// There are digits, and the one file.
+struct World<'a>(&'a str);
+
+impl ssl_core::World for World<'_> {
+    fn read(&self, _: &Path) -> Result<String, WorldError> {
+        Ok(self.0.to_owned())
+    }
+
+    fn absolute(&self, path: &Path) -> PathBuf {
+        path.to_path_buf()
+    }
+
+    fn variable(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn dataset(&self, _: &Source) -> Result<DatasetInfo, WorldError> {
+        Ok(DatasetInfo {
+            samples: 1200,
+            classes: Some((0..10).map(|i| i.to_string()).collect()),
+            held_out: Some(597),
+            recorded: None,
+        })
+    }
+}
+
+fn check(text: &str) {
+    let request = Request {
+        path: "long.ssl".into(),
+        demand: Demand::Check,
+        ..Request::default()
+    };
+    let c = ssl_core::compile(&request, &World(text));
+    assert!(
+        c.diagnostics.iter().all(|d| d.code.short() == "E0204"),
+        "{:?}",
+        c.diagnostics.first()
+    );
+}
+
 fn main() {
+    let only: Option<usize> = std::env::args().nth(1).and_then(|a| a.parse().ok());
     type Kind = (&'static str, fn(usize) -> String);
     let kinds: [Kind; 2] = [("many pipelines", long::many), ("one pipeline", long::one)];
+    println!("medians of {RUNS} runs (and the least), one thread");
     for (name, text) in kinds {
-        println!("{name}");
-        for lines in LINES {
-            if let Some(only) = std::env::args()
-                .nth(1)
-                .and_then(|a| a.parse::<usize>().ok())
-                && only != lines
-            {
-                continue;
-            }
+        println!("{name}\n  lines      parse              check");
+        for lines in LINES.into_iter().filter(|l| only.is_none_or(|o| o == *l)) {
             let text = text(lines);
-            let (t, least) = times(|| parse(&text));
-            println!(
-                "{lines:7} lines, {:5} KB, parse {t:8.1?} least {least:8.1?}",
-                text.len() / 1000
-            );
+            let (parse, least) = times(|| parse(&text));
+            print!("{lines:7} {parse:8.1?} ({least:.1?})");
+            let (check, least) = times(|| check(&text));
+            println!(" {check:8.1?} ({least:.1?})");
         }
     }
 }
