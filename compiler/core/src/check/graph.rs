@@ -8,9 +8,9 @@ mod nets;
 mod ops;
 mod state;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use ssl_diagnostics::{Code, Diagnostic, Span};
 use ssl_plan::{Graph, Node, NodeId, Op, Stage, Track, View};
 
@@ -191,12 +191,12 @@ struct Builder<'b, 'a> {
     /// Values of the step's names.
     done: HashMap<String, Option<Item>>,
     /// Names under evaluation.
-    open: Vec<String>,
+    open: IndexSet<String>,
     /// Functions under evaluation.
     depth: usize,
     called: Vec<String>,
     /// Names of the step that something uses.
-    used: Vec<String>,
+    used: HashSet<String>,
 }
 
 impl Checker<'_> {
@@ -227,10 +227,10 @@ impl Checker<'_> {
             ids: HashMap::new(),
             nets: HashMap::new(),
             done: HashMap::new(),
-            open: Vec::new(),
+            open: IndexSet::new(),
             depth: 0,
             called: Vec::new(),
-            used: Vec::new(),
+            used: HashSet::new(),
         };
         builder.run()
     }

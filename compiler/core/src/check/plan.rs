@@ -17,7 +17,7 @@ pub fn check(
 ) -> (Option<Plan>, Vec<Diagnostic>) {
     let mut checker = Checker::new(source, world);
     let plan = checker.plan();
-    let mut diagnostics = checker.diagnostics;
+    let mut diagnostics: Vec<Diagnostic> = checker.diagnostics.into_iter().collect();
     if broken {
         let follows = [
             Code::MISSING,
@@ -113,7 +113,7 @@ impl Checker<'_> {
             compiler: env!("CARGO_PKG_VERSION").to_owned(),
             pipeline: self.source.effective.name.name.clone(),
             recipe,
-            values: std::mem::take(&mut self.values),
+            values: std::mem::take(&mut self.values).into_values().collect(),
             estimate,
         })
     }
