@@ -10,7 +10,8 @@ use ssl_syntax::ast::{
     File, Function, Ident, Item, Path as Dotted, Pipeline, Sweep, Use, UseTarget,
 };
 
-use crate::{World, names};
+use crate::names::Meant;
+use crate::World;
 
 /// The standard library, embedded. What `loss` defines needs no import.
 const STD: &[(&str, &str)] = &[("loss", include_str!("../std/loss.ssl"))];
@@ -217,7 +218,7 @@ impl Loader<'_> {
         self.diagnostics.push(
             Diagnostic::error(Code::UNKNOWN_NAME, format!("there is no module `{text}`"))
                 .at(path.span, "not a module of the standard library")
-                .maybe_help(names::suggestion(&text, known.iter().map(String::as_str))),
+                .meant(&text, known.iter().map(String::as_str)),
         );
         None
     }
@@ -320,6 +321,13 @@ impl Program {
     pub fn pipeline(&self, path: &Dotted) -> Option<&Pipeline> {
         let (unit, name) = self.place(path)?;
         unit.pipelines.get(&name.name)
+    }
+
+    /// The pipeline of an imported file, as the named file would write it.
+    pub fn imported(&self, path: &str) -> Option<&Pipeline> {
+        let (module, name) = path.split_once('.')?;
+        let unit = self.units.get(*self.root()?.imports.get(module)?)?;
+        unit.pipelines.get(name)
     }
 
     /// The function that a path names from where it stands: the file's own,

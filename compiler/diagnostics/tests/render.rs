@@ -26,12 +26,7 @@ fn two_files() -> (SourceMap, Vec<Diagnostic>) {
     .at(span(&map, 1, "dada"), "no such section")
     .at(span(&map, 0, "data {"), "did you mean this")
     .help("write `data.batch`")
-    .fix(Fix {
-        title: "rename".to_owned(),
-        span: span(&map, 1, "dada"),
-        replacement: "data".to_owned(),
-        certain: false,
-    });
+    .fix(Fix::maybe("rename", span(&map, 1, "dada"), "data"));
     let two = Diagnostic::warning(Code::UNIT, "a batch is a number")
         .at(span(&map, 1, "px"), "not pixels");
     (map, vec![two.clone(), one, two])
@@ -120,7 +115,7 @@ fn json_is_one_valid_object_a_line_with_local_places() {
     );
     assert_eq!(label["end_column"], 7);
     assert_eq!(lines[0]["labels"][1]["file"], "lib.ssl");
-    assert_eq!(lines[0]["fixes"][0]["replacement"], "data");
+    assert_eq!(lines[0]["fixes"][0]["edits"][0]["replacement"], "data");
     assert_eq!(lines[0]["fixes"][0]["certain"], false);
     assert_eq!(lines[1]["help"], serde_json::Value::Null);
 }

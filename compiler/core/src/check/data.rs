@@ -6,6 +6,7 @@ use ssl_syntax::ast::SectionKind;
 
 use super::Checker;
 use super::eval::Scope;
+use crate::names::Meant;
 use crate::merge::{Setting, Settings};
 use crate::schema::{Group, fields_of};
 use crate::value::Value;
@@ -62,7 +63,7 @@ impl Checker<'_> {
                         format!("`{}` has no field `{name}`", kind.keyword()),
                     )
                     .at(setting.target, "not a field")
-                    .maybe_help(names::suggestion(name, fields.iter().map(|f| f.name))),
+                    .meant(name, fields.iter().map(|f| f.name)),
                 );
             }
         }

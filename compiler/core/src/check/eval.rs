@@ -6,7 +6,7 @@ use ssl_syntax::ast::{BinOp, Expr, ExprKind, Ident, Path};
 
 use super::Checker;
 use crate::merge::{Constant, Setting};
-use crate::names;
+use crate::names::Meant;
 use crate::schema::{Fallback, Group, INF, Want, fields_of, function};
 use crate::value::{UNITS, Value};
 use ssl_syntax::ast::SectionKind;
@@ -180,7 +180,7 @@ impl Checker<'_> {
                     format!("there is no unit `{}`", unit.name),
                 )
                 .at(unit.span, "not a unit")
-                .maybe_help(names::suggestion(&unit.name, all)),
+                .meant(&unit.name, all),
             );
             return None;
         };
@@ -359,7 +359,7 @@ impl Checker<'_> {
                     format!("there is no type `{}` for a constant", ty.name.name),
                 )
                 .at(ty.span, "not a type of constants")
-                .maybe_help(names::suggestion(&ty.name.name, known)),
+                .meant(&ty.name.name, known),
             );
         }
         found.map(|(_, w)| *w)
@@ -410,7 +410,7 @@ impl Checker<'_> {
                     format!("`{section}` has no field `{name}`"),
                 )
                 .at(span, "not a field")
-                .maybe_help(names::suggestion(name, known)),
+                .meant(name, known),
             );
             return None;
         };

@@ -8,12 +8,13 @@ mod ops;
 use std::collections::HashMap;
 
 use indexmap::IndexMap;
-use ssl_diagnostics::{Code, Diagnostic, Span};
+use ssl_diagnostics::{Code, Diagnostic, Lint, Span};
 use ssl_plan::{Graph, Node, NodeId, Shape, Stage, Track, View};
 
 use super::Checker;
 use super::nets::NetSpec;
 use crate::merge::Step;
+use crate::names::Meant;
 use crate::value::Clock;
 
 /// A value while the graph is built.
@@ -175,7 +176,7 @@ impl Checker<'_> {
                     .help(format!("use it in the loss, or `drop {name}`")),
                 ),
                 NetSpec::Ema { .. } if !step.calls(name) => self.report(
-                    Diagnostic::warning(Code::UNUSED, format!("the net `{name}` is never called"))
+                    Diagnostic::lint(Lint::UNUSED_NET, format!("the net `{name}` is never called"))
                         .at(span, "without effect")
                         .help(format!("call it in `step`, or `drop {name}`")),
                 ),
@@ -195,7 +196,7 @@ impl Checker<'_> {
                 .any(|v| v.extends.as_ref().is_some_and(|e| e.name == *name));
             if !step.views.contains(name) && !judged && !extended {
                 self.report(
-                    Diagnostic::warning(Code::UNUSED, format!("the view `{name}` is never used"))
+                    Diagnostic::lint(Lint::UNUSED_VIEW, format!("the view `{name}` is never used"))
                         .at(view.name.span, "without effect")
                         .help(format!("take it in `step(..., {name})`, or `drop {name}`")),
                 );
@@ -233,14 +234,13 @@ impl Builder<'_, '_> {
                     .views
                     .keys()
                     .map(String::as_str);
-                let help = crate::names::suggestion(&param.name, known);
                 self.checker.report(
                     Diagnostic::error(
                         Code::UNKNOWN_NAME,
                         format!("there is no view `{}`", param.name),
                     )
                     .at(param.span, "not a view")
-                    .maybe_help(help),
+                    .meant(&param.name, known),
                 );
             }
         }
@@ -272,7 +272,7 @@ impl Builder<'_, '_> {
         for (name, setting) in &step.bindings {
             if loss.is_some() && !self.used.contains(name) {
                 self.checker.report(
-                    Diagnostic::warning(Code::UNUSED, format!("`{name}` is never used"))
+                    Diagnostic::lint(Lint::UNUSED_NAME, format!("`{name}` is never used"))
                         .at(setting.target, "without effect")
                         .help(format!(
                             "use it, or remove it (`drop {name}` where it is inherited)"

@@ -48,19 +48,6 @@ impl Checker<'_> {
         if let Some(graph) = step.graph.as_ref().filter(|_| clock.batch > 1) {
             self.collapse(graph, &specs);
         }
-        for lint in &self.source.effective.allow {
-            if lint.name != "collapse" {
-                self.report(
-                    Diagnostic::error(
-                        Code::UNKNOWN_NAME,
-                        format!("there is no lint `{}` to allow", lint.name),
-                    )
-                    .at(lint.span, "not a lint")
-                    .help("the lint that can be allowed is `collapse`"),
-                );
-            }
-        }
-
         let mut nets = Vec::new();
         for (name, spec) in &specs {
             let kind = match spec {

@@ -1,6 +1,6 @@
 //! Schedules: ramps, named curves, `then`.
 
-use ssl_diagnostics::{Code, Diagnostic, Span};
+use ssl_diagnostics::{Code, Diagnostic, Lint, Span};
 use ssl_plan::Schedule;
 use ssl_syntax::ast::{Expr, ExprKind};
 
@@ -152,7 +152,7 @@ impl Checker<'_> {
                     .help("shorten this part, train longer, or say it as a share of the run, such as `warmup(10%)`"),
             ),
             Some(ScheduleFault::TooShort(asked, there, span)) => self.report(
-                Diagnostic::warning(Code::TIME, "the schedule ends before the run does")
+                Diagnostic::lint(Lint::SCHEDULE_ENDS_EARLY, "the schedule ends before the run does")
                     .at(span, format!("ends after {}", unit(asked)))
                     .at(whole, format!("the run has {}", unit(there)))
                     .help("leave `over:` out of the last part; now its last value holds on"),

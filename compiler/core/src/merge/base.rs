@@ -1,23 +1,29 @@
 //! Chooses the pipeline, follows `extends`, applies `--set`, resolves views.
 
-use ssl_diagnostics::{Code, Diagnostic, FileId, SourceMap};
+use ssl_diagnostics::{Code, Diagnostic, SourceMap};
 use ssl_syntax::ast::{Ident, Pipeline};
 
 use super::apply::Merger;
-use super::{Change, Effective, Entry, View, set};
-use crate::names;
+use super::set::{self, Set};
+use super::{Change, Effective, Entry, View};
+use crate::names::{self, Meant};
 use crate::program::{Program, Unit};
 
-/// Merges one pipeline of a file. `None` where none can be chosen; the
-/// diagnostics say why.
+/// Merges one pipeline of a file, or, where the name has a dot, of one that it
+/// imports. `None` where none can be chosen; the diagnostics say why, unless
+/// the text was `broken`, which has been said then.
 pub fn effective(
     map: &SourceMap,
     program: &Program,
     wanted: Option<&str>,
-    sets: &[(FileId, String)],
+    sets: &[Set],
+    broken: bool,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Effective> {
-    let chosen = choose(program.root()?, wanted, diagnostics)?;
+    let chosen = match wanted.filter(|w| w.contains('.')) {
+        Some(path) => program.imported(path)?,
+        None => choose(program.root()?, wanted, broken, diagnostics)?,
+    };
     let chain = chain_of(chosen, program, diagnostics);
 
     let mut merger = Merger {
@@ -27,8 +33,8 @@ pub fn effective(
     for (depth, pipeline) in chain.iter().rev().enumerate() {
         merger.pipeline(pipeline, depth > 0);
     }
-    for (id, text) in sets {
-        set::apply(&mut merger, map, *id, text);
+    for set in sets {
+        set::apply(&mut merger, map, set);
     }
     let Merger {
         mut out,
@@ -41,6 +47,7 @@ pub fn effective(
 fn choose<'a>(
     unit: &'a Unit,
     wanted: Option<&str>,
+    broken: bool,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<&'a Pipeline> {
     let names = || unit.pipelines.keys().map(String::as_str);
@@ -52,7 +59,7 @@ fn choose<'a>(
                     Code::UNKNOWN_PIPELINE,
                     format!("the file has no pipeline `{wanted}`"),
                 )
-                .maybe_help(names::suggestion(wanted, names())),
+                .meant(wanted, names()),
             );
         }
         return found;
@@ -61,7 +68,7 @@ fn choose<'a>(
     match (all.next(), all.next()) {
         (None, _) => {
             // An unreadable pipeline has been reported; an empty file has not.
-            if diagnostics.is_empty() {
+            if !broken {
                 diagnostics.push(
                     Diagnostic::error(Code::MISSING, "the file has no pipeline")
                         .help("write `pipeline NAME { ... }`"),
@@ -109,7 +116,7 @@ fn chain_of<'a>(
                     format!("there is no pipeline `{text}` to extend"),
                 )
                 .at(path.span, "not defined, not imported")
-                .maybe_help(names::suggestion(&text, known.iter().map(String::as_str))),
+                .meant(&text, known.iter().map(String::as_str)),
             );
             break;
         };
@@ -196,7 +203,7 @@ fn resolve_view(
                     format!("there is no view `{}`", base.name),
                 )
                 .at(base.span, "not a view")
-                .maybe_help(names::suggestion(&base.name, known)),
+                .meant(&base.name, known),
             );
         }
     }

@@ -9,6 +9,7 @@ mod section;
 mod set;
 
 pub use base::effective;
+pub use set::Set;
 
 use indexmap::IndexMap;
 use ssl_diagnostics::Span;
@@ -193,8 +194,10 @@ pub struct Effective {
     pub monitor: Vec<Entry>,
     /// `eval`
     pub eval: Vec<Entry>,
-    /// `allow(...)`
+    /// `allow(...)`, inherited ones included
     pub allow: Vec<Ident>,
+    /// `allow(...)` of the pipeline itself.
+    pub own_allow: Vec<Ident>,
 }
 
 impl Effective {
@@ -211,6 +214,7 @@ impl Effective {
             monitor: Vec::new(),
             eval: Vec::new(),
             allow: Vec::new(),
+            own_allow: Vec::new(),
         }
     }
 }

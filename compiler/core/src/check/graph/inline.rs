@@ -9,7 +9,7 @@ use ssl_syntax::ast::{Arg, Expr, ExprKind, FnParam, Function, Path, StmtKind, Ty
 use super::build::show_dims;
 use super::ops::OPS;
 use super::{Builder, Item, Locals};
-use crate::names;
+use crate::names::{self, Meant};
 use crate::schema::{Group, function};
 
 /// Calls deeper than this are taken for a recursion.
@@ -86,19 +86,16 @@ impl Builder<'_, '_> {
             .map(String::as_str)
             .chain(OPS.iter().map(|(n, _)| *n))
             .collect();
-        let help = names::nearest(&text, known.iter().copied())
-            .map(|n| format!("did you mean `{n}`?"))
-            .or_else(|| {
-                let losses = functions.iter().map(String::as_str);
-                names::list(losses).map(|l| format!("the library has {l}"))
-            });
+        let losses = functions.iter().map(String::as_str);
+        let help = names::list(losses).map(|l| format!("the library has {l}"));
         self.checker.report(
             Diagnostic::error(
                 Code::UNKNOWN_FUNCTION,
                 format!("there is no net and no function `{text}`"),
             )
             .at(callee.span, "not known")
-            .maybe_help(help),
+            .maybe_help(help)
+            .near(&text, known.iter().copied()),
         );
     }
 
@@ -173,7 +170,7 @@ impl Builder<'_, '_> {
                                 format!("`{name}` has no argument `{}`", n.name),
                             )
                             .at(n.span, "not known")
-                            .maybe_help(names::suggestion(&n.name, known)),
+                            .meant(&n.name, known),
                         );
                     }
                     found
@@ -279,7 +276,7 @@ impl Builder<'_, '_> {
                 self.checker.report(
                     Diagnostic::error(Code::UNKNOWN_NAME, format!("there is no type `{other}`"))
                         .at(ty.span, "not a type")
-                        .maybe_help(names::suggestion(other, known)),
+                        .meant(other, known),
                 );
                 return None;
             }
