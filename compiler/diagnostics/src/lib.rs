@@ -10,5 +10,8 @@ mod source;
 pub use codes::{Code, CodeInfo, all as all_codes, info as code_info};
 pub use diagnostic::{Diagnostic, Fix, Label, Severity};
 pub use explain::{Snippet, explain, snippets};
-pub use render::{Look, MessageFormat, render_human, render_human_as, render_json, render_short};
+pub use render::{
+    Look, MessageFormat, render_github, render_human, render_human_as, render_json, render_sarif,
+    render_short,
+};
 pub use source::{FileId, SourceFile, SourceMap, Span};
