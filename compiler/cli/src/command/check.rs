@@ -6,16 +6,13 @@ use clap::Args;
 use ssl_core::Demand;
 
 use super::{Choice, Subject};
-use crate::output::{self, MessageFormat};
+use crate::output;
 
 /// Options of `sslc check`.
 #[derive(Args)]
 pub struct Options {
     #[command(flatten)]
     subject: Subject,
-    /// How to print what is wrong
-    #[arg(long, value_enum, default_value = "human")]
-    message_format: MessageFormat,
 }
 
 /// Checks every pipeline of the file, or the one that is named.
@@ -48,7 +45,7 @@ pub fn run(options: &Options) -> ExitCode {
         // What a base has wrong, all that extend it have wrong.
         compilation.diagnostics.retain(|d| !shown.contains(d));
         shown.extend(compilation.diagnostics.iter().cloned());
-        output::diagnostics(&compilation, options.message_format);
+        output::diagnostics(&compilation);
         if let Some(plan) = &compilation.plan {
             let (trained, frozen) = ssl_core::total_parameters(&plan.recipe);
             lines += &format!(
@@ -71,7 +68,7 @@ pub fn run(options: &Options) -> ExitCode {
             failed |= compilation.failed();
             compilation.diagnostics.retain(|d| !shown.contains(d));
             shown.extend(compilation.diagnostics.iter().cloned());
-            output::diagnostics(&compilation, options.message_format);
+            output::diagnostics(&compilation);
         }
         lines += &format!(
             "{}: {} runs of {}\n",
@@ -80,7 +77,7 @@ pub fn run(options: &Options) -> ExitCode {
             sweep.of
         );
     }
-    if options.message_format == MessageFormat::Human {
+    if output::human() {
         output::print(&lines);
     }
     ExitCode::from(u8::from(failed))
