@@ -22,6 +22,25 @@ use clap::{Parser, Subcommand};
 struct Cli {
     #[command(subcommand)]
     command: Command,
+    /// How to print what is wrong; `json`, `sarif` and `github` go to standard output, unless a
+    /// result is printed there
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "human",
+        value_name = "FORMAT"
+    )]
+    message_format: output::MessageFormat,
+    /// Whether to colour; `auto` heeds NO_COLOR and CLICOLOR_FORCE
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "auto",
+        value_name = "WHEN"
+    )]
+    color: clap::ColorChoice,
 }
 
 #[derive(Subcommand)]
@@ -50,6 +69,11 @@ fn main() -> ExitCode {
         }
     };
     std::panic::set_hook(Box::new(internal_error));
+    output::configure(output::Style {
+        format: cli.message_format,
+        colour: cli.color,
+        has_result: !matches!(cli.command, Command::Check(_) | Command::Run(_)),
+    });
     let run = || match cli.command {
         Command::Check(options) => command::check::run(&options),
         Command::Plan(options) => command::plan::run(&options),
@@ -59,7 +83,13 @@ fn main() -> ExitCode {
         Command::Sweep(options) => command::sweep::run(&options),
     };
     // What the hook said is all there is to say.
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).unwrap_or(ExitCode::from(2))
+    let code = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
+    output::finish();
+    match code {
+        Err(_) => ExitCode::from(2),
+        Ok(_) if !output::written() => ExitCode::from(74),
+        Ok(code) => code,
+    }
 }
 
 /// Says that the fault is ours, and where, in two lines.

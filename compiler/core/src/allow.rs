@@ -34,7 +34,11 @@ pub fn judge(effective: &Effective, diagnostics: &mut Vec<Diagnostic>, whole: bo
         }
     }
     for name in &effective.own_allow {
-        let of_file = [Lint::DANGLING_DOC, Lint::UNUSED_IMPORT, Lint::UNUSED_FUNCTION];
+        let of_file = [
+            Lint::DANGLING_DOC,
+            Lint::UNUSED_IMPORT,
+            Lint::UNUSED_FUNCTION,
+        ];
         let judged = lint(&name.name).is_some_and(|l| !of_file.contains(l));
         let used = diagnostics
             .iter()

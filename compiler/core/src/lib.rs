@@ -8,6 +8,7 @@
 mod allow;
 mod check;
 mod estimate;
+mod mend;
 pub mod merge;
 mod names;
 mod program;
@@ -20,6 +21,7 @@ mod whole;
 mod world;
 
 pub use estimate::{parameters_of, total_parameters};
+pub use mend::{Mended, mend_file};
 pub use sweep::{Sweep, Variant};
 pub use whole::{Whole, check_file};
 pub use world::{DatasetInfo, Demand, RecordedInfo, World, WorldError};

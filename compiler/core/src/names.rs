@@ -8,19 +8,11 @@ pub trait Meant: Sized {
     /// place where that is the wrong name alone; the whole list where none is
     /// near and the list is short.
     #[must_use]
-    fn meant<'a>(
-        self,
-        wrong: &str,
-        candidates: impl IntoIterator<Item = &'a str> + Clone,
-    ) -> Self;
+    fn meant<'a>(self, wrong: &str, candidates: impl IntoIterator<Item = &'a str> + Clone) -> Self;
 
     /// The nearest name alone, where there is one.
     #[must_use]
-    fn near<'a>(
-        self,
-        wrong: &str,
-        candidates: impl IntoIterator<Item = &'a str> + Clone,
-    ) -> Self;
+    fn near<'a>(self, wrong: &str, candidates: impl IntoIterator<Item = &'a str> + Clone) -> Self;
 
     /// As [`Meant::meant`], where the wrong name stands at a place of its own.
     #[must_use]
@@ -33,20 +25,12 @@ pub trait Meant: Sized {
 }
 
 impl Meant for Diagnostic {
-    fn meant<'a>(
-        self,
-        wrong: &str,
-        candidates: impl IntoIterator<Item = &'a str> + Clone,
-    ) -> Self {
+    fn meant<'a>(self, wrong: &str, candidates: impl IntoIterator<Item = &'a str> + Clone) -> Self {
         let at = self.span().unwrap_or_default();
         self.meant_at(at, wrong, candidates)
     }
 
-    fn near<'a>(
-        self,
-        wrong: &str,
-        candidates: impl IntoIterator<Item = &'a str> + Clone,
-    ) -> Self {
+    fn near<'a>(self, wrong: &str, candidates: impl IntoIterator<Item = &'a str> + Clone) -> Self {
         match nearest(wrong, candidates.clone()) {
             Some(_) => self.meant(wrong, candidates),
             None => self,
@@ -62,7 +46,8 @@ impl Meant for Diagnostic {
         let fix = (at.len() == wrong.len())
             .then(|| fix(wrong, at, candidates.clone()))
             .flatten();
-        self.maybe_help(suggestion(wrong, candidates)).maybe_fix(fix)
+        self.maybe_help(suggestion(wrong, candidates))
+            .maybe_fix(fix)
     }
 }
 
@@ -77,9 +62,11 @@ fn fix<'a>(
     let title = format!("write `{near}`");
     let slips = |c: &str| strsim::damerau_levenshtein(&wrong.to_lowercase(), &c.to_lowercase());
     let few = if wrong.len() <= 4 { 1 } else { 2 };
+    // `epoch` and `epochs` are one.
+    let stem = |c: &'a str| c.strip_suffix('s').unwrap_or(c);
     let rival = candidates
         .into_iter()
-        .any(|c| c != near && slips(c) <= slips(near) + 1);
+        .any(|c| stem(c) != stem(near) && slips(c) <= slips(near) + 1);
     Some(Fix {
         certain: slips(near) <= few && !rival,
         ..Fix::maybe(title, at, near)

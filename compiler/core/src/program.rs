@@ -10,8 +10,8 @@ use ssl_syntax::ast::{
     File, Function, Ident, Item, Path as Dotted, Pipeline, Sweep, Use, UseTarget,
 };
 
-use crate::names::Meant;
 use crate::World;
+use crate::names::Meant;
 
 /// The standard library, embedded. What `loss` defines needs no import.
 const STD: &[(&str, &str)] = &[("loss", include_str!("../std/loss.ssl"))];

@@ -163,10 +163,7 @@ impl Reader<'_> {
                 let empty = matches!(kind, ExprKind::List(_));
                 self.diagnostics.push(
                     Diagnostic::error(Code::TYPE, "`vary` takes a list of values")
-                        .at(
-                            values.span,
-                            if empty { "no values" } else { "not a list" },
-                        )
+                        .at(values.span, if empty { "no values" } else { "not a list" })
                         .help("write `vary PATH in [A, B]`"),
                 );
                 return;

@@ -76,7 +76,11 @@ impl Text {
 
     /// The file's sweeps, unrolled; what is wrong with them is added.
     pub fn sweeps(&mut self, map: &SourceMap) -> Vec<Sweep> {
-        let trees = self.program.root().into_iter().flat_map(|r| r.sweeps.values());
+        let trees = self
+            .program
+            .root()
+            .into_iter()
+            .flat_map(|r| r.sweeps.values());
         let mut found = Vec::new();
         let sweeps = trees
             .filter_map(|tree| sweep::unroll(map, &self.program, tree, &mut found))
@@ -97,13 +101,7 @@ impl Text {
     }
 
     /// Merges and checks the pipeline that the request names.
-    pub fn one(
-        &self,
-        request: &Request,
-        world: &dyn World,
-        map: &SourceMap,
-        sets: &[Set],
-    ) -> One {
+    pub fn one(&self, request: &Request, world: &dyn World, map: &SourceMap, sets: &[Set]) -> One {
         let mut found = Vec::new();
         let effective = merge::effective(
             map,

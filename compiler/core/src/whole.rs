@@ -60,7 +60,10 @@ pub fn check_file(request: &Request, world: &dyn World) -> Whole {
         request.pipeline.clone_from(&name);
         let one = text.one(&request, world, &out.map, &sets);
         of_file = one.allowed(of_file);
-        let failed = one.diagnostics.iter().any(|d| d.severity == Severity::Error);
+        let failed = one
+            .diagnostics
+            .iter()
+            .any(|d| d.severity == Severity::Error);
         out.diagnostics.extend(one.diagnostics);
         if let Some(name) = name {
             out.pipelines.push((name, one.plan.filter(|_| !failed)));
@@ -108,9 +111,7 @@ fn variants(
             }
             let named = named(diagnostic, sweep, variant);
             let same = |d: &&mut (Diagnostic, usize)| {
-                d.0.code == named.code
-                    && d.0.message == named.message
-                    && d.0.span() == named.span()
+                d.0.code == named.code && d.0.message == named.message && d.0.span() == named.span()
             };
             match found.iter_mut().find(same) {
                 Some((_, others)) => *others += 1,
@@ -188,7 +189,11 @@ fn repetitions(sweep: &Sweep, runs: &[Option<u64>]) -> Vec<Diagnostic> {
             first.insert(*run, variant);
             continue;
         };
-        let differing = variant.picks.iter().rev().find(|p| !other.picks.contains(p));
+        let differing = variant
+            .picks
+            .iter()
+            .rev()
+            .find(|p| !other.picks.contains(p));
         let Some(at) = differing.and_then(|p| place(sweep, p)) else {
             continue;
         };

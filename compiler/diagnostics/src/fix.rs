@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::{Diagnostic, FileId, SourceFile, SourceMap, Span};
+use crate::{Diagnostic, SourceFile, SourceMap, Span};
 
 /// Text in place of other text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -26,11 +26,7 @@ pub struct Fix {
 
 impl Fix {
     /// One edit that may be what was meant.
-    pub fn maybe(
-        title: impl Into<String>,
-        span: Span,
-        replacement: impl Into<String>,
-    ) -> Self {
+    pub fn maybe(title: impl Into<String>, span: Span, replacement: impl Into<String>) -> Self {
         Fix {
             title: title.into(),
             edits: vec![Edit {
@@ -42,11 +38,7 @@ impl Fix {
     }
 
     /// One edit that a machine may make unasked.
-    pub fn certain(
-        title: impl Into<String>,
-        span: Span,
-        replacement: impl Into<String>,
-    ) -> Self {
+    pub fn certain(title: impl Into<String>, span: Span, replacement: impl Into<String>) -> Self {
         Fix {
             certain: true,
             ..Fix::maybe(title, span, replacement)
@@ -100,7 +92,9 @@ impl Fix {
             };
             let whole = file.line_range(first)?.start..file.line_range(last)?.end;
             match out.last_mut() {
-                Some(before) if before.range.end > whole.start => before.edits.push((range, text.to_owned())),
+                Some(before) if before.range.end > whole.start => {
+                    before.edits.push((range, text.to_owned()))
+                }
                 _ => out.push(Change {
                     first,
                     range: whole,
@@ -130,11 +124,7 @@ impl Change {
             .all(|(r, new)| r.is_empty() && r.start == self.range.start && new.ends_with('\n'));
         match insertion {
             true => Vec::new(),
-            false => text
-                .get(self.range.clone())
-                .unwrap_or("")
-                .lines()
-                .collect(),
+            false => text.get(self.range.clone()).unwrap_or("").lines().collect(),
         }
     }
 
@@ -167,7 +157,11 @@ fn local(file: &SourceFile, span: Span) -> Range<usize> {
 pub fn whole_lines(map: &SourceMap, span: Span) -> Option<Span> {
     let file = map.file_of(span)?;
     let range = local(file, span);
-    let start = file.text.get(..range.start)?.rfind('\n').map_or(0, |i| i + 1);
+    let start = file
+        .text
+        .get(..range.start)?
+        .rfind('\n')
+        .map_or(0, |i| i + 1);
     let rest = file.text.get(range.end..)?;
     let end = range.end + rest.find('\n').map_or(rest.len(), |i| i + 1);
     let before = file.text.get(start..range.start)?;
@@ -178,16 +172,15 @@ pub fn whole_lines(map: &SourceMap, span: Span) -> Option<Span> {
 }
 
 /// A file's text with every certain fix of the diagnostics that lies in it, and
-/// how many those were. Where two fixes touch the same text, the first is
+/// the titles of those. Where two fixes touch the same text, the first is
 /// taken. `None` where there is nothing to do.
 pub fn apply_fixes(
     map: &SourceMap,
-    file: FileId,
+    file: &SourceFile,
     diagnostics: &[Diagnostic],
-) -> Option<(String, usize)> {
-    let file = map.file(file)?;
+) -> Option<(String, Vec<String>)> {
     let mut taken: Vec<(Range<usize>, &str)> = Vec::new();
-    let mut count = 0;
+    let mut titles = Vec::new();
     for diagnostic in diagnostics {
         let Some(fix) = diagnostic.fixes.iter().find(|f| f.certain) else {
             continue;
@@ -196,17 +189,19 @@ pub fn apply_fixes(
             continue;
         }
         let ranges = fix.ranges(file);
-        let free = ranges.iter().all(|(r, _)| {
-            taken
-                .iter()
-                .all(|(t, _)| (r.end < t.start) || (r.start > t.end) || (r.start == t.end && !r.is_empty() && !t.is_empty()) || (r.end == t.start && !r.is_empty() && !t.is_empty()))
-        });
+        let apart = |a: &Range<usize>, b: &Range<usize>| {
+            let side_by_side = !a.is_empty() && !b.is_empty();
+            a.end < b.start || (a.end == b.start && side_by_side)
+        };
+        let free = ranges
+            .iter()
+            .all(|(r, _)| taken.iter().all(|(t, _)| apart(r, t) || apart(t, r)));
         if free && !ranges.is_empty() {
             taken.extend(ranges);
-            count += 1;
+            titles.push(fix.title.clone());
         }
     }
-    if count == 0 {
+    if titles.is_empty() {
         return None;
     }
     taken.sort_by_key(|(r, _)| (r.start, r.end));
@@ -218,5 +213,5 @@ pub fn apply_fixes(
         at = range.end;
     }
     out.push_str(file.text.get(at..)?);
-    Some((out, count))
+    Some((out, titles))
 }

@@ -14,5 +14,8 @@ pub use diagnostic::{Diagnostic, Label, Severity};
 pub use explain::{Snippet, explain, snippets};
 pub use fix::{Edit, Fix, apply_fixes, whole_lines};
 pub use lints::{Lint, all as all_lints, by_name as lint};
-pub use render::{Look, MessageFormat, render_human, render_human_as, render_json, render_short};
+pub use render::{
+    Look, MessageFormat, render_github, render_human, render_human_as, render_json, render_sarif,
+    render_short,
+};
 pub use source::{FileId, SourceFile, SourceMap, Span};

@@ -8,7 +8,7 @@ use ssl_core::Demand;
 use ssl_plan::{Origin, Plan};
 
 use super::Subject;
-use crate::output::{self, MessageFormat};
+use crate::output;
 
 /// Options of `sslc plan`.
 #[derive(Args)]
@@ -26,7 +26,7 @@ pub fn run(options: &Options) -> ExitCode {
         .subject
         .choice
         .compile(&options.subject.file, Demand::Check);
-    output::diagnostics(&compilation, MessageFormat::Human);
+    output::diagnostics(&compilation);
     let Some(plan) = &compilation.plan else {
         if !compilation.failed() {
             output::eprint(

@@ -6,8 +6,8 @@ use ssl_syntax::ast::SectionKind;
 
 use super::Checker;
 use super::eval::Scope;
-use crate::names::Meant;
 use crate::merge::{Setting, Settings};
+use crate::names::Meant;
 use crate::schema::{Group, fields_of};
 use crate::value::Value;
 use crate::{DatasetInfo, Demand, names};

@@ -176,9 +176,12 @@ impl Checker<'_> {
                     .help(format!("use it in the loss, or `drop {name}`")),
                 ),
                 NetSpec::Ema { .. } if !step.calls(name) => self.report(
-                    Diagnostic::lint(Lint::UNUSED_NET, format!("the net `{name}` is never called"))
-                        .at(span, "without effect")
-                        .help(format!("call it in `step`, or `drop {name}`")),
+                    Diagnostic::lint(
+                        Lint::UNUSED_NET,
+                        format!("the net `{name}` is never called"),
+                    )
+                    .at(span, "without effect")
+                    .help(format!("call it in `step`, or `drop {name}`")),
                 ),
                 _ => {}
             }
@@ -196,9 +199,12 @@ impl Checker<'_> {
                 .any(|v| v.extends.as_ref().is_some_and(|e| e.name == *name));
             if !step.views.contains(name) && !judged && !extended {
                 self.report(
-                    Diagnostic::lint(Lint::UNUSED_VIEW, format!("the view `{name}` is never used"))
-                        .at(view.name.span, "without effect")
-                        .help(format!("take it in `step(..., {name})`, or `drop {name}`")),
+                    Diagnostic::lint(
+                        Lint::UNUSED_VIEW,
+                        format!("the view `{name}` is never used"),
+                    )
+                    .at(view.name.span, "without effect")
+                    .help(format!("take it in `step(..., {name})`, or `drop {name}`")),
                 );
             }
         }

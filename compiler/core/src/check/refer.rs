@@ -65,8 +65,7 @@ impl Checker<'_> {
                     format!("there is no net `{}`", head.name),
                 )
                 .at(head.span, "not a net")
-                .meant(&head.name,
-                    nets.keys().map(String::as_str)),
+                .meant(&head.name, nets.keys().map(String::as_str)),
             );
             return None;
         };

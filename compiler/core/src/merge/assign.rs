@@ -154,8 +154,7 @@ impl Merger<'_> {
                         format!("there is no `{}` to set", dotted(segments)),
                     )
                     .at(span, "nothing of this name is there")
-                    .meant(&head.name,
-                        known.iter().map(String::as_str)),
+                    .meant(&head.name, known.iter().map(String::as_str)),
                 );
             }
         }
@@ -226,8 +225,7 @@ pub(super) fn set_field(
                     format!("there is no `{}` whose argument could be set", name.name),
                 )
                 .at(setting.target, "set here")
-                .meant(&name.name,
-                    fields.keys().map(String::as_str)),
+                .meant(&name.name, fields.keys().map(String::as_str)),
             ),
         },
         [] => {}

@@ -21,8 +21,7 @@ pub fn change_entries(
             format!("this `{section}` has no `{}` {why}", name.name),
         )
         .at(name.span, "not there")
-        .meant(&name.name,
-            entries.iter().map(|e| e.name.name.as_str()))
+        .meant(&name.name, entries.iter().map(|e| e.name.name.as_str()))
     };
     match change {
         Change::Put { mut entry, place } => {

@@ -111,8 +111,16 @@ fn mended(out: &mut String, map: &SourceMap, fix: &Fix, colour: bool) {
     if lines.len() > 2 * TALL || long {
         return;
     }
-    let width = lines.iter().map(|l| l.0.to_string().len()).max().unwrap_or(1);
-    let head = if fix.certain { "    fix: " } else { "  maybe: " };
+    let width = lines
+        .iter()
+        .map(|l| l.0.to_string().len())
+        .max()
+        .unwrap_or(1);
+    let head = if fix.certain {
+        "    fix: "
+    } else {
+        "  maybe: "
+    };
     for (i, (number, sign, text)) in lines.iter().enumerate() {
         let head = if i == 0 { head } else { "         " };
         let (on, off) = match (colour, sign) {
@@ -328,7 +336,10 @@ impl std::error::Error for Report<'_> {}
 impl miette::Diagnostic for Report<'_> {
     fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         let word = self.diagnostic.severity.word();
-        let lint = self.diagnostic.lint.map_or(String::new(), |l| format!(" {l}"));
+        let lint = self
+            .diagnostic
+            .lint
+            .map_or(String::new(), |l| format!(" {l}"));
         Some(Box::new(format!("{word}[{}]{lint}", self.diagnostic.code)))
     }
 

@@ -4,7 +4,8 @@
 use serde::Serialize;
 
 use super::ordered;
-use crate::{Diagnostic, SourceMap, Span};
+use super::place::Place;
+use crate::{Diagnostic, SourceMap};
 
 #[derive(Serialize)]
 struct Record<'a> {
@@ -36,39 +37,6 @@ struct EditRecord<'a> {
     #[serde(flatten)]
     place: Place,
     replacement: &'a str,
-}
-
-/// Lines and columns from 1, columns in characters; `start` and `end` in bytes
-/// of the file.
-#[derive(Serialize)]
-struct Place {
-    file: String,
-    line: usize,
-    column: usize,
-    end_line: usize,
-    end_column: usize,
-    start: u32,
-    end: u32,
-}
-
-impl Place {
-    fn of(map: &SourceMap, span: Span) -> Option<Place> {
-        let file = map.file_of(span)?;
-        let last = u32::try_from(file.text.len()).unwrap_or(u32::MAX);
-        let start = span.start.saturating_sub(file.base).min(last);
-        let end = span.end.saturating_sub(file.base).clamp(start, last);
-        let (line, column) = file.line_column(start);
-        let (end_line, end_column) = file.line_column(end);
-        Some(Place {
-            file: file.name.to_string(),
-            line,
-            column,
-            end_line,
-            end_column,
-            start,
-            end,
-        })
-    }
 }
 
 /// Renders one JSON object a line: `code`, `severity`, `lint` (the name that

@@ -25,7 +25,7 @@ pub fn render_short(map: &SourceMap, diagnostics: &[Diagnostic]) -> String {
     out
 }
 
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     let space = |c| if c == '\n' || c == '\t' { ' ' } else { c };
     text.chars().map(sanitised).map(space).collect()
 }

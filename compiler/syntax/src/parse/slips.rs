@@ -46,10 +46,14 @@ fn mend(
         .help(help.clone())
         .fix(Fix {
             certain,
-            ..Fix::maybe(help, span, match edit.insert {
-                "\n" => "\n",
-                insert => insert.trim_end_matches('\n'),
-            })
+            ..Fix::maybe(
+                help,
+                span,
+                match edit.insert {
+                    "\n" => "\n",
+                    insert => insert.trim_end_matches('\n'),
+                },
+            )
         });
     (diagnostic, edit)
 }
