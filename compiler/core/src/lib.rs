@@ -8,6 +8,7 @@
 mod allow;
 mod check;
 mod estimate;
+mod functions;
 mod mend;
 pub mod merge;
 mod names;
@@ -17,6 +18,7 @@ mod shapes;
 mod sweep;
 mod text;
 mod value;
+mod walk;
 mod whole;
 mod world;
 
@@ -100,6 +102,7 @@ pub fn compile(request: &Request, world: &dyn World) -> Compilation {
 /// By place, the worst of a place first, equal ones once.
 fn in_order(diagnostics: &mut Vec<Diagnostic>) {
     diagnostics.sort_by_key(|d| (d.span().unwrap_or_default(), std::cmp::Reverse(d.severity)));
+    // A function's body is judged for itself and at every call.
     let mut seen = HashSet::new();
-    diagnostics.retain(|d| seen.insert(d.clone()));
+    diagnostics.retain(|d| seen.insert((d.code, d.message.clone(), d.span())));
 }

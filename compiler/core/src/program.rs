@@ -2,6 +2,7 @@
 //! the standard library. A name belongs to the file that its span lies in, so
 //! an inherited expression means what it meant where it was written.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
@@ -10,8 +11,8 @@ use ssl_syntax::ast::{
     File, Function, Ident, Item, Path as Dotted, Pipeline, Sweep, Use, UseTarget,
 };
 
-use crate::World;
 use crate::names::Meant;
+use crate::{World, functions};
 
 /// The standard library, embedded. What `loss` defines needs no import.
 const STD: &[(&str, &str)] = &[("loss", include_str!("../std/loss.ssl"))];
@@ -24,7 +25,7 @@ pub struct Unit {
     /// Global offsets of its text.
     extent: Span,
     /// Imported names and what they stand for.
-    imports: IndexMap<String, usize>,
+    imports: IndexMap<String, (usize, Span)>,
     /// Pipelines by name.
     pub pipelines: IndexMap<String, Pipeline>,
     /// Sweeps by name.
@@ -38,6 +39,20 @@ pub struct Program {
     units: Vec<Unit>,
     /// The unit whose functions need no import.
     prelude: usize,
+    /// Functions that call themselves, by their names' places.
+    recursive: HashSet<Span>,
+}
+
+impl Unit {
+    /// Its functions in order.
+    pub fn functions(&self) -> impl Iterator<Item = &Function> {
+        self.functions.values()
+    }
+
+    /// The names that it imports, and where.
+    pub fn imports(&self) -> impl Iterator<Item = (&str, Span)> {
+        self.imports.iter().map(|(n, (_, at))| (n.as_str(), *at))
+    }
 }
 
 /// Reads files into a program.
@@ -73,7 +88,9 @@ pub fn load(
     if let Some(prelude) = loader.module("loss", None) {
         loader.program.prelude = prelude;
     }
-    loader.program
+    let mut program = loader.program;
+    program.recursive = functions::judge(&program, map, diagnostics);
+    program
 }
 
 fn identity(world: &dyn World, path: &Path) -> String {
@@ -130,7 +147,7 @@ impl Loader<'_> {
         self.open.pop();
         let (pipelines, sweeps, functions) = self.definitions(&parsed.file);
         if let Some(unit) = self.program.units.get_mut(index) {
-            unit.imports = imports.into_iter().map(|(n, (u, _))| (n, u)).collect();
+            unit.imports = imports;
             (unit.pipelines, unit.sweeps, unit.functions) = (pipelines, sweeps, functions);
         }
         index
@@ -290,6 +307,16 @@ impl Program {
         self.units.first()
     }
 
+    /// Every file, the named one first.
+    pub fn units(&self) -> &[Unit] {
+        &self.units
+    }
+
+    /// Whether a function calls itself, which has been reported.
+    pub fn is_recursive(&self, f: &Function) -> bool {
+        self.recursive.contains(&f.name.span)
+    }
+
     /// The file that a span lies in.
     fn unit_of(&self, span: Span) -> Option<&Unit> {
         self.units
@@ -312,7 +339,7 @@ impl Program {
         let from = self.unit_of(path.span).or(self.root())?;
         match path.segments.as_slice() {
             [name] => Some((from, name)),
-            [module, name] => Some((self.units.get(*from.imports.get(&module.name)?)?, name)),
+            [module, name] => Some((self.units.get(from.imports.get(&module.name)?.0)?, name)),
             _ => None,
         }
     }
@@ -326,7 +353,7 @@ impl Program {
     /// The pipeline of an imported file, as the named file would write it.
     pub fn imported(&self, path: &str) -> Option<&Pipeline> {
         let (module, name) = path.split_once('.')?;
-        let unit = self.units.get(*self.root()?.imports.get(module)?)?;
+        let unit = self.units.get(self.root()?.imports.get(module)?.0)?;
         unit.pipelines.get(name)
     }
 
@@ -360,7 +387,7 @@ impl Program {
             return Vec::new();
         };
         let mut all = of(unit);
-        for (name, target) in &unit.imports {
+        for (name, (target, _)) in &unit.imports {
             if let Some(target) = self.units.get(*target) {
                 all.extend(of(target).into_iter().map(|n| format!("{name}.{n}")));
             }

@@ -221,7 +221,11 @@ impl Checker<'_> {
                         )
                         .at(left.span, a.describe())
                         .at(right.span, b.describe())
-                        .help("write both in one unit: an epoch has `samples / batch` steps"),
+                        .help(match self.conversion(*x, *u) {
+                            Some(said) => format!("write both in one unit: {said}"),
+                            None => "write both in one unit: an epoch has `samples / batch` steps"
+                                .to_owned(),
+                        }),
                     );
                     return None;
                 }
@@ -298,6 +302,7 @@ impl Checker<'_> {
         if let [name] = path.segments.as_slice()
             && let Some(constant) = effective.constants.get(&name.name)
         {
+            self.read.insert(name.name.clone());
             return self.constant_value(constant);
         }
         let names: Vec<&str> = path.segments.iter().map(|s| s.name.as_str()).collect();

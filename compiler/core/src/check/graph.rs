@@ -4,6 +4,7 @@
 mod build;
 mod inline;
 mod ops;
+mod usual;
 
 use std::collections::HashMap;
 
@@ -16,6 +17,11 @@ use super::nets::NetSpec;
 use crate::merge::Step;
 use crate::names::Meant;
 use crate::value::Clock;
+
+/// Names of the primitive operations.
+pub fn operations() -> impl Iterator<Item = &'static str> + Clone {
+    ops::OPS.iter().map(|(name, _)| *name)
+}
 
 /// A value while the graph is built.
 #[derive(Debug, Clone, PartialEq)]
@@ -187,12 +193,11 @@ impl Checker<'_> {
             }
         }
         for (name, view) in &effective.views {
-            let judged = effective.eval.iter().chain(&effective.monitor).any(|e| {
-                self.source
-                    .map
-                    .text(e.call.expr.span)
-                    .contains(name.as_str())
-            });
+            let judged = effective
+                .eval
+                .iter()
+                .chain(&effective.monitor)
+                .any(|e| e.call.names_view(name));
             let extended = effective
                 .views
                 .values()

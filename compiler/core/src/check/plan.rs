@@ -32,10 +32,16 @@ pub fn check(
 
 impl Checker<'_> {
     fn plan(&mut self) -> Option<Plan> {
+        let data = self.data();
+        let batch = data.batch.filter(|b| *b > 0);
+        self.pace = data
+            .samples
+            .zip(batch)
+            .map(|(s, b)| s / b)
+            .filter(|s| *s > 0);
         for constant in self.source.effective.constants.values() {
             self.constant_value(constant);
         }
-        let data = self.data();
         let clock = self.clock(&data);
         let views = self.views(&data);
         let specs = self.nets();
@@ -43,7 +49,14 @@ impl Checker<'_> {
         let train = self.train(&clock);
         let monitors = self.monitors(&clock, &data, &step);
         let evals = self.evals(&data, &views, &step);
+        self.usual_averages(&specs);
         self.loose_ends(&specs, &step);
+        if let Some(graph) = &step.graph {
+            self.unread_views(graph);
+        }
+        if step.is_whole() {
+            self.unread_constants();
+        }
         // One image has no other to be told from.
         if let Some(graph) = step.graph.as_ref().filter(|_| clock.batch > 1) {
             self.collapse(graph, &specs);

@@ -61,6 +61,21 @@ impl Setting {
         self
     }
 
+    /// Whether the call's argument `view` is this name.
+    pub fn names_view(&self, name: &str) -> bool {
+        let is = |e: &Expr| match &e.kind {
+            ExprKind::Path(p) => p.segments.last().is_some_and(|s| s.name == name),
+            _ => false,
+        };
+        let args = match &self.expr.kind {
+            ExprKind::Call { args, .. } => args.as_slice(),
+            _ => &[],
+        };
+        let by_name = |a: &ssl_syntax::ast::Arg| a.name.as_ref().is_none_or(|n| n.name == "view");
+        args.iter().any(|a| by_name(a) && is(&a.value))
+            || self.overrides.get("view").is_some_and(|s| is(&s.expr))
+    }
+
     /// Name of the called function, where the expression is a call or a bare
     /// name.
     pub fn callee(&self) -> Option<&Ident> {

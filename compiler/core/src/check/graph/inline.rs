@@ -128,14 +128,17 @@ impl Builder<'_, '_> {
         span: Span,
         locals: &Locals,
     ) -> Option<Item> {
+        if self.checker.source.program.is_recursive(f) {
+            return None;
+        }
         if self.depth >= DEPTH {
             self.checker.report(
                 Diagnostic::error(
                     Code::VALUE_CYCLE,
-                    format!("the function `{}` calls itself", f.name.name),
+                    format!("calls are nested more than {DEPTH} deep"),
                 )
-                .at(span, "never ends")
-                .help("functions are inlined: write it without recursion"),
+                .at(span, "one too many")
+                .help("functions are inlined: join some of them"),
             );
             return None;
         }
@@ -234,6 +237,7 @@ impl Builder<'_, '_> {
                 },
             };
             self.typed(name, param, &item, at, &mut bound)?;
+            self.usual(param, &item, at);
             bound.values.insert(param.name.name.clone(), item);
         }
         Some(bound)
@@ -261,21 +265,10 @@ impl Builder<'_, '_> {
             },
             "Net" => matches!(item, Item::Net(_)),
             other => {
-                let known = [
-                    "Embedding",
-                    "Prob",
-                    "Tokens",
-                    "Image",
-                    "Tensor",
-                    "Loss",
-                    "Float",
-                    "Int",
-                    "Schedule",
-                    "Net",
-                ];
+                let known = crate::functions::TYPES.iter().copied();
                 self.checker.report(
                     Diagnostic::error(Code::UNKNOWN_NAME, format!("there is no type `{other}`"))
-                        .at(ty.span, "not a type")
+                        .at(ty.name.span, "not a type")
                         .meant(other, known),
                 );
                 return None;
