@@ -6,14 +6,17 @@
 //! environment variables and data sets are seen through [`World`].
 
 mod check;
+
 mod estimate;
 pub mod merge;
 mod names;
+mod print;
 mod program;
 mod schema;
 mod shapes;
 mod sweep;
 mod value;
+pub mod why;
 mod world;
 
 pub use estimate::{parameters_of, total_parameters};
@@ -23,7 +26,7 @@ pub use world::{DatasetInfo, Demand, RecordedInfo, World, WorldError};
 use std::path::PathBuf;
 
 use ssl_diagnostics::{Code, Diagnostic, FileId, Severity, SourceMap};
-use ssl_plan::Plan;
+use ssl_plan::{Plan, Resolved};
 
 /// What is compiled.
 #[derive(Debug, Clone, Default)]
@@ -51,15 +54,27 @@ pub struct Compilation {
     pub pipelines: Vec<String>,
     /// The file's sweeps, unrolled.
     pub sweeps: Vec<Sweep>,
+    /// Every value that could be resolved, also where there is no plan.
+    pub values: Vec<Resolved>,
+    /// The file that was named.
+    pub(crate) file: Option<FileId>,
+    /// The folder that relative paths start from.
+    pub(crate) here: PathBuf,
+    /// All files with what they define.
+    pub(crate) program: program::Program,
+    /// The pipeline, merged.
+    pub(crate) effective: Option<merge::Effective>,
 }
 
 impl Compilation {
     /// Whether anything was wrong enough to stop.
     pub fn failed(&self) -> bool {
-        self.diagnostics
-            .iter()
-            .any(|d| d.severity == Severity::Error)
+        failed(&self.diagnostics)
     }
+}
+
+fn failed(diagnostics: &[Diagnostic]) -> bool {
+    diagnostics.iter().any(|d| d.severity == Severity::Error)
 }
 
 /// Compiles one pipeline of a file.
@@ -70,6 +85,11 @@ pub fn compile(request: &Request, world: &dyn World) -> Compilation {
         plan: None,
         pipelines: Vec::new(),
         sweeps: Vec::new(),
+        values: Vec::new(),
+        file: None,
+        here: world.absolute(std::path::Path::new(".")),
+        program: program::Program::default(),
+        effective: None,
     };
     let name = request.path.display().to_string();
     let text = match world.read(&request.path) {
@@ -92,7 +112,8 @@ pub fn compile(request: &Request, world: &dyn World) -> Compilation {
         ));
         return out;
     };
-    let program = program::load(
+    out.file = Some(file);
+    out.program = program::load(
         world,
         &mut out.map,
         file,
@@ -104,6 +125,7 @@ pub fn compile(request: &Request, world: &dyn World) -> Compilation {
         .iter()
         .filter_map(|s| Some((out.map.add("--set", s.as_str())?, s.clone())))
         .collect();
+    let program = &out.program;
     out.pipelines = program
         .root()
         .map(|r| r.pipelines.keys().cloned().collect())
@@ -114,10 +136,10 @@ pub fn compile(request: &Request, world: &dyn World) -> Compilation {
         .filter_map(|tree| sweep::unroll(&out.map, tree, &mut out.diagnostics))
         .collect();
 
-    let broken = out.failed();
+    let broken = failed(&out.diagnostics);
     let effective = merge::effective(
         &out.map,
-        &program,
+        program,
         request.pipeline.as_deref(),
         &sets,
         &mut out.diagnostics,
@@ -126,12 +148,14 @@ pub fn compile(request: &Request, world: &dyn World) -> Compilation {
         let source = check::Source {
             map: &out.map,
             effective: &effective,
-            program: &program,
+            program,
             demand: request.demand,
         };
-        let (plan, diagnostics) = check::check(source, world, broken);
-        out.diagnostics.extend(diagnostics);
-        out.plan = plan;
+        let checked = check::check(source, world, broken);
+        out.diagnostics.extend(checked.diagnostics);
+        out.plan = checked.plan;
+        out.values = checked.values;
+        out.effective = Some(effective);
     }
     out.diagnostics
         .sort_by_key(|d| (d.span().unwrap_or_default(), std::cmp::Reverse(d.severity)));

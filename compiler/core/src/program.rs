@@ -283,7 +283,42 @@ impl Loader<'_> {
     }
 }
 
+impl Unit {
+    /// Global offsets of its text.
+    pub fn extent(&self) -> Span {
+        self.extent
+    }
+
+    /// Its functions, in order.
+    pub fn functions(&self) -> impl Iterator<Item = &Function> {
+        self.functions.values()
+    }
+}
+
 impl Program {
+    /// Every file, in the order in which they were read.
+    pub fn units(&self) -> &[Unit] {
+        &self.units
+    }
+
+    /// The names that a file imports, with what they stand for.
+    pub fn imports<'p>(&'p self, unit: &'p Unit) -> impl Iterator<Item = (&'p str, &'p Unit)> {
+        let target = |(name, at): (&'p String, &usize)| Some((name.as_str(), self.units.get(*at)?));
+        unit.imports.iter().filter_map(target)
+    }
+
+    /// Whether a place lies in what needs no import.
+    pub fn in_prelude(&self, span: Span) -> bool {
+        let extent = self.units.get(self.prelude).map(|u| u.extent);
+        extent.is_some_and(|e| e.start <= span.start && span.start <= e.end)
+    }
+
+    /// Names of the functions that need no import.
+    pub fn prelude_names(&self) -> impl Iterator<Item = String> {
+        let functions = self.units.get(self.prelude).map(|u| &u.functions);
+        functions.into_iter().flat_map(|f| f.keys().cloned())
+    }
+
     /// The file that was named.
     pub fn root(&self) -> Option<&Unit> {
         self.units.first()

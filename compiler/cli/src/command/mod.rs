@@ -6,6 +6,7 @@ pub mod fmt;
 pub mod plan;
 pub mod run;
 pub mod sweep;
+pub mod why;
 
 use std::path::PathBuf;
 

@@ -37,7 +37,7 @@ impl Checker<'_> {
                     },
                     every,
                 }),
-                _ => self.knn_monitor(&args, every, clock, data, step),
+                _ => self.knn_monitor(&path, &args, every, clock, data, step),
             };
             out.extend(monitor);
         }
@@ -61,8 +61,10 @@ impl Checker<'_> {
         every
     }
 
+    #[allow(clippy::too_many_arguments)]
     fn knn_monitor(
         &mut self,
+        path: &str,
         args: &Args,
         every: usize,
         clock: &Clock,
@@ -95,7 +97,10 @@ impl Checker<'_> {
         };
         let k = args.int("k")?;
         let bank = bank.max(1);
-        self.record("monitor.knn.bank.images", &bank, ssl_plan::Origin::Default);
+        let origin = ssl_plan::Origin::Derived {
+            path: format!("{path}.bank"),
+        };
+        self.record(format!("{path}.bank.images"), &bank, origin);
         let k = self.enough(k, bank, args);
         self.needs_labels(data, args.span);
         Some(Monitor::Knn {

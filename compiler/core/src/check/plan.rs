@@ -4,17 +4,13 @@ use ssl_diagnostics::{Code, Diagnostic};
 use ssl_plan::{FORMAT, Net, NetKind, Plan, Recipe, View};
 
 use super::nets::NetSpec;
-use super::{Checker, Source};
+use super::{Checked, Checker, Source};
 use crate::World;
 use crate::estimate;
 
 /// Checks a pipeline. `broken` says that its text was: then what is missing
 /// may stand in what could not be read, and is not reported.
-pub fn check(
-    source: Source<'_>,
-    world: &dyn World,
-    broken: bool,
-) -> (Option<Plan>, Vec<Diagnostic>) {
+pub fn check(source: Source<'_>, world: &dyn World, broken: bool) -> Checked {
     let mut checker = Checker::new(source, world);
     let plan = checker.plan();
     let mut diagnostics = checker.diagnostics;
@@ -27,7 +23,11 @@ pub fn check(
         ];
         diagnostics.retain(|d| !follows.contains(&d.code));
     }
-    (plan, diagnostics)
+    Checked {
+        plan,
+        values: checker.values,
+        diagnostics,
+    }
 }
 
 impl Checker<'_> {
@@ -108,7 +108,7 @@ impl Checker<'_> {
             compiler: env!("CARGO_PKG_VERSION").to_owned(),
             pipeline: self.source.effective.name.name.clone(),
             recipe,
-            values: std::mem::take(&mut self.values),
+            values: self.values.clone(),
             estimate,
         })
     }

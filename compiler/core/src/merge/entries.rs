@@ -27,10 +27,9 @@ pub fn change_entries(
         ))
     };
     match change {
-        Change::Put { mut entry, place } => {
+        Change::Put { entry, place } => {
             if let Some(at) = position(entries, &entry.name.name) {
-                let old = entries.remove(at);
-                entry.call = entry.call.replacing(Some(old.call));
+                entries.remove(at);
                 if place.is_none() {
                     entries.insert(at, entry);
                     return;

@@ -1,14 +1,18 @@
 //! From the tree to one pipeline with everything merged: `extends`, `drop`,
-//! overrides and `--set`. Every setting keeps where it was set.
+//! overrides and `--set`. Every setting keeps where it was set; what was said
+//! before it stands in the [`History`].
 
 mod apply;
 mod assign;
 mod base;
 mod entries;
+mod history;
 mod section;
 mod set;
 
 pub use base::effective;
+pub use history::{Action, Event, History};
+pub(crate) use set::addresses;
 
 use indexmap::IndexMap;
 use ssl_diagnostics::Span;
@@ -34,8 +38,6 @@ pub struct Setting {
     pub layer: Layer,
     /// Arguments of the expression's call that were set by path afterwards.
     pub overrides: IndexMap<String, Setting>,
-    /// Earlier expressions, oldest first.
-    pub before: Vec<(Layer, Expr)>,
 }
 
 impl Setting {
@@ -46,18 +48,7 @@ impl Setting {
             target,
             layer,
             overrides: IndexMap::new(),
-            before: Vec::new(),
         }
-    }
-
-    /// Takes the place of an older setting, which is remembered.
-    #[must_use]
-    pub fn replacing(mut self, old: Option<Setting>) -> Self {
-        if let Some(old) = old {
-            self.before = old.before;
-            self.before.push((old.layer, old.expr));
-        }
-        self
     }
 
     /// Name of the called function, where the expression is a call or a bare
@@ -195,6 +186,8 @@ pub struct Effective {
     pub eval: Vec<Entry>,
     /// `allow(...)`
     pub allow: Vec<Ident>,
+    /// Everything that was said on the way, in order.
+    pub history: History,
 }
 
 impl Effective {
@@ -211,6 +204,7 @@ impl Effective {
             monitor: Vec::new(),
             eval: Vec::new(),
             allow: Vec::new(),
+            history: History::default(),
         }
     }
 }
