@@ -6,6 +6,7 @@
 //! environment variables and data sets are seen through [`World`].
 
 mod check;
+pub mod emit;
 
 mod estimate;
 pub mod merge;
@@ -17,6 +18,7 @@ mod shapes;
 mod sweep;
 mod value;
 pub mod why;
+mod wiring;
 mod world;
 
 pub use estimate::{parameters_of, total_parameters};

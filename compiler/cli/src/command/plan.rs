@@ -10,6 +10,10 @@ use ssl_plan::{Origin, Plan};
 use super::Subject;
 use crate::output::{self, MessageFormat};
 
+/// Said where a file is fine and its data is not there.
+pub const NO_DATA: &str = "there is no plan without the number of training images: make the data \
+    available, or state it with `--set data.samples=NUMBER`\n";
+
 /// Options of `sslc plan`.
 #[derive(Args)]
 pub struct Options {
@@ -29,10 +33,7 @@ pub fn run(options: &Options) -> ExitCode {
     output::diagnostics(&compilation, MessageFormat::Human);
     let Some(plan) = &compilation.plan else {
         if !compilation.failed() {
-            output::eprint(
-                "there is no plan without the number of training images: make the data available, \
-                 or state it with `--set data.samples=NUMBER`\n",
-            );
+            output::eprint(NO_DATA);
         }
         return ExitCode::from(1);
     };

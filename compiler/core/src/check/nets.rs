@@ -128,7 +128,10 @@ impl Checker<'_> {
             "vit_decoder" => {
                 let dim = args.int("dim")?;
                 let hidden = args.int("hidden").unwrap_or(4 * dim);
-                self.record(format!("{path}.hidden"), &hidden, ssl_plan::Origin::Default);
+                let origin = ssl_plan::Origin::Derived {
+                    path: format!("{path}.dim"),
+                };
+                self.record(format!("{path}.hidden"), &hidden, origin);
                 Some(ModuleSpec::VitDecoder(DecoderSpec {
                     dim,
                     depth: args.int("depth")?,

@@ -136,6 +136,9 @@ impl Scribe<'_> {
                 if base.is_some() || !over || !self.out.views.contains_key(head) {
                     self.say(&[head], Action::Begin(base.cloned()), target);
                 }
+                if let Some(count) = &section.count {
+                    self.set(&[head, "count"], count, count.span);
+                }
             }
             (SectionKind::Net, SectionBody::Value(value)) => self.set(&[head], value, target),
             (SectionKind::Net, SectionBody::Block(_)) => {

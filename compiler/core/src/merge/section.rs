@@ -242,8 +242,7 @@ impl Merger<'_> {
             }
             StmtKind::Minimize { value } => {
                 if losses.first("minimize", stmt.span, self.diagnostics) {
-                    step.minimize =
-                        Some(Setting::new(value.clone(), stmt.span, layer.clone()));
+                    step.minimize = Some(Setting::new(value.clone(), stmt.span, layer.clone()));
                 } else if let Some(last) = self.diagnostics.last_mut() {
                     last.help = Some("add the losses up in one `minimize`".into());
                 }

@@ -43,10 +43,7 @@ pub(super) fn find(
 }
 
 /// Every path that can be explained: what is there, and what was dropped.
-fn known(
-    compilation: &Compilation,
-    effective: &Effective,
-) -> (Vec<Vec<String>>, Vec<Vec<String>>) {
+fn known(compilation: &Compilation, effective: &Effective) -> (Vec<Vec<String>>, Vec<Vec<String>>) {
     let split = |p: &str| p.split('.').map(str::to_owned).collect::<Vec<_>>();
     let mut live: Vec<Vec<String>> = compilation.values.iter().map(|v| split(&v.path)).collect();
     live.extend(addresses(effective));

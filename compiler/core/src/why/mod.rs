@@ -158,6 +158,7 @@ impl Explainer<'_> {
         }
         let winner = found.winner.and_then(|w| found.told.get(w));
         let expr = winner.and_then(|t| t.value.as_ref());
+        value = value.or_else(|| expr.map(|e| self.printer.expr(e)));
         let mut inputs = expr.map_or(Vec::new(), |e| self.inputs(path, e, &mut Vec::new()));
         if let Some(Origin::Derived { path: from }) = resolved.map(|r| &r.origin)
             && let Some(input) = self.input(from, &mut Vec::new())

@@ -22,6 +22,8 @@ pub(super) struct Told {
     pub(super) note: Option<String>,
     /// Which part of the path it is about, where not all of it.
     pub(super) part: Option<String>,
+    /// Whether it was said of a view that this one begins as.
+    inherited: bool,
 }
 
 /// All that is said of a path.
@@ -39,14 +41,13 @@ pub(super) struct Found {
 
 /// Reads the history for one path.
 pub(super) fn trace(effective: &Effective, path: &[String]) -> Found {
-    let mut found = Found::default();
-    follow(effective, path, 0, &mut found);
-    found
+    follow(effective, path, 0)
 }
 
-fn follow(effective: &Effective, path: &[String], depth: usize, found: &mut Found) {
+fn follow(effective: &Effective, path: &[String], depth: usize) -> Found {
+    let mut found = Found::default();
     let Some((head, rest)) = path.split_first() else {
-        return;
+        return found;
     };
     for event in effective.history.events() {
         if event.path.first() != Some(head) {
@@ -58,7 +59,7 @@ fn follow(effective: &Effective, path: &[String], depth: usize, found: &mut Foun
         }
         let inner = path.get(event.path.len()..);
         match (&event.action, inner) {
-            (Action::Begin(base), _) => begin(effective, event, base, rest, depth, found),
+            (Action::Begin(base), _) => begin(effective, event, base, rest, depth, &mut found),
             (Action::Set(expr), Some([])) => {
                 let whole_call = matches!(expr.kind, ExprKind::Call { .. });
                 let span = if whole_call { event.target } else { expr.span };
@@ -66,7 +67,7 @@ fn follow(effective: &Effective, path: &[String], depth: usize, found: &mut Foun
                 found.dropped = false;
                 found.tell(event, span, Some(expr.clone()), None);
             }
-            (Action::Set(expr), Some(inner)) => within(event, expr, inner, found),
+            (Action::Set(expr), Some(inner)) => within(event, expr, inner, &mut found),
             // A part of what is asked for.
             (action, None) => {
                 let part = event.path.get(path.len()..).unwrap_or_default().join(".");
@@ -95,6 +96,7 @@ fn follow(effective: &Effective, path: &[String], depth: usize, found: &mut Foun
             }
         }
     }
+    found
 }
 
 /// A view or net that begins anew: nothing said before holds.
@@ -106,26 +108,30 @@ fn begin(
     depth: usize,
     found: &mut Found,
 ) {
+    found.told.retain(|t| !t.inherited);
     found.winner = None;
     found.dropped = false;
-    let Some(base) = base else { return };
+    let Some(base) = base.as_ref().filter(|_| depth < DEPTH) else {
+        return;
+    };
+    let path = std::iter::once(&base.name).chain(rest).cloned();
+    let mut inner = follow(effective, &path.collect::<Vec<_>>(), depth + 1);
     let there = found.told.len();
-    if depth < DEPTH {
-        let path: Vec<String> = std::iter::once(base.name.clone())
-            .chain(rest.iter().cloned())
-            .collect();
-        follow(effective, &path, depth + 1, found);
-    }
-    if found.told.len() > there || rest.is_empty() {
+    found.winner = inner.winner.map(|w| w + there);
+    found.dropped = inner.dropped;
+    found.function = inner.function.or(found.function);
+    if !inner.told.is_empty() || rest.is_empty() {
         let note = format!("taken over from the view `{}`", base.name);
-        found.tell(event, base.span.to(event.target), None, Some(note));
+        inner.tell(event, base.span.to(event.target), None, Some(note));
     }
+    inner.told.iter_mut().for_each(|t| t.inherited = true);
+    found.told.append(&mut inner.told);
 }
 
 /// A call of which the path is an argument.
 fn within(event: &Event, expr: &Expr, inner: &[String], found: &mut Found) {
     let (function, argument) = argument(expr, inner);
-    found.function = function.or(found.function);
+    found.function = function;
     match argument {
         Some(value) => {
             found.winner = Some(found.told.len());
@@ -151,6 +157,7 @@ impl Found {
             value,
             note,
             part: None,
+            inherited: false,
         });
     }
 }
