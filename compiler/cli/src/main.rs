@@ -8,6 +8,7 @@ mod chart;
 mod command;
 mod files;
 mod output;
+mod paint;
 mod signals;
 mod watch;
 mod world;
@@ -49,6 +50,10 @@ enum Command {
     Check(command::check::Options),
     /// Show the resolved run: every value with its origin, steps, parameters, memory
     Plan(command::plan::Options),
+    /// Say where a value comes from: every layer that set it, and what won
+    Why(command::why::Options),
+    /// Print a stage of the compiler: ast, hir, effective, typed, graph, plan
+    Emit(command::emit::Options),
     /// Say what a diagnostic's code means, with an example
     Explain(command::explain::Options),
     /// Bring files into the one style, in place
@@ -77,6 +82,8 @@ fn main() -> ExitCode {
     let run = || match cli.command {
         Command::Check(options) => command::check::run(&options),
         Command::Plan(options) => command::plan::run(&options),
+        Command::Why(options) => command::why::run(&options),
+        Command::Emit(options) => command::emit::run(&options),
         Command::Explain(options) => command::explain::run(&options),
         Command::Fmt(options) => command::fmt::run(&options),
         Command::Run(options) => command::run::run(&options),

@@ -26,6 +26,7 @@ pub const TYPES: &[&str] = &[
     "Int",
     "Schedule",
     "Net",
+    "List",
 ];
 
 /// Judges the functions of all files, and in the named file what has no use.

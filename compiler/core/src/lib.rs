@@ -7,11 +7,14 @@
 
 mod allow;
 mod check;
+pub mod emit;
+
 mod estimate;
 mod functions;
 mod mend;
 pub mod merge;
 mod names;
+mod print;
 mod program;
 mod schema;
 mod shapes;
@@ -20,10 +23,13 @@ mod text;
 mod value;
 mod walk;
 mod whole;
+pub mod why;
+mod wiring;
 mod world;
 
 pub use estimate::{parameters_of, total_parameters};
 pub use mend::{Mended, mend_file};
+pub use program::STD;
 pub use sweep::{Sweep, Variant};
 pub use whole::{Whole, check_file};
 pub use world::{DatasetInfo, Demand, RecordedInfo, World, WorldError};
@@ -31,8 +37,8 @@ pub use world::{DatasetInfo, Demand, RecordedInfo, World, WorldError};
 use std::collections::HashSet;
 use std::path::PathBuf;
 
-use ssl_diagnostics::{Diagnostic, Severity, SourceMap};
-use ssl_plan::Plan;
+use ssl_diagnostics::{Diagnostic, FileId, Severity, SourceMap};
+use ssl_plan::{Plan, Resolved};
 
 /// What is compiled.
 #[derive(Debug, Clone, Default)]
@@ -60,15 +66,27 @@ pub struct Compilation {
     pub pipelines: Vec<String>,
     /// The file's sweeps, unrolled.
     pub sweeps: Vec<Sweep>,
+    /// Every value that could be resolved, also where there is no plan.
+    pub values: Vec<Resolved>,
+    /// The file that was named.
+    pub(crate) file: Option<FileId>,
+    /// The folder that relative paths start from.
+    pub(crate) here: PathBuf,
+    /// All files with what they define.
+    pub(crate) program: program::Program,
+    /// The pipeline, merged.
+    pub(crate) effective: Option<merge::Effective>,
 }
 
 impl Compilation {
     /// Whether anything was wrong enough to stop.
     pub fn failed(&self) -> bool {
-        self.diagnostics
-            .iter()
-            .any(|d| d.severity == Severity::Error)
+        failed(&self.diagnostics)
     }
+}
+
+fn failed(diagnostics: &[Diagnostic]) -> bool {
+    diagnostics.iter().any(|d| d.severity == Severity::Error)
 }
 
 /// Compiles one pipeline of a file.
@@ -79,6 +97,11 @@ pub fn compile(request: &Request, world: &dyn World) -> Compilation {
         plan: None,
         pipelines: Vec::new(),
         sweeps: Vec::new(),
+        values: Vec::new(),
+        file: None,
+        here: world.absolute(std::path::Path::new(".")),
+        program: program::Program::default(),
+        effective: None,
     };
     let Some(mut text) = text::Text::load(request, world, &mut out.map, &mut out.diagnostics)
     else {
@@ -93,6 +116,10 @@ pub fn compile(request: &Request, world: &dyn World) -> Compilation {
     out.diagnostics.extend(one.diagnostics);
     in_order(&mut out.diagnostics);
     out.plan = one.plan;
+    out.values = one.values;
+    out.effective = one.effective;
+    out.file = Some(text.file);
+    out.program = text.program;
     if out.failed() {
         out.plan = None;
     }

@@ -75,10 +75,9 @@ fn fix<'a>(
 
 /// The candidate that a typist most likely meant, where one is near enough.
 pub fn nearest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let lower = wrong.to_lowercase();
     candidates
         .into_iter()
-        .map(|c| (c, score(&lower, &c.to_lowercase())))
+        .map(|c| (c, score(wrong, c)))
         .filter(|(_, s)| *s >= 0.6)
         .max_by(|a, b| a.1.total_cmp(&b.1))
         .map(|(c, _)| c)
@@ -86,7 +85,8 @@ pub fn nearest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -
 
 /// 1 for equal names, falling with every edit; a shared beginning, or one
 /// name inside the other, counts for something.
-fn score(wrong: &str, candidate: &str) -> f64 {
+pub fn score(wrong: &str, candidate: &str) -> f64 {
+    let (wrong, candidate) = (&wrong.to_lowercase(), &candidate.to_lowercase());
     let edits = strsim::normalized_damerau_levenshtein(wrong, candidate);
     let squash = |s: &str| s.replace(['_', '-'], "");
     if squash(wrong) == squash(candidate) {
@@ -94,7 +94,7 @@ fn score(wrong: &str, candidate: &str) -> f64 {
     }
     let inside = wrong.len() >= 3
         && candidate.len() >= 3
-        && (candidate.contains(wrong) || wrong.contains(candidate));
+        && (candidate.contains(wrong.as_str()) || wrong.contains(candidate.as_str()));
     edits.max(if inside { 0.65 } else { 0.0 })
 }
 

@@ -15,7 +15,18 @@ use crate::names::Meant;
 use crate::{World, functions};
 
 /// The standard library, embedded. What `loss` defines needs no import.
-const STD: &[(&str, &str)] = &[("loss", include_str!("../std/loss.ssl"))];
+macro_rules! library {
+    ($($name:literal),* $(,)?) => {
+        /// Modules of the standard library by name, with their texts.
+        pub const STD: &[(&str, &str)] =
+            &[$(($name, include_str!(concat!("../std/", $name, ".ssl")))),*];
+    };
+}
+
+library! {
+    "loss", "moco", "mocov3", "simclr", "simclr_v2", "byol", "simsiam", "swav", "dino",
+    "barlow_twins", "vicreg", "nnclr", "dcl", "mae",
+}
 
 /// A file and what it defines.
 #[derive(Debug, Default)]
@@ -44,11 +55,6 @@ pub struct Program {
 }
 
 impl Unit {
-    /// Its functions in order.
-    pub fn functions(&self) -> impl Iterator<Item = &Function> {
-        self.functions.values()
-    }
-
     /// The names that it imports, and where.
     pub fn imports(&self) -> impl Iterator<Item = (&str, Span)> {
         self.imports.iter().map(|(n, (_, at))| (n.as_str(), *at))
@@ -301,15 +307,47 @@ impl Loader<'_> {
     }
 }
 
+impl Unit {
+    /// Global offsets of its text.
+    pub fn extent(&self) -> Span {
+        self.extent
+    }
+
+    /// Its functions, in order.
+    pub fn functions(&self) -> impl Iterator<Item = &Function> {
+        self.functions.values()
+    }
+}
+
 impl Program {
+    /// Every file, in the order in which they were read.
+    pub fn units(&self) -> &[Unit] {
+        &self.units
+    }
+
+    /// The names that a file imports, with what they stand for.
+    pub fn imports<'p>(&'p self, unit: &'p Unit) -> impl Iterator<Item = (&'p str, &'p Unit)> {
+        let target = |(name, (at, _)): (&'p String, &(usize, Span))| {
+            Some((name.as_str(), self.units.get(*at)?))
+        };
+        unit.imports.iter().filter_map(target)
+    }
+
+    /// Whether a place lies in what needs no import.
+    pub fn in_prelude(&self, span: Span) -> bool {
+        let extent = self.units.get(self.prelude).map(|u| u.extent);
+        extent.is_some_and(|e| e.start <= span.start && span.start <= e.end)
+    }
+
+    /// Names of the functions that need no import.
+    pub fn prelude_names(&self) -> impl Iterator<Item = String> {
+        let functions = self.units.get(self.prelude).map(|u| &u.functions);
+        functions.into_iter().flat_map(|f| f.keys().cloned())
+    }
+
     /// The file that was named.
     pub fn root(&self) -> Option<&Unit> {
         self.units.first()
-    }
-
-    /// Every file, the named one first.
-    pub fn units(&self) -> &[Unit] {
-        &self.units
     }
 
     /// Whether a function calls itself, which has been reported.

@@ -1,16 +1,18 @@
 //! A file and all that it imports, parsed; then each of its pipelines.
 
 use ssl_diagnostics::{Code, Diagnostic, FileId, Severity, SourceMap};
-use ssl_plan::Plan;
-use ssl_syntax::ast::Ident;
+use ssl_plan::{Plan, Resolved};
 
-use crate::merge::{self, Set};
+use crate::check::Checked;
+use crate::merge::{self, Effective, Set};
 use crate::program::{self, Program};
 use crate::sweep::{self, Sweep};
 use crate::{Request, World, allow, check};
 
 /// A file and all that it imports, parsed.
 pub struct Text {
+    /// The file that was named.
+    pub file: FileId,
     /// Every file.
     pub program: Program,
     /// What is wrong with the text, whatever is made of it.
@@ -25,8 +27,10 @@ pub struct One {
     pub diagnostics: Vec<Diagnostic>,
     /// The run, where nothing was wrong and the data is known.
     pub plan: Option<Plan>,
-    /// What it allows.
-    allow: Vec<Ident>,
+    /// Every value that could be resolved, also where there is no plan.
+    pub values: Vec<Resolved>,
+    /// The pipeline, merged, where one could be chosen.
+    pub effective: Option<Effective>,
 }
 
 impl Text {
@@ -61,6 +65,7 @@ impl Text {
         let mut found = Vec::new();
         let program = program::load(world, map, file, &request.path, &mut found);
         Some(Text {
+            file,
             program,
             broken: found.iter().any(|d| d.severity == Severity::Error),
             diagnostics: found,
@@ -115,7 +120,8 @@ impl Text {
             return One {
                 diagnostics: found,
                 plan: None,
-                allow: Vec::new(),
+                values: Vec::new(),
+                effective: None,
             };
         };
         let source = check::Source {
@@ -124,14 +130,19 @@ impl Text {
             program: &self.program,
             demand: request.demand,
         };
-        let (plan, checked) = check::check(source, world, self.broken);
-        found.extend(checked);
+        let Checked {
+            plan,
+            values,
+            diagnostics,
+        } = check::check(source, world, self.broken);
+        found.extend(diagnostics);
         let varied = !sets.is_empty() || self.varies(map, &effective.name.name);
         allow::judge(&effective, &mut found, plan.is_some() && !varied);
         One {
             diagnostics: found,
             plan,
-            allow: effective.allow,
+            values,
+            effective: Some(effective),
         }
     }
 
@@ -145,7 +156,9 @@ impl Text {
 impl One {
     /// Diagnostics of the file without what the pipeline allows.
     pub fn allowed(&self, mut of_file: Vec<Diagnostic>) -> Vec<Diagnostic> {
-        of_file.retain(|d| !allow::covers(&self.allow, d));
+        if let Some(effective) = &self.effective {
+            of_file.retain(|d| !allow::covers(&effective.allow, d));
+        }
         of_file
     }
 }

@@ -167,7 +167,7 @@ impl Args {
 }
 
 /// The value of a parameter where nothing is written.
-pub(super) fn fallback(fallback: &Fallback) -> Option<Value> {
+pub(crate) fn fallback(fallback: &Fallback) -> Option<Value> {
     Some(match fallback {
         Fallback::Required | Fallback::Absent => return None,
         Fallback::Int(i) => Value::Int(*i),

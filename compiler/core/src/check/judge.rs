@@ -19,7 +19,7 @@ impl Checker<'_> {
         &mut self,
         clock: &Clock,
         data: &DataSection,
-        step: &StepGraph,
+        step: &mut StepGraph,
     ) -> Vec<Monitor> {
         let mut out = Vec::new();
         for entry in &self.source.effective.monitor {
@@ -37,7 +37,7 @@ impl Checker<'_> {
                     },
                     every,
                 }),
-                _ => self.knn_monitor(&args, every, clock, data, step),
+                _ => self.knn_monitor(&path, &args, every, clock, data, step),
             };
             out.extend(monitor);
         }
@@ -61,20 +61,22 @@ impl Checker<'_> {
         every
     }
 
+    #[allow(clippy::too_many_arguments)]
     fn knn_monitor(
         &mut self,
+        path: &str,
         args: &Args,
         every: usize,
         clock: &Clock,
         data: &DataSection,
-        step: &StepGraph,
+        step: &mut StepGraph,
     ) -> Option<Monitor> {
         let feature = self.feature_of(args, step)?;
         let view = match args.symbol("view") {
             "" => step.first_view_of(&feature.net)?,
             name => name.to_owned(),
         };
-        if !step.computes(&feature.net, &view) {
+        let Some(node) = step.feature(&feature.net, feature.stage, &view) else {
             self.report(
                 Diagnostic::error(
                     Code::UNKNOWN_NAME,
@@ -84,7 +86,7 @@ impl Checker<'_> {
                 .help("a monitor reads what the step computes: choose another view"),
             );
             return None;
-        }
+        };
         let samples = data.samples.unwrap_or(clock.steps_per_epoch * clock.batch);
         let bank = match args.get("bank") {
             Some(Value::Quantity(x, Unit::Percent)) => {
@@ -95,11 +97,15 @@ impl Checker<'_> {
         };
         let k = args.int("k")?;
         let bank = bank.max(1);
-        self.record("monitor.knn.bank.images", &bank, ssl_plan::Origin::Default);
+        let origin = ssl_plan::Origin::Derived {
+            path: format!("{path}.bank"),
+        };
+        self.record(format!("{path}.bank.images"), &bank, origin);
         let k = self.enough(k, bank, args);
         self.needs_labels(data, args.span);
         Some(Monitor::Knn {
             feature,
+            node,
             view,
             k,
             temperature: args.float("temperature"),
@@ -141,16 +147,17 @@ impl Checker<'_> {
         if !step.is_whole() {
             return None;
         }
-        let Some(stages) = step.stage_names(net) else {
+        if !step.calls(net) {
             self.report(
                 Diagnostic::error(Code::UNUSED, format!("the step never calls `{net}`"))
                     .at(args.span("feature"), "has no features"),
             );
             return None;
-        };
+        }
+        let names = self.stage_names(net);
         let stage = match stage {
-            Some(s) => stages.iter().position(|n| n.as_deref() == Some(s))?,
-            None => stages.len().checked_sub(1)?,
+            Some(s) => names.iter().position(|n| *n == s)?,
+            None => names.len().saturating_sub(1),
         };
         Some(FeatureOf {
             net: net.to_owned(),

@@ -1,10 +1,12 @@
 //! What is of no use: constants that nothing reads, views that the step takes
 //! and does not look at.
 
+use indexmap::IndexMap;
 use ssl_diagnostics::{Diagnostic, Fix, Lint, Severity, Span, whole_lines};
-use ssl_plan::{Graph, Op};
+use ssl_plan::{Graph, Op, View};
 
 use super::Checker;
+use super::graph::members;
 use crate::merge::Layer;
 
 impl Checker<'_> {
@@ -69,15 +71,16 @@ impl Checker<'_> {
     }
 
     /// Views that the step takes and neither the loss nor a track looks at.
-    pub(super) fn unread_views(&mut self, graph: &Graph) {
+    pub(super) fn unread_views(&mut self, graph: &Graph, views: &IndexMap<String, View>) {
         let Some(step) = &self.source.effective.step else {
             return;
         };
         for (i, param) in step.params.iter().enumerate() {
+            let names = members(views, &param.name);
             let read = graph
                 .nodes
                 .iter()
-                .any(|n| matches!(&n.op, Op::View { view } if *view == param.name));
+                .any(|n| matches!(&n.op, Op::View { view } if names.contains(view)));
             if read {
                 continue;
             }

@@ -13,6 +13,7 @@ mod nets;
 mod plan;
 mod refer;
 mod schedule;
+mod side;
 mod train;
 mod usual;
 mod views;
@@ -20,15 +21,26 @@ mod views;
 use std::collections::{HashMap, HashSet};
 
 use ssl_diagnostics::{Code, Diagnostic, SourceMap, Span};
-use ssl_plan::{Origin, Resolved};
+use ssl_plan::{Origin, Plan, Resolved};
 
 use crate::merge::{Effective, Layer, Setting};
 use crate::program::Program;
 use crate::value::Value;
 use crate::{Demand, World};
 
+pub(crate) use args::fallback;
 pub use graph::operations;
 pub use plan::check;
+
+/// What a check gives.
+pub struct Checked {
+    /// The run, where it could be understood whole.
+    pub plan: Option<Plan>,
+    /// Every value that could be resolved.
+    pub values: Vec<Resolved>,
+    /// What was wrong.
+    pub diagnostics: Vec<Diagnostic>,
+}
 
 /// What is checked.
 #[derive(Clone, Copy)]

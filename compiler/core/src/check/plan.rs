@@ -1,20 +1,16 @@
 //! Reads top to bottom: section after section, then the Plan.
 
-use ssl_diagnostics::{Code, Diagnostic};
-use ssl_plan::{FORMAT, Net, NetKind, Plan, Recipe, View};
+use ssl_diagnostics::Code;
+use ssl_plan::{FORMAT, Monitor, Net, NetKind, Plan, Recipe, View};
 
 use super::nets::NetSpec;
-use super::{Checker, Source};
+use super::{Checked, Checker, Source};
 use crate::World;
 use crate::estimate;
 
 /// Checks a pipeline. `broken` says that its text was: then what is missing
 /// may stand in what could not be read, and is not reported.
-pub fn check(
-    source: Source<'_>,
-    world: &dyn World,
-    broken: bool,
-) -> (Option<Plan>, Vec<Diagnostic>) {
+pub fn check(source: Source<'_>, world: &dyn World, broken: bool) -> Checked {
     let mut checker = Checker::new(source, world);
     let plan = checker.plan();
     let mut diagnostics = checker.diagnostics;
@@ -27,7 +23,11 @@ pub fn check(
         ];
         diagnostics.retain(|d| !follows.contains(&d.code));
     }
-    (plan, diagnostics)
+    Checked {
+        plan,
+        values: checker.values,
+        diagnostics,
+    }
 }
 
 impl Checker<'_> {
@@ -45,21 +45,27 @@ impl Checker<'_> {
         let clock = self.clock(&data);
         let views = self.views(&data);
         let specs = self.nets();
-        let step = self.step(&clock, &views, &specs);
+        let mut step = self.step(&clock, &views, &specs);
         let train = self.train(&clock);
-        let monitors = self.monitors(&clock, &data, &step);
+        let mut monitors = self.monitors(&clock, &data, &mut step);
         let evals = self.evals(&data, &views, &step);
         self.usual_averages(&specs);
         self.loose_ends(&specs, &step);
-        if let Some(graph) = &step.graph {
-            self.unread_views(graph);
-        }
         if step.is_whole() {
             self.unread_constants();
         }
         // One image has no other to be told from.
-        if let Some(graph) = step.graph.as_ref().filter(|_| clock.batch > 1) {
+        let nodes = monitors.iter_mut().filter_map(|m| match m {
+            Monitor::Knn { node, .. } => Some(node),
+            Monitor::GradientNorm { .. } => None,
+        });
+        let graph = step.graph(nodes.collect());
+        if let Some(graph) = graph.as_ref().filter(|_| clock.batch > 1) {
             self.collapse(graph, &specs);
+        }
+        if let Some(graph) = &graph {
+            self.unread_views(graph, &views);
+            self.predictor_side(graph, &specs);
         }
         let mut nets = Vec::new();
         for (name, spec) in &specs {
@@ -76,7 +82,7 @@ impl Checker<'_> {
                     }
                 }
                 NetSpec::Stages(_) => NetKind::Stages {
-                    stages: step.stages(name)?.to_vec(),
+                    stages: step.stages(name)?,
                 },
             };
             nets.push(Net {
@@ -94,7 +100,7 @@ impl Checker<'_> {
             data: data.plan()?,
             views: taken,
             nets,
-            step: step.graph?,
+            step: graph?,
             train: train?,
             monitors,
             evals,
@@ -108,7 +114,7 @@ impl Checker<'_> {
             compiler: env!("CARGO_PKG_VERSION").to_owned(),
             pipeline: self.source.effective.name.name.clone(),
             recipe,
-            values: std::mem::take(&mut self.values),
+            values: self.values.clone(),
             estimate,
         })
     }

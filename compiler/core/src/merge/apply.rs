@@ -8,7 +8,7 @@ use ssl_syntax::ast::{
 };
 
 use super::assign::dotted;
-use super::{Constant, Effective, Layer, Setting};
+use super::{Constant, Effective, Layer, Setting, history};
 
 /// Merges pipelines into one, the base first.
 pub struct Merger<'a> {
@@ -55,6 +55,7 @@ impl Merger<'_> {
         let layer = Layer::Pipeline(pipeline.name.name.clone());
         let mut seen = Seen::default();
         for stmt in &pipeline.body.stmts {
+            history::record(&mut self.out, stmt, &layer, over);
             self.statement(stmt, &layer, over, &mut seen);
         }
     }
@@ -131,8 +132,7 @@ impl Merger<'_> {
         open: bool,
         layer: &Layer,
     ) {
-        let old = self.out.constants.get(&name.name).map(|c| c.value.clone());
-        let value = Setting::new(value.clone(), name.span, layer.clone()).replacing(old);
+        let value = Setting::new(value.clone(), name.span, layer.clone());
         self.out.constants.insert(
             name.name.clone(),
             Constant {

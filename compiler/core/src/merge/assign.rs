@@ -112,9 +112,7 @@ impl Merger<'_> {
             }
             ("step", [name]) if out.out.step.is_some() => {
                 if let Some(step) = &mut out.out.step {
-                    let old = step.bindings.get(&name.name).cloned();
-                    step.bindings
-                        .insert(name.name.clone(), setting.replacing(old));
+                    step.bindings.insert(name.name.clone(), setting);
                 }
             }
             (name, []) if out.out.constants.contains_key(name) => {
@@ -122,8 +120,7 @@ impl Merger<'_> {
                     return;
                 };
                 if constant.open {
-                    let old = constant.value.clone();
-                    constant.value = setting.replacing(Some(old));
+                    constant.value = setting;
                 } else {
                     let at = constant.name.span;
                     out.diagnostics.push(
@@ -166,8 +163,7 @@ impl Merger<'_> {
         };
         match (&mut net.body, rest) {
             (NetBody::Value(old), []) => {
-                let previous = old.clone();
-                *old = setting.replacing(Some(previous));
+                *old = setting;
             }
             (NetBody::Value(old), rest) => set_argument(old, rest, setting, self.diagnostics),
             (NetBody::Stages(stages), [stage, ..]) if stages.contains_key(&stage.name) => {
@@ -214,8 +210,7 @@ pub(super) fn set_field(
             if fields.get(rival).is_some_and(|r| r.layer != setting.layer) {
                 fields.shift_remove(rival);
             }
-            let old = fields.get(&name.name).cloned();
-            fields.insert(name.name.clone(), setting.replacing(old));
+            fields.insert(name.name.clone(), setting);
         }
         [name, rest @ ..] => match fields.get_mut(&name.name) {
             Some(field) => set_argument(field, rest, setting, diagnostics),
@@ -252,13 +247,7 @@ pub(super) fn set_argument(
         return;
     }
     if rest.is_empty() {
-        let old = of
-            .overrides
-            .get(&name.name)
-            .cloned()
-            .or_else(|| named_argument(of, &name.name));
-        of.overrides
-            .insert(name.name.clone(), setting.replacing(old));
+        of.overrides.insert(name.name.clone(), setting);
         return;
     }
     if !of.overrides.contains_key(&name.name) {
@@ -306,7 +295,6 @@ pub(super) fn remove(settings: &mut Settings, segments: &[Ident]) -> bool {
 }
 
 pub(super) fn put(settings: &mut Settings, name: &str, value: &Expr, target: Span, layer: &Layer) {
-    let old = settings.get(name).cloned();
-    let setting = Setting::new(value.clone(), target, layer.clone()).replacing(old);
+    let setting = Setting::new(value.clone(), target, layer.clone());
     settings.insert(name.to_owned(), setting);
 }

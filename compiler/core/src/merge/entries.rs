@@ -24,10 +24,9 @@ pub fn change_entries(
         .meant(&name.name, entries.iter().map(|e| e.name.name.as_str()))
     };
     match change {
-        Change::Put { mut entry, place } => {
+        Change::Put { entry, place } => {
             if let Some(at) = position(entries, &entry.name.name) {
-                let old = entries.remove(at);
-                entry.call = entry.call.replacing(Some(old.call));
+                entries.remove(at);
                 if place.is_none() {
                     entries.insert(at, entry);
                     return;

@@ -1,15 +1,19 @@
 //! From the tree to one pipeline with everything merged: `extends`, `drop`,
-//! overrides and `--set`. Every setting keeps where it was set.
+//! overrides and `--set`. Every setting keeps where it was set; what was said
+//! before it stands in the [`History`].
 
 mod apply;
 mod assign;
 mod base;
 mod entries;
+mod history;
 mod section;
 mod set;
 
 pub use base::effective;
+pub use history::{Action, Event, History};
 pub use set::Set;
+pub(crate) use set::addresses;
 
 use indexmap::IndexMap;
 use ssl_diagnostics::Span;
@@ -35,8 +39,6 @@ pub struct Setting {
     pub layer: Layer,
     /// Arguments of the expression's call that were set by path afterwards.
     pub overrides: IndexMap<String, Setting>,
-    /// Earlier expressions, oldest first.
-    pub before: Vec<(Layer, Expr)>,
 }
 
 impl Setting {
@@ -47,18 +49,7 @@ impl Setting {
             target,
             layer,
             overrides: IndexMap::new(),
-            before: Vec::new(),
         }
-    }
-
-    /// Takes the place of an older setting, which is remembered.
-    #[must_use]
-    pub fn replacing(mut self, old: Option<Setting>) -> Self {
-        if let Some(old) = old {
-            self.before = old.before;
-            self.before.push((old.layer, old.expr));
-        }
-        self
     }
 
     /// Whether the call's argument `view` is this name.
@@ -121,6 +112,8 @@ pub struct Entry {
 pub struct View {
     /// Its name.
     pub name: Ident,
+    /// How many views it stands for: `view local[6]`.
+    pub count: Option<Expr>,
     /// The view that it starts from.
     pub extends: Option<Ident>,
     /// What is done to the entries, in order.
@@ -213,6 +206,8 @@ pub struct Effective {
     pub allow: Vec<Ident>,
     /// `allow(...)` of the pipeline itself.
     pub own_allow: Vec<Ident>,
+    /// Everything that was said on the way, in order.
+    pub history: History,
 }
 
 impl Effective {
@@ -230,6 +225,7 @@ impl Effective {
             eval: Vec::new(),
             allow: Vec::new(),
             own_allow: Vec::new(),
+            history: History::default(),
         }
     }
 }

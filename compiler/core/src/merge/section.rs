@@ -47,17 +47,11 @@ impl Merger<'_> {
         let Some(name) = section.name.clone() else {
             return;
         };
-        if let Some(count) = &section.count {
-            self.diagnostics.push(
-                Diagnostic::error(Code::NOT_YET, "several views in one are not supported yet")
-                    .at(count.span, "")
-                    .help("write the views out one by one"),
-            );
-        }
         let existing = self.out.views.get(&name.name).cloned().filter(|_| over);
         let mut view = match (&section.extends, &section.body) {
             (Some(base), _) => View {
                 name: name.clone(),
+                count: None,
                 extends: base.segments.last().cloned(),
                 changes: Vec::new(),
                 entries: Vec::new(),
@@ -65,6 +59,7 @@ impl Merger<'_> {
             },
             (None, SectionBody::Value(value)) => View {
                 name: name.clone(),
+                count: None,
                 extends: single_name(value),
                 changes: Vec::new(),
                 entries: Vec::new(),
@@ -72,12 +67,16 @@ impl Merger<'_> {
             },
             (None, SectionBody::Block(_)) => existing.unwrap_or(View {
                 name: name.clone(),
+                count: None,
                 extends: None,
                 changes: Vec::new(),
                 entries: Vec::new(),
                 broken: false,
             }),
         };
+        if section.count.is_some() {
+            view.count.clone_from(&section.count);
+        }
         match &section.body {
             SectionBody::Block(block) => {
                 let changes = self.changes(block, layer, "view");
@@ -163,11 +162,7 @@ impl Merger<'_> {
         };
         let body = match &section.body {
             SectionBody::Value(value) => {
-                let old = match self.out.nets.get(&name.name).map(|n| &n.body) {
-                    Some(NetBody::Value(old)) => Some(old.clone()),
-                    _ => None,
-                };
-                NetBody::Value(Setting::new(value.clone(), name.span, layer.clone()).replacing(old))
+                NetBody::Value(Setting::new(value.clone(), name.span, layer.clone()))
             }
             SectionBody::Block(block) => {
                 let mut stages = match self.out.nets.get(&name.name).map(|n| &n.body) {
@@ -247,10 +242,7 @@ impl Merger<'_> {
             }
             StmtKind::Minimize { value } => {
                 if losses.first("minimize", stmt.span, self.diagnostics) {
-                    step.minimize = Some(
-                        Setting::new(value.clone(), stmt.span, layer.clone())
-                            .replacing(step.minimize.take()),
-                    );
+                    step.minimize = Some(Setting::new(value.clone(), stmt.span, layer.clone()));
                 } else if let Some(last) = self.diagnostics.last_mut() {
                     last.help = Some("add the losses up in one `minimize`".into());
                 }

@@ -5,7 +5,7 @@ use ssl_diagnostics::{Code, Diagnostic, FileId, SourceMap};
 use ssl_syntax::ast::{Expr, Ident, Path, StmtKind};
 
 use super::apply::Merger;
-use super::{Change, Effective, Entry, Layer, NetBody, Setting};
+use super::{Change, Effective, Entry, Layer, NetBody, Setting, history};
 use crate::names;
 use crate::schema::{DATA, TRAIN, functions};
 
@@ -42,7 +42,9 @@ pub fn apply(merger: &mut Merger<'_>, map: &SourceMap, set: &Set) {
             span: path.span,
         })
         .collect();
-    let setting = Setting::new(value, path.span, Layer::Set(text.clone()));
+    let layer = Layer::Set(text.clone());
+    history::assigned(&mut merger.out, &segments, &value, path.span, &layer);
+    let setting = Setting::new(value, path.span, layer);
     merger.assign(&segments, setting);
 }
 
