@@ -382,17 +382,20 @@ impl Program {
         }
     }
 
+    /// The pipeline of the first file, or of a module that it imports.
+    pub fn named(&self, name: &str) -> Option<&Pipeline> {
+        let root = self.root()?;
+        let (unit, name) = match name.split_once('.') {
+            None => (root, name),
+            Some((module, name)) => (self.units.get(root.imports.get(module)?.0)?, name),
+        };
+        unit.pipelines.get(name)
+    }
+
     /// The pipeline that a path names from where it stands.
     pub fn pipeline(&self, path: &Dotted) -> Option<&Pipeline> {
         let (unit, name) = self.place(path)?;
         unit.pipelines.get(&name.name)
-    }
-
-    /// The pipeline of an imported file, as the named file would write it.
-    pub fn imported(&self, path: &str) -> Option<&Pipeline> {
-        let (module, name) = path.split_once('.')?;
-        let unit = self.units.get(self.root()?.imports.get(module)?.0)?;
-        unit.pipelines.get(name)
     }
 
     /// The function that a path names from where it stands: the file's own,

@@ -4,6 +4,7 @@ use ssl_diagnostics::{Code, Diagnostic, SourceMap};
 use ssl_syntax::ast::{Ident, Pipeline};
 
 use super::apply::Merger;
+use super::assign::dotted;
 use super::set::{self, Set};
 use super::{Change, Effective, Entry, View};
 use crate::names::{self, Meant};
@@ -20,10 +21,7 @@ pub fn effective(
     broken: bool,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Effective> {
-    let chosen = match wanted.filter(|w| w.contains('.')) {
-        Some(path) => program.imported(path)?,
-        None => choose(program.root()?, wanted, broken, diagnostics)?,
-    };
+    let chosen = choose(program, wanted, broken, diagnostics)?;
     let chain = chain_of(chosen, program, diagnostics);
 
     let mut merger = Merger {
@@ -45,21 +43,33 @@ pub fn effective(
 }
 
 fn choose<'a>(
-    unit: &'a Unit,
+    program: &'a Program,
     wanted: Option<&str>,
     broken: bool,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<&'a Pipeline> {
+    let unit: &Unit = program.root()?;
     let names = || unit.pipelines.keys().map(String::as_str);
-    if let Some(wanted) = wanted {
-        let found = unit.pipelines.get(wanted);
-        if found.is_none() {
+    // A file of sweeps alone is judged by what they vary.
+    let varied = || {
+        let first = unit
+            .sweeps
+            .values()
+            .next()
+            .filter(|_| unit.pipelines.is_empty());
+        first.map(|s| dotted(&s.of.segments))
+    };
+    let asked = wanted.is_some();
+    if let Some(wanted) = wanted.map(str::to_owned).or_else(varied) {
+        let found = program.named(&wanted);
+        // What a sweep names wrongly has been said where it does.
+        if found.is_none() && asked {
             diagnostics.push(
                 Diagnostic::error(
                     Code::UNKNOWN_PIPELINE,
                     format!("the file has no pipeline `{wanted}`"),
                 )
-                .meant(wanted, names()),
+                .meant(&wanted, names()),
             );
         }
         return found;
