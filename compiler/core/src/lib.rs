@@ -6,6 +6,7 @@
 //! environment variables and data sets are seen through [`World`].
 
 mod check;
+pub mod compare;
 pub mod emit;
 
 mod estimate;
