@@ -52,6 +52,8 @@ enum Command {
     Plan(command::plan::Options),
     /// Say where a value comes from: every layer that set it, and what won
     Why(command::why::Options),
+    /// Say in what two files, pipelines or runs differ by meaning
+    Diff(command::diff::Options),
     /// Print a stage of the compiler: ast, hir, effective, typed, graph, plan
     Emit(command::emit::Options),
     /// Say what a diagnostic's code means, with an example
@@ -83,6 +85,7 @@ fn main() -> ExitCode {
         Command::Check(options) => command::check::run(&options),
         Command::Plan(options) => command::plan::run(&options),
         Command::Why(options) => command::why::run(&options),
+        Command::Diff(options) => command::diff::run(&options),
         Command::Emit(options) => command::emit::run(&options),
         Command::Explain(options) => command::explain::run(&options),
         Command::Fmt(options) => command::fmt::run(&options),

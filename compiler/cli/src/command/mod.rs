@@ -1,6 +1,7 @@
 //! The commands, and what they share: naming a pipeline and compiling it.
 
 pub mod check;
+pub mod diff;
 pub mod emit;
 pub mod explain;
 pub mod fmt;
