@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use indexmap::IndexMap;
 use ssl_diagnostics::{Code, Diagnostic, Span};
-use ssl_plan::{Graph, Node, NodeId, Shape, Stage, Track, View};
+use ssl_plan::{Call, Graph, Node, NodeId, Shape, Stage, Track, View};
 
 use super::Checker;
 use super::nets::NetSpec;
@@ -53,6 +53,8 @@ pub struct StepGraph {
     reached: Vec<String>,
     /// Whether the loss could be understood.
     whole: bool,
+    /// The functions that the graph's nodes come from.
+    pub function_calls: Vec<Call>,
 }
 
 impl StepGraph {
@@ -107,6 +109,7 @@ struct Builder<'b, 'a> {
     depth: usize,
     calls: Vec<(String, String)>,
     called: Vec<String>,
+    function_calls: Vec<Call>,
     /// Names of the step that something uses.
     used: Vec<String>,
 }
@@ -142,6 +145,7 @@ impl Checker<'_> {
             depth: 0,
             calls: Vec::new(),
             called: Vec::new(),
+            function_calls: Vec::new(),
             used: Vec::new(),
         };
         builder.run()
@@ -296,9 +300,13 @@ impl Builder<'_, '_> {
             );
         }
         // The loss's places are cut out before the rest is thrown away.
-        let graph = match (loss, tracks_whole) {
-            (Some(loss), true) => Some(pruned(&self.nodes, loss, tracks)),
-            _ => None,
+        let calls = std::mem::take(&mut self.function_calls);
+        let (graph, function_calls) = match (loss, tracks_whole) {
+            (Some(loss), true) => {
+                let (graph, calls) = pruned(&self.nodes, loss, tracks, calls);
+                (Some(graph), calls)
+            }
+            _ => (None, Vec::new()),
         };
         StepGraph {
             whole: loss.is_some(),
@@ -312,6 +320,7 @@ impl Builder<'_, '_> {
             calls: std::mem::take(&mut self.calls),
             called: std::mem::take(&mut self.called),
             reached,
+            function_calls,
         }
     }
 }
@@ -324,8 +333,14 @@ struct Locals {
     closed: bool,
 }
 
-/// The graph without nodes that neither the loss nor a track needs.
-fn pruned(nodes: &[Node], loss: NodeId, mut tracks: Vec<Track>) -> Graph {
+/// The graph and its calls without nodes that neither the loss nor a track
+/// needs.
+fn pruned(
+    nodes: &[Node],
+    loss: NodeId,
+    mut tracks: Vec<Track>,
+    mut calls: Vec<Call>,
+) -> (Graph, Vec<Call>) {
     let mut live = vec![false; nodes.len()];
     for root in std::iter::once(loss).chain(tracks.iter().map(|t| t.node)) {
         if let Some(l) = live.get_mut(root) {
@@ -359,9 +374,23 @@ fn pruned(nodes: &[Node], loss: NodeId, mut tracks: Vec<Track>) -> Graph {
     for track in &mut tracks {
         track.node = at(track.node);
     }
-    Graph {
+    let keep = |ids: &mut Vec<NodeId>| {
+        ids.retain(|id| live.get(*id) == Some(&true));
+        for id in ids {
+            *id = at(*id);
+        }
+    };
+    for call in &mut calls {
+        keep(&mut call.results);
+        for argument in &mut call.arguments {
+            keep(&mut argument.nodes);
+        }
+    }
+    calls.retain(|c| !c.results.is_empty());
+    let graph = Graph {
         nodes: kept,
         loss: at(loss),
         tracks,
-    }
+    };
+    (graph, calls)
 }

@@ -90,6 +90,7 @@ impl Checker<'_> {
             .iter()
             .filter_map(|v| views.get(v).cloned())
             .collect();
+        let calls = step.function_calls;
         let recipe = Recipe {
             data: data.plan()?,
             views: taken,
@@ -108,6 +109,7 @@ impl Checker<'_> {
             compiler: env!("CARGO_PKG_VERSION").to_owned(),
             pipeline: self.source.effective.name.name.clone(),
             recipe,
+            calls,
             values: std::mem::take(&mut self.values),
             estimate,
         })
