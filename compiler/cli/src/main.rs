@@ -7,6 +7,7 @@
 mod chart;
 mod command;
 mod files;
+mod graph;
 mod output;
 mod signals;
 mod watch;
@@ -49,6 +50,8 @@ enum Command {
     Check(command::check::Options),
     /// Show the resolved run: every value with its origin, steps, parameters, memory
     Plan(command::plan::Options),
+    /// Draw the wiring of the step: nets, views, where gradients run
+    Graph(command::graph::Options),
     /// Say what a diagnostic's code means, with an example
     Explain(command::explain::Options),
     /// Bring files into the one style, in place
@@ -77,6 +80,7 @@ fn main() -> ExitCode {
     let run = || match cli.command {
         Command::Check(options) => command::check::run(&options),
         Command::Plan(options) => command::plan::run(&options),
+        Command::Graph(options) => command::graph::run(&options),
         Command::Explain(options) => command::explain::run(&options),
         Command::Fmt(options) => command::fmt::run(&options),
         Command::Run(options) => command::run::run(&options),

@@ -3,15 +3,18 @@
 pub mod check;
 pub mod explain;
 pub mod fmt;
+pub mod graph;
 pub mod plan;
 pub mod run;
 pub mod sweep;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::Args;
 use ssl_core::{Compilation, Demand, Request};
 
+use crate::output;
 use crate::world::Disk;
 
 /// Which pipeline, with which changes.
@@ -46,6 +49,17 @@ impl Choice {
         };
         ssl_core::compile(&request, &Disk)
     }
+}
+
+/// Says why there is no plan, where no diagnostic does.
+pub fn no_plan(compilation: &Compilation) -> ExitCode {
+    if !compilation.failed() {
+        output::eprint(
+            "there is no plan without the number of training images: make the data available, \
+             or state it with `--set data.samples=NUMBER`\n",
+        );
+    }
+    ExitCode::from(1)
 }
 
 /// A table with aligned columns: the first to the left, numbers to the right.

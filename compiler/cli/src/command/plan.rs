@@ -28,13 +28,7 @@ pub fn run(options: &Options) -> ExitCode {
         .compile(&options.subject.file, Demand::Check);
     output::diagnostics(&compilation);
     let Some(plan) = &compilation.plan else {
-        if !compilation.failed() {
-            output::eprint(
-                "there is no plan without the number of training images: make the data available, \
-                 or state it with `--set data.samples=NUMBER`\n",
-            );
-        }
-        return ExitCode::from(1);
+        return super::no_plan(&compilation);
     };
     if options.json {
         match serde_json::to_string_pretty(plan) {
