@@ -6,6 +6,7 @@
 
 mod chart;
 mod command;
+mod complete;
 mod files;
 mod graph;
 mod output;
@@ -15,7 +16,8 @@ mod world;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::CompleteEnv;
 
 /// A compiler and runtime for self-supervised learning.
 #[derive(Parser)]
@@ -60,9 +62,20 @@ enum Command {
     Run(command::run::Options),
     /// Run all variants of a sweep, checked before the first begins
     Sweep(command::sweep::Options),
+    /// Print what makes a shell complete commands, names and paths
+    Completions(command::completions::Options),
+    /// Print the manual page, or write all of them
+    Man(command::man::Options),
 }
 
 fn main() -> ExitCode {
+    if std::env::var_os(complete::VARIABLE).is_some() {
+        // Nothing may stand between the words that are completed.
+        std::panic::set_hook(Box::new(|_| {}));
+    }
+    CompleteEnv::with_factory(Cli::command)
+        .var(complete::VARIABLE)
+        .complete();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => {
@@ -85,6 +98,8 @@ fn main() -> ExitCode {
         Command::Fmt(options) => command::fmt::run(&options),
         Command::Run(options) => command::run::run(&options),
         Command::Sweep(options) => command::sweep::run(&options),
+        Command::Completions(options) => command::completions::run(&options),
+        Command::Man(options) => command::man::run(&options, Cli::command()),
     };
     // What the hook said is all there is to say.
     let code = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));

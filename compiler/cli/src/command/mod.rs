@@ -1,9 +1,11 @@
 //! The commands, and what they share: naming a pipeline and compiling it.
 
 pub mod check;
+pub mod completions;
 pub mod explain;
 pub mod fmt;
 pub mod graph;
+pub mod man;
 pub mod plan;
 pub mod run;
 pub mod sweep;
@@ -14,14 +16,14 @@ use std::process::ExitCode;
 use clap::Args;
 use ssl_core::{Compilation, Demand, Request};
 
-use crate::output;
 use crate::world::Disk;
+use crate::{complete, output};
 
 /// Which pipeline, with which changes.
 #[derive(Args, Clone)]
 pub struct Subject {
     /// The `.ssl` file
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "FILE", add = complete::files())]
     pub file: PathBuf,
     #[command(flatten)]
     pub choice: Choice,
@@ -31,10 +33,10 @@ pub struct Subject {
 #[derive(Args, Clone)]
 pub struct Choice {
     /// Which pipeline, where the file has several
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = complete::pipelines())]
     pub pipeline: Option<String>,
     /// Set a value: `--set train.epochs=10`, `--set data.source='image_folder("photos")'`
-    #[arg(long, value_name = "PATH=VALUE")]
+    #[arg(long, value_name = "PATH=VALUE", add = complete::assignments())]
     pub set: Vec<String>,
 }
 

@@ -12,23 +12,23 @@ use ssl_plan::Plan;
 use super::plan::{size, thousands};
 use super::run::{Machine, train};
 use super::{Choice, table};
-use crate::output;
+use crate::{complete, output};
 
 /// Options of `sslc sweep`.
 #[derive(Args)]
 pub struct Options {
     /// The `.ssl` file
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "FILE", add = complete::files())]
     file: PathBuf,
     /// Which sweep, where the file has several
-    #[arg(value_name = "SWEEP")]
+    #[arg(value_name = "SWEEP", add = complete::sweeps())]
     name: Option<String>,
     /// Set a value in every run; the sweep's own values win
-    #[arg(long, value_name = "PATH=VALUE")]
+    #[arg(long, value_name = "PATH=VALUE", add = complete::assignments())]
     set: Vec<String>,
     /// The folder of the runs [default: runs/SWEEP]; finished runs in it are
     /// not done again, interrupted ones go on
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     out: Option<PathBuf>,
     /// Only print the table of runs and what they cost
     #[arg(long)]
