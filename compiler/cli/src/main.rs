@@ -6,6 +6,7 @@
 
 mod chart;
 mod command;
+mod comparison;
 mod complete;
 mod files;
 mod graph;

@@ -31,6 +31,11 @@ pub fn width(text: &str, size: f64, bold: bool) -> f64 {
     em * size * if bold { 1.12 } else { 1.0 }
 }
 
+/// Width in pixels of plain text at a font size.
+pub fn text_width(text: &str, size: f64) -> f64 {
+    width(text, size, false)
+}
+
 /// In parts of the font size.
 fn advance(c: char) -> f64 {
     match c {

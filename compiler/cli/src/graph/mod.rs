@@ -10,6 +10,8 @@ pub mod scene;
 pub mod svg;
 mod words;
 
+pub use measure::text_width;
+
 /// What a box stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
