@@ -75,13 +75,18 @@ pub enum Op {
         /// Name of the view.
         view: String,
     },
-    /// One forward of a net in training mode, with its own BatchNorm
-    /// statistics.
-    Net {
+    /// One forward of one stage of a net in training mode, with its own
+    /// BatchNorm statistics. A whole net is its stages in a row.
+    Stage {
         /// Name of the net.
         net: String,
-        /// Its input.
+        /// Index of the stage.
+        stage: usize,
+        /// Its input: a view, an embedding, or tokens.
         input: NodeId,
+        /// `[B, N]` from [`Op::RandomMask`]: patches that an encoder does not
+        /// see, or that a decoder has to fill in.
+        mask: Option<NodeId>,
     },
     /// The same value without a gradient.
     Detach {
@@ -128,7 +133,7 @@ pub enum Op {
         /// Input.
         x: NodeId,
     },
-    /// Join along an axis.
+    /// Join along an axis; views along axis 0.
     Concat {
         /// Inputs in order.
         xs: Vec<NodeId>,
@@ -155,6 +160,92 @@ pub enum Op {
     MaskDiagonal {
         /// Input.
         x: NodeId,
+    },
+    /// Logarithm of the summed exponentials along the last axis, which is
+    /// removed.
+    LogSumExp {
+        /// Input.
+        x: NodeId,
+    },
+    /// `[N]` as `[N, 1]`.
+    Column {
+        /// Input.
+        x: NodeId,
+    },
+    /// Entries `start..end` of an axis.
+    Slice {
+        /// Input.
+        x: NodeId,
+        /// The axis.
+        axis: usize,
+        /// First entry.
+        start: usize,
+        /// Behind the last entry.
+        end: usize,
+    },
+    /// `(x - mean) / sqrt(var + eps)` along the last axis, with the unbiased
+    /// variance.
+    Standardize {
+        /// Input.
+        x: NodeId,
+        /// Added to the variance.
+        eps: f64,
+    },
+    /// The last `length` rows that were put in, `[length, D]`, the oldest
+    /// first to be replaced, without gradient. It is read before the step's
+    /// own `x` goes in, and starts as random unit vectors.
+    Queue {
+        /// What goes in at the end of the step, `[B, D]`.
+        x: NodeId,
+        /// Rows kept; a multiple of B.
+        length: usize,
+    },
+    /// An exponential moving average of the batch mean of `x`, `[D]`, without
+    /// gradient: `c = decay c + (1 - decay) mean(x)`. It is read before the
+    /// step's own mean goes in, and starts at zero.
+    RunningMean {
+        /// What is averaged, `[B, D]`.
+        x: NodeId,
+        /// Share of the old value that is kept.
+        decay: Schedule,
+    },
+    /// Sinkhorn-Knopp (Cuturi 2013; Caron et al. 2020): `exp(x / epsilon)`,
+    /// in turns scaled to equal column sums and to row sums of 1. `[B, K]`,
+    /// without gradient.
+    Sinkhorn {
+        /// Scores, `[B, K]`.
+        x: NodeId,
+        /// Entropy of the assignment.
+        epsilon: f64,
+        /// Rounds.
+        iterations: usize,
+    },
+    /// For each row of `x`, `[B, D]`, the row of `among` with the largest
+    /// inner product, without gradient.
+    Nearest {
+        /// What is looked for.
+        x: NodeId,
+        /// Candidates, `[N, D]`.
+        among: NodeId,
+    },
+    /// For every image, `hidden` of `count` patches drawn at random as 1, the
+    /// others 0: `[B, count]`. A function of the seed, the step, the node and
+    /// the place in the batch.
+    RandomMask {
+        /// The view whose patches they are.
+        x: NodeId,
+        /// Patches of an image.
+        count: usize,
+        /// Patches drawn.
+        hidden: usize,
+    },
+    /// The patches of images `[B, C, H, W]` in rows, `[B, N, patch * patch *
+    /// C]`, the channel running fastest (He et al. 2022).
+    Patchify {
+        /// A view.
+        x: NodeId,
+        /// Side of a patch in pixels.
+        patch: usize,
     },
     /// Reduce one axis, or all.
     Reduce {
@@ -183,8 +274,9 @@ impl Op {
             Op::View { .. } | Op::Scalar { .. } => Vec::new(),
             Op::Binary { left, right, .. } | Op::Matmul { left, right } => vec![left, right],
             Op::Concat { xs, .. } => xs.iter_mut().collect(),
-            Op::Net { input: x, .. }
-            | Op::Detach { x }
+            Op::Stage { input, mask, .. } => std::iter::once(input).chain(mask).collect(),
+            Op::Nearest { x, among } => vec![x, among],
+            Op::Detach { x }
             | Op::Unary { x, .. }
             | Op::L2Normalize { x, .. }
             | Op::Transpose { x }
@@ -192,6 +284,15 @@ impl Op {
             | Op::LogSoftmax { x }
             | Op::Diagonal { x }
             | Op::MaskDiagonal { x }
+            | Op::LogSumExp { x }
+            | Op::Column { x }
+            | Op::Slice { x, .. }
+            | Op::Standardize { x, .. }
+            | Op::Queue { x, .. }
+            | Op::RunningMean { x, .. }
+            | Op::Sinkhorn { x, .. }
+            | Op::RandomMask { x, .. }
+            | Op::Patchify { x, .. }
             | Op::Reduce { x, .. } => vec![x],
         }
     }

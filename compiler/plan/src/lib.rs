@@ -17,17 +17,17 @@ pub use data::{Data, Interpolation, OnCorrupt, Source, Transform, View};
 pub use graph::{Argument, BinaryOp, Call, Graph, Node, NodeId, Op, ReduceOp, Track, UnaryOp};
 pub use judge::{Eval, FeatureOf, Monitor, NormPer};
 pub use net::{
-    Activation, Block, Init, Mlp, MlpLayer, Module, Net, NetKind, Norm, Pool, Position, Resnet,
-    Shape, Stage, Stem, Vit,
+    Activation, Block, BlockNorm, Init, Linear, Mlp, MlpLayer, Module, Net, NetKind, Norm, Pool,
+    Position, Resnet, Shape, Stage, Stem, Vit, VitDecoder,
 };
 pub use origin::{Estimate, Origin, ParameterCount, Resolved};
 pub use schedule::{Curve, Schedule, Segment};
-pub use train::{Optimizer, ParamClass, Precision, Rule, Train};
+pub use train::{Clip, Optimizer, ParamClass, Precision, Rule, Train};
 
 use serde::{Deserialize, Serialize};
 
 /// Version of the Plan's layout; a reader refuses another one.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// One run, complete.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -43,6 +43,8 @@ pub struct Stage {
     pub input: Shape,
     /// What comes out, without the batch.
     pub output: Shape,
+    /// Steps at the beginning in which the stage is not updated.
+    pub frozen_steps: usize,
 }
 
 /// The shape of one sample.
@@ -63,6 +65,13 @@ pub enum Shape {
         /// Width.
         dim: usize,
     },
+    /// `[count, dim]`
+    Tokens {
+        /// How many.
+        count: usize,
+        /// Width.
+        dim: usize,
+    },
 }
 
 /// A module that a stage can be.
@@ -76,6 +85,65 @@ pub enum Module {
     /// Multi-layer perceptron, named as `torch.nn.Sequential`: every linear,
     /// norm and activation takes an index.
     Mlp(Mlp),
+    /// One linear map, named as `torch.nn.Linear`.
+    Linear(Linear),
+    /// Inner products with trained vectors that are scaled to length 1 at the
+    /// start and after every update (SwAV, Caron et al. 2020). No bias.
+    Prototypes {
+        /// Input width.
+        input: usize,
+        /// How many.
+        count: usize,
+    },
+    /// `x / max(|x|_2, eps)`.
+    L2Normalize {
+        /// Floor of the norm.
+        eps: f64,
+    },
+    /// The decoder of a masked autoencoder (He et al. 2022), its parameter
+    /// names without the `decoder_` in front.
+    VitDecoder(VitDecoder),
+}
+
+/// A linear map.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Linear {
+    /// Input width.
+    pub input: usize,
+    /// Output width.
+    pub output: usize,
+    /// Whether it has a bias.
+    pub bias: bool,
+    /// Whether every row of the weight is scaled to length 1 when it is used
+    /// (weight normalisation with a fixed gain of 1, as DINO's last layer).
+    pub weight_norm: bool,
+}
+
+/// A transformer that fills in masked patches: a linear map to `dim`, a
+/// trained token in the place of every hidden patch, fixed sine and cosine
+/// positions, blocks, a norm, and a linear map to the pixels of a patch. Takes
+/// the class token and the visible patches, gives all patches
+/// `[B, N, patch * patch * channels]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VitDecoder {
+    /// Width of the tokens that come in.
+    pub input: usize,
+    /// Patches down and across.
+    pub grid: [usize; 2],
+    /// Side of a patch in pixels.
+    pub patch: usize,
+    /// Channels of the image.
+    pub channels: usize,
+    /// Width, divisible by `heads` and by 4.
+    pub dim: usize,
+    /// Blocks.
+    pub depth: usize,
+    /// Attention heads.
+    pub heads: usize,
+    /// Hidden width of a block's MLP.
+    pub hidden: usize,
+    /// LayerNorm epsilon.
+    pub norm_eps: f64,
 }
 
 /// A vision transformer (Dosovitskiy et al. 2021), pre-norm, qkv with bias.
@@ -101,21 +169,37 @@ pub struct Vit {
     pub position: Position,
     /// Whether the patch projection's weight and bias stay as initialised.
     pub frozen_patch_projection: bool,
+    /// The norm before the MLP of a block.
+    pub mlp_norm: BlockNorm,
+    /// Whether a norm follows the last block.
+    pub final_norm: bool,
     /// LayerNorm epsilon.
     pub norm_eps: f64,
     /// How weights start.
     pub init: Init,
 }
 
+/// The norm before the MLP of a transformer's block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BlockNorm {
+    /// Over the width of a token.
+    Layer,
+    /// Over the tokens of the batch (the BN variants of MoCo v3).
+    Batch,
+}
+
 /// What of a transformer's tokens becomes the feature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Pool {
-    /// The class token after the final LayerNorm.
+    /// The class token after the final norm, where there is one.
     Cls,
-    /// The mean of the patch tokens after the final LayerNorm; there is no
+    /// The mean of the patch tokens after the final norm; there is no
     /// class token.
     Mean,
+    /// All of them, the class token first. As a feature, the class token.
+    Tokens,
 }
 
 /// Position embeddings.
@@ -159,6 +243,11 @@ pub struct Resnet {
     pub layers: [usize; 4],
     /// First convolution.
     pub stem: Stem,
+    /// Factor on the width of every convolution (BYOL, SimCLR v2).
+    pub width: usize,
+    /// Selective kernels in place of the 3x3 convolutions, a stem of three
+    /// 3x3 convolutions, and average pooling in the shortcuts (SimCLR v2).
+    pub selective_kernel: bool,
     /// Start the last norm of every block at zero.
     pub zero_init_residual: bool,
     /// BatchNorm epsilon.
@@ -236,4 +325,6 @@ pub enum Norm {
 pub enum Activation {
     /// max(x, 0)
     Relu,
+    /// x Phi(x), exact.
+    Gelu,
 }

@@ -36,6 +36,29 @@ pub struct Optimizer {
     pub weight_decay: Schedule,
     /// Parameters without weight decay and, under LARS, without its scaling.
     pub exclude: Vec<ParamClass>,
+    /// Bound on the gradient, before the rule.
+    pub clip: Option<Clip>,
+    /// Nets whose rate stays at its peak and does not follow the schedule
+    /// (SimSiam's predictor).
+    pub constant_lr: Vec<String>,
+    /// The rate of these nets: the optimiser's `lr` without the schedule.
+    pub peak_lr: f64,
+}
+
+/// A bound on the Euclidean norm of a gradient.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "clip", rename_all = "snake_case")]
+pub enum Clip {
+    /// Of all parameters together.
+    Global {
+        /// Largest norm.
+        norm: f64,
+    },
+    /// Of each parameter by itself (DINO).
+    Parameter {
+        /// Largest norm.
+        norm: f64,
+    },
 }
 
 /// An update rule.
@@ -65,6 +88,17 @@ pub enum Rule {
         momentum: f64,
         /// Trust coefficient.
         trust: f64,
+        /// Whether the learning rate goes into the velocity (Google's code)
+        /// or scales it (MoCo v3).
+        lr_in_momentum: bool,
+    },
+    /// You et al. 2020 as in timm and in the paper: Adam's direction plus
+    /// decay, scaled by `|p| / |update|` (1 where either is zero).
+    Lamb {
+        /// Decay of the first and second moment.
+        betas: [f64; 2],
+        /// Added to the root.
+        eps: f64,
     },
 }
 

@@ -42,6 +42,18 @@ impl Flow {
     }
 }
 
+/// Whether no gradient comes through an operation.
+fn ends(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::Detach { .. }
+            | Op::Queue { .. }
+            | Op::RunningMean { .. }
+            | Op::Sinkhorn { .. }
+            | Op::Nearest { .. }
+    )
+}
+
 /// What lies between a function's results and its arguments.
 pub struct Interior {
     /// Arguments that a gradient runs back into.
@@ -71,11 +83,11 @@ impl Interior {
                 continue;
             };
             match node.op {
-                Op::View { .. } | Op::Net { .. } => out.plain = false,
+                Op::View { .. } | Op::Stage { .. } => out.plain = false,
                 _ => {}
             }
             for input in node.op.inputs() {
-                let stopped = stopped || matches!(node.op, Op::Detach { .. });
+                let stopped = stopped || ends(&node.op);
                 if !arguments.contains(&input) {
                     stack.push((input, stopped));
                     continue;

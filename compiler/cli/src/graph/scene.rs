@@ -51,14 +51,22 @@ fn source(plan: &Plan) -> String {
     data.map_or("the data".into(), |v| v.value.clone())
 }
 
-/// How often each node is read, by nodes, the loss and the tracks.
+/// How often each node is read by the loss, the tracks and what they need.
 fn uses(graph: &Graph) -> Vec<usize> {
     let mut uses = vec![0; graph.nodes.len()];
-    let inputs = graph.nodes.iter().flat_map(|n| n.op.inputs());
-    let roots = graph.tracks.iter().map(|t| t.node).chain([graph.loss]);
-    for id in inputs.chain(roots) {
+    for id in graph.tracks.iter().map(|t| t.node).chain([graph.loss]) {
         if let Some(n) = uses.get_mut(id) {
             *n += 1;
+        }
+    }
+    for (id, node) in graph.nodes.iter().enumerate().rev() {
+        if uses.get(id).is_none_or(|n| *n == 0) {
+            continue;
+        }
+        for input in node.op.inputs() {
+            if let Some(n) = uses.get_mut(input) {
+                *n += 1;
+            }
         }
     }
     uses
@@ -151,7 +159,7 @@ impl<'p> Builder<'p> {
         let unit = match (self.call_of(id), self.op(id)?) {
             (Some(call), _) => self.function(call)?,
             (None, Op::View { view }) => self.view(view, id),
-            (None, Op::Net { .. }) => self.net(id)?,
+            (None, Op::Stage { .. }) => self.net(id)?,
             (None, Op::Binary { .. })
             | (
                 None,
@@ -225,27 +233,73 @@ impl<'p> Builder<'p> {
 
     /// A net with as many of its stages as follow each other unused by others.
     fn net(&mut self, id: NodeId) -> Option<usize> {
-        let Op::Net { net, input } = self.op(id)? else {
-            return None;
-        };
-        let from = self.unit(*input);
+        let mut chain = vec![id];
+        let mut at = id;
+        while let Some((net, stage, input, _)) = self.stage(at)
+            && let Some((before, earlier, ..)) = self.stage(input)
+            && before == net
+            && earlier + 1 == stage
+            && self.uses.get(input) == Some(&1)
+        {
+            chain.push(input);
+            at = input;
+        }
+        chain.reverse();
+        let (net, first, input, _) = self.stage(at)?;
+        let last = first + chain.len() - 1;
         let (kind, stages) = net_kind(self.plan, net);
-        let mut lines: Vec<String> = stages.iter().map(stage).collect();
+        let run = stages.get(first..=last).unwrap_or_default();
+        let name = |i: usize| stages.get(i).and_then(|s| s.name.as_deref()).unwrap_or("");
+        let title = match run {
+            _ if run.len() == stages.len() => net.to_owned(),
+            [one] => format!("{net}.{}", one.name.as_deref().unwrap_or("")),
+            _ => format!("{net}.{} … {}", name(first), name(last)),
+        };
+        let mut inputs = vec![(input, "")];
+        for part in &chain {
+            if let Some((.., Some(mask))) = self.stage(*part) {
+                inputs.push((mask, "mask"));
+            }
+        }
+        let mut links = Vec::new();
+        for (node, label) in inputs {
+            let gradient = self.flow.at(at) && self.flow.at(node);
+            links.extend(self.unit(node).map(|unit| (unit, label, gradient)));
+        }
+        let mut lines: Vec<String> = match run {
+            // Its name stands in the title.
+            [one] if run.len() < stages.len() => vec![words::module(&one.module)],
+            _ => run.iter().map(stage).collect(),
+        };
         if kind == Kind::Trained && !self.flow.at(id) {
             lines.push("no gradient comes here".into());
         }
         lines.extend(self.value(id));
-        let unit = self.push(kind, net.clone(), lines, id);
-        if let Some(from) = from {
-            self.connect(from, unit, "", self.flow.between(id, *input));
+        let unit = self.push(kind, title, lines, id);
+        for (from, label, gradient) in links {
+            self.connect(from, unit, label, gradient);
         }
         Some(unit)
+    }
+
+    /// Net, stage, input and mask of a stage's node.
+    fn stage(&self, id: NodeId) -> Option<(&'p str, usize, NodeId, Option<NodeId>)> {
+        match self.op(id)? {
+            Op::Stage {
+                net,
+                stage,
+                input,
+                mask,
+            } => Some((net, *stage, *input, *mask)),
+            _ => None,
+        }
     }
 
     fn operation(&mut self, op: &Op, id: NodeId) -> usize {
         let inputs = op.inputs();
         let names: &[&str] = match op {
             Op::Matmul { .. } => &["left", "right"],
+            Op::Nearest { .. } => &["x", "among"],
             _ => &[],
         };
         let mut lines = words::particulars(op);

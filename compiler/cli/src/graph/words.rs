@@ -120,6 +120,10 @@ pub fn module(module: &Module) -> String {
             let widths: Vec<String> = m.layers.iter().map(|l| l.output.to_string()).collect();
             format!("mlp {}", widths.join("·"))
         }
+        Module::Linear(l) => format!("linear {}", l.output),
+        Module::Prototypes { count, .. } => format!("prototypes {count}"),
+        Module::L2Normalize { .. } => "l2_normalize".into(),
+        Module::VitDecoder(d) => format!("vit_decoder {}×{}", d.depth, d.dim),
     }
 }
 

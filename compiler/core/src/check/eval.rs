@@ -34,6 +34,7 @@ impl Checker<'_> {
             }
             (ExprKind::Path(_) | ExprKind::Call { .. }, Want::Norm) => self.norm(expr, scope),
             (ExprKind::List(items), Want::Classes) => self.classes(items),
+            (ExprKind::List(items), Want::Nets) => self.net_names(items),
             (ExprKind::List(items), Want::Times) => self.each(items, &Want::Time, scope),
             (ExprKind::List(items), Want::Widths) if !items.is_empty() => {
                 self.each(items, &Want::Int(1, 1 << 20), scope)
@@ -132,9 +133,9 @@ impl Checker<'_> {
             }
             ExprKind::For { .. } => {
                 self.report(
-                    Diagnostic::error(Code::NOT_YET, "`for` is not supported yet")
-                        .at(expr.span, "")
-                        .help("write the terms out"),
+                    Diagnostic::error(Code::TYPE, "a comprehension stands in a step")
+                        .at(expr.span, "no place for it")
+                        .help("write the values out: `[1, 2, 3]`"),
                 );
                 None
             }
@@ -237,6 +238,14 @@ impl Checker<'_> {
             }
             (BinOp::Div, Value::Quantity(x, u), n) if n.number().is_some_and(|n| n != 0.0) => {
                 n.number().map(|n| Value::Quantity(x / n, *u))
+            }
+            (BinOp::Mul, Value::Schedule(s), n) | (BinOp::Mul, n, Value::Schedule(s))
+                if n.number().is_some() =>
+            {
+                n.number().map(|n| Value::Schedule(s.scaled(n)))
+            }
+            (BinOp::Div, Value::Schedule(s), n) if n.number().is_some_and(|n| n != 0.0) => {
+                n.number().map(|n| Value::Schedule(s.scaled(1.0 / n)))
             }
             (BinOp::Add | BinOp::Sub | BinOp::Mul, Value::Int(x), Value::Int(y)) => {
                 let r = match op {
