@@ -40,7 +40,7 @@ pub fn render(scene: &Scene) -> String {
     }
     let rows = scene.nets.iter().map(|n| format!("{}: {}", n.name, n.text));
     let mut legend: Vec<String> = rows.collect();
-    legend.push("solid: a gradient runs back; dashed: none does".into());
+    legend.push("solid: a gradient runs back; dashed: no gradient".into());
     let _ = writeln!(
         out,
         "  legend [shape=plaintext, style=\"\", label={}];",

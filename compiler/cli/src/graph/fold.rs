@@ -33,7 +33,7 @@ pub fn folded(scene: Scene) -> Scene {
         let key = (
             unit.kind,
             numberless(&unit.title),
-            unit.lines.iter().map(|l| rowless(unit, l)).collect(),
+            unit.lines.iter().map(|l| memberless(l)).collect(),
             order,
         );
         if let Some(at) = known.get(&key) {
@@ -75,10 +75,13 @@ fn numberless(title: &str) -> String {
     }
 }
 
-/// A line of a box; of rows cut out of a batch, which ones does not matter.
-fn rowless(unit: &Unit, line: &str) -> String {
-    match line.split_once(' ') {
-        Some(("start" | "end", _)) if unit.kind == Kind::Operation => "rows of one".into(),
+/// A line of a box; which member of a list it names does not matter.
+fn memberless(line: &str) -> String {
+    match line.split_once("] ") {
+        Some((name, dims)) if line.starts_with("= ") => {
+            format!("{} {dims}", numberless(&format!("{name}]")))
+        }
+        _ if line.starts_with("= ") => numberless(line),
         _ => line.to_owned(),
     }
 }

@@ -17,9 +17,14 @@ pub const SIZES: (f64, f64) = (13.0, 11.0);
 /// Most characters of a line; the rest is in the tooltip.
 const MOST: usize = 44;
 
-/// A text cut to what is shown.
+/// A text cut to what is shown of it in a box.
 pub fn short(text: &str) -> String {
-    match text.char_indices().nth(MOST) {
+    cut(text, MOST)
+}
+
+/// A text cut to so many characters.
+pub fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
         None => text.to_owned(),
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or(text)),
     }

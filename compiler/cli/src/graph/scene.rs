@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use ssl_plan::{BinaryOp, Call, Graph, NetKind, NodeId, Op, Plan, Stage, UnaryOp};
+use ssl_plan::{BinaryOp, Call, Graph, NetKind, NodeId, Op, Plan, Source, Stage, UnaryOp};
 
 use super::gradient::{Flow, Interior};
 use super::words;
@@ -47,8 +47,11 @@ pub fn scene(plan: &Plan) -> Scene {
 }
 
 fn source(plan: &Plan) -> String {
-    let data = plan.values.iter().find(|v| v.path == "data.source");
-    data.map_or("the data".into(), |v| v.value.clone())
+    match &plan.recipe.data.source {
+        Source::ImageFolder { path, .. } => format!("`{path}`"),
+        Source::Recorded { path } => format!("`{path}`"),
+        Source::Digits => "the digits".into(),
+    }
 }
 
 /// How often each node is read by the loss, the tracks and what they need.
@@ -98,13 +101,11 @@ impl<'p> Builder<'p> {
 
     /// A box at the end: what a value is for.
     fn root(&mut self, kind: Kind, title: &str, id: NodeId) -> usize {
-        let from = self.unit(id);
+        let from = self.sources(id);
         let constant = words::scalar(self.graph, id);
         let unit = self.push(kind, title.into(), constant.into_iter().collect(), id);
-        if let Some(from) = from {
-            let gradient = kind == Kind::Minimize && self.flow.at(id);
-            self.connect(from, unit, "", gradient);
-        }
+        let gradient = kind == Kind::Minimize && self.flow.at(id);
+        self.connect(&from, unit, "", gradient);
         unit
     }
 
@@ -121,30 +122,69 @@ impl<'p> Builder<'p> {
         self.units.len() - 1
     }
 
-    /// Links two boxes by a port of its own.
-    fn connect(&mut self, from: usize, to: usize, label: &str, gradient: bool) {
-        let Some(unit) = self.units.get_mut(to) else {
+    /// Links boxes to another by a port of their own.
+    fn connect(&mut self, from: &[usize], to: usize, label: &str, gradient: bool) {
+        let Some(unit) = self.units.get_mut(to).filter(|_| !from.is_empty()) else {
             return;
         };
         unit.ports.push(label.to_owned());
-        self.links.push(Link {
-            from,
+        let port = unit.ports.len() - 1;
+        self.links.extend(from.iter().map(|from| Link {
+            from: *from,
             to,
-            port: unit.ports.len() - 1,
+            port,
             gradient,
-        });
+        }));
+    }
+
+    /// The boxes that a value comes from; none for a number. Views that a net
+    /// takes as one batch, and a view's rows of what came out of it, are no
+    /// boxes of their own.
+    fn sources(&mut self, id: NodeId) -> Vec<usize> {
+        let nodes = match self.op(id) {
+            Some(Op::Concat { xs, axis: 0 }) if self.is_batch(id) => xs.clone(),
+            Some(Op::Slice { x, axis: 0, .. }) if self.is_of_batch(*x) => vec![*x],
+            _ => vec![id],
+        };
+        nodes.into_iter().filter_map(|id| self.unit(id)).collect()
+    }
+
+    /// Whether several views are taken as one batch.
+    fn is_batch(&self, id: NodeId) -> bool {
+        let view = |x: &NodeId| matches!(self.op(*x), Some(Op::View { .. }));
+        matches!(self.op(id), Some(Op::Concat { xs, axis: 0 }) if xs.iter().all(view))
+    }
+
+    /// Whether a value is what nets make of a batch of several views.
+    fn is_of_batch(&self, id: NodeId) -> bool {
+        let mut at = id;
+        while let Some((_, _, input, _)) = self.stage(at) {
+            at = input;
+        }
+        at != id && self.is_batch(at)
     }
 
     /// The name and shape of a value, as a line.
     fn value(&self, id: NodeId) -> Option<String> {
         let node = self.graph.nodes.get(id)?;
         let dims = words::dims(&node.dims);
-        match (&node.name, dims.is_empty()) {
+        let name = node.name.clone().or_else(|| self.name_of_rows(id));
+        match (name, dims.is_empty()) {
             (Some(name), true) => Some(format!("= {name}")),
             (Some(name), false) => Some(format!("= {name} {dims}")),
             (None, true) => None,
             (None, false) => Some(dims),
         }
+    }
+
+    /// The name of a list whose members are rows of a value.
+    fn name_of_rows(&self, id: NodeId) -> Option<String> {
+        let rows = self.graph.nodes.iter().find_map(|n| match n.op {
+            Op::Slice { x, axis: 0, .. } if x == id => n.name.as_deref(),
+            _ => None,
+        });
+        let (list, _) = rows?.split_once('[')?;
+        Some(list.to_owned())
     }
 
     /// The box that gives a node; none for a number, which is written where it
@@ -196,10 +236,9 @@ impl<'p> Builder<'p> {
                 lines.push(format!("{} {}", argument.name, rounded(text)));
             }
             for id in &argument.nodes {
-                match (words::scalar(self.graph, *id), self.unit(*id)) {
-                    (Some(text), _) => lines.push(format!("{} {text}", argument.name)),
-                    (None, Some(unit)) => inputs.push((unit, argument.name.as_str(), *id)),
-                    (None, None) => {}
+                match words::scalar(self.graph, *id) {
+                    Some(text) => lines.push(format!("{} {text}", argument.name)),
+                    None => inputs.push((self.sources(*id), argument.name.as_str(), *id)),
                 }
             }
         }
@@ -214,7 +253,7 @@ impl<'p> Builder<'p> {
                 true => format!("{name} ⊣ stopgrad"),
                 false => name.to_owned(),
             };
-            self.connect(from, unit, &label, interior.fed.contains(&id));
+            self.connect(&from, unit, &label, interior.fed.contains(&id));
         }
         self.calls.insert(index, unit);
         Some(unit)
@@ -264,7 +303,7 @@ impl<'p> Builder<'p> {
         let mut links = Vec::new();
         for (node, label) in inputs {
             let gradient = self.flow.at(at) && self.flow.at(node);
-            links.extend(self.unit(node).map(|unit| (unit, label, gradient)));
+            links.push((self.sources(node), label, gradient));
         }
         let mut lines: Vec<String> = match run {
             // Its name stands in the title.
@@ -277,7 +316,7 @@ impl<'p> Builder<'p> {
         lines.extend(self.value(id));
         let unit = self.push(kind, title, lines, id);
         for (from, label, gradient) in links {
-            self.connect(from, unit, label, gradient);
+            self.connect(&from, unit, label, gradient);
         }
         Some(unit)
     }
@@ -306,10 +345,9 @@ impl<'p> Builder<'p> {
         let mut links = Vec::new();
         for (i, input) in inputs.iter().enumerate() {
             let label = names.get(i).copied().unwrap_or("");
-            match (words::scalar(self.graph, *input), self.unit(*input)) {
-                (Some(text), _) => lines.push(text),
-                (None, Some(unit)) => links.push((unit, label, *input)),
-                (None, None) => {}
+            match words::scalar(self.graph, *input) {
+                Some(text) => lines.push(text),
+                None => links.push((self.sources(*input), label, *input)),
             }
         }
         lines.extend(self.value(id));
@@ -319,7 +357,7 @@ impl<'p> Builder<'p> {
         };
         let unit = self.push(kind, words::operation(op), lines, id);
         for (from, label, input) in links {
-            self.connect(from, unit, label, self.flow.between(id, input));
+            self.connect(&from, unit, label, self.flow.between(id, input));
         }
         unit
     }
@@ -342,7 +380,16 @@ impl<'p> Builder<'p> {
             } if inner == id || self.within(inner) => {
                 self.terms(inner, false, true, &mut terms, &mut lines);
                 lines.extend(Some(factor).filter(|f| !f.is_empty()));
-                ("+".to_owned(), true)
+                let mixed = terms.iter().any(|t| t.label.starts_with('−'));
+                for term in terms.iter_mut().filter(|t| mixed && t.label.is_empty()) {
+                    term.label = "+".into();
+                }
+                let title = match (mixed, terms.len()) {
+                    (false, _) => "+",
+                    (true, 2) => "difference",
+                    (true, _) => "sum",
+                };
+                (title.to_owned(), true)
             }
             Op::Binary { f, left, right } if inner == id => {
                 for (node, name) in [(*left, "left"), (*right, "right")] {
@@ -364,10 +411,9 @@ impl<'p> Builder<'p> {
         };
         let mut links = Vec::new();
         for term in &terms {
-            if let Some(from) = self.unit(term.node) {
-                let gradient = self.flow.at(id) && self.flow.at(term.node);
-                links.push((from, term.label.as_str(), gradient));
-            }
+            let gradient = self.flow.at(id) && self.flow.at(term.node);
+            let from = self.sources(term.node);
+            links.push((from, term.label.as_str(), gradient));
         }
         lines.extend(self.value(id));
         let title = if title.is_empty() && !inside {
@@ -377,7 +423,7 @@ impl<'p> Builder<'p> {
         };
         let unit = self.push(Kind::Operation, title, lines, id);
         for (from, label, gradient) in links {
-            self.connect(from, unit, label, gradient);
+            self.connect(&from, unit, label, gradient);
         }
         Some(unit)
     }

@@ -78,9 +78,12 @@ pub fn render(scene: &Scene) -> String {
     let mut foot = String::new();
     let least = layout.size.0.max(560.0);
     let (foot_width, foot_height) = footer(&mut foot, scene, least);
-    let heads = [(&scene.title, 17.0, true), (&scene.subtitle, 11.0, false)];
-    let head = heads.map(|(text, size, bold)| width(&short(text), size, bold));
-    let inner = head.into_iter().fold(least.max(foot_width), f64::max);
+    let subtitle = measure::cut(&scene.subtitle, 90);
+    let heads = [
+        width(&short(&scene.title), 17.0, true),
+        width(&subtitle, 11.0, false),
+    ];
+    let inner = heads.into_iter().fold(least.max(foot_width), f64::max);
     let (w, h) = (
         inner + 2.0 * MARGIN,
         HEAD + layout.size.1 + foot_height + 2.0 * MARGIN,
@@ -95,7 +98,7 @@ pub fn render(scene: &Scene) -> String {
          <text x=\"{MARGIN}\" y=\"60\">{2}</text>",
         escape(&scene.title),
         escape(&short(&scene.title)),
-        escape(&short(&scene.subtitle)),
+        escape(&subtitle),
     );
     let left = MARGIN + (inner - layout.size.0) / 2.0;
     let _ = write!(
@@ -276,7 +279,7 @@ fn footer(svg: &mut String, scene: &Scene, room: f64) -> Point {
         );
     }
     if scene.links.iter().any(|l| !l.gradient) {
-        entry(svg, &line("link", ""), "none does", 34.0);
+        entry(svg, &line("link", ""), "no gradient", 34.0);
     }
     for kind in kinds {
         let mark = format!(
