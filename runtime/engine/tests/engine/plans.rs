@@ -353,6 +353,7 @@ pub fn digits(epochs: usize, seed: u64) -> Plan {
                 size: [8, 8],
             }],
         },
+        calls: Vec::new(),
         values: Vec::new(),
         estimate: Estimate {
             parameters: Vec::new(),
