@@ -2,7 +2,7 @@
 
 use ssl_plan::{
     Block, Estimate, Mlp, Module, NetKind, Norm, Op, ParameterCount, Pool, Position, Recipe,
-    Resnet, Rule, Stage, Stem, Vit,
+    Resnet, Rule, Stage, Stem, Vit, VitDecoder,
 };
 
 /// Bytes of a float32.
@@ -20,6 +20,13 @@ pub fn parameters_of(module: &Module) -> (u64, u64) {
             0,
         ),
         Module::Mlp(m) => (mlp_parameters(m), 0),
+        Module::Linear(l) => {
+            let bias = if l.bias { l.output } else { 0 };
+            ((l.input * l.output + bias) as u64, 0)
+        }
+        Module::Prototypes { input, count } => ((input * count) as u64, 0),
+        Module::L2Normalize { .. } => (0, 0),
+        Module::VitDecoder(d) => decoder_parameters(d),
     }
 }
 
@@ -41,14 +48,14 @@ fn vit_parameters(v: &Vit) -> (u64, u64) {
     let [d, h] = [v.dim as u64, v.hidden as u64];
     let tokens = vit_tokens(v);
     let projection = (v.channels * v.patch * v.patch) as u64 * d + d;
-    let block = 4 * d + (3 * d * d + 3 * d) + (d * d + d) + (d * h + h) + (h * d + d);
-    let cls = if v.pool == Pool::Cls { d } else { 0 };
+    let cls = if v.pool == Pool::Mean { 0 } else { d };
+    let norm = if v.final_norm { 2 * d } else { 0 };
     let (learned, fixed) = match v.position {
         Position::Learned => (tokens * d, 0),
         Position::Sincos2d => (0, tokens * d),
         Position::None => (0, 0),
     };
-    let rest = v.depth as u64 * block + 2 * d + cls + learned;
+    let rest = v.depth as u64 * block_parameters(d, h) + norm + cls + learned;
     if v.frozen_patch_projection {
         (rest, projection + fixed)
     } else {
@@ -56,11 +63,26 @@ fn vit_parameters(v: &Vit) -> (u64, u64) {
     }
 }
 
+/// One block: two norms, qkv, the heads' projection, the MLP.
+fn block_parameters(d: u64, h: u64) -> u64 {
+    4 * d + (3 * d * d + 3 * d) + (d * d + d) + (d * h + h) + (h * d + d)
+}
+
+fn decoder_parameters(v: &VitDecoder) -> (u64, u64) {
+    let [d, h] = [v.dim as u64, v.hidden as u64];
+    let embed = v.input as u64 * d + d;
+    let pixels = (v.patch * v.patch * v.channels) as u64;
+    let pred = d * pixels + pixels;
+    let positions = (v.grid.iter().product::<usize>() as u64 + 1) * d;
+    let trained = embed + d + v.depth as u64 * block_parameters(d, h) + 2 * d + pred;
+    (trained, positions)
+}
+
 /// Tokens, the class token included.
 fn vit_tokens(v: &Vit) -> u64 {
     let [h, w] = v.image;
     let patches = (h / v.patch.max(1)) * (w / v.patch.max(1));
-    (patches + usize::from(v.pool == Pool::Cls)) as u64
+    (patches + usize::from(v.pool != Pool::Mean)) as u64
 }
 
 fn mlp_parameters(m: &Mlp) -> u64 {
@@ -147,6 +169,15 @@ fn kept_values(module: &Module) -> f64 {
             .iter()
             .map(|c| 3.0 * c.output as f64)
             .sum(),
+        Module::Linear(l) => l.output as f64,
+        Module::Prototypes { count, .. } => *count as f64,
+        Module::L2Normalize { .. } => 0.0,
+        Module::VitDecoder(d) => {
+            let t = (d.grid.iter().product::<usize>() + 1) as f64;
+            let block =
+                t * (11.0 * d.dim as f64 + 2.0 * d.hidden as f64) + 2.0 * d.heads as f64 * t * t;
+            d.depth as f64 * block
+        }
         Module::Mlp(m) => m
             .layers
             .iter()
@@ -202,17 +233,15 @@ pub fn estimate(recipe: &Recipe) -> Estimate {
         .map(|v| batch * 3.0 * (v.size[0] * v.size[1]) as f64)
         .sum();
     for node in &recipe.step.nodes {
-        if let Op::Net { net, .. } = &node.op
+        if let Op::Stage { net, stage, .. } = &node.op
             && node.reaches.contains(net)
+            && let Some(stage) = stages_of(net).get(*stage)
         {
-            values += stages_of(net)
-                .iter()
-                .map(|s| batch * kept_values(&s.module))
-                .sum::<f64>();
+            values += batch * kept_values(&stage.module);
         }
     }
     let moments = match recipe.train.optimizer.rule {
-        Rule::Adamw { .. } => 2,
+        Rule::Adamw { .. } | Rule::Lamb { .. } => 2,
         Rule::Sgd { momentum, .. } | Rule::Lars { momentum, .. } => u64::from(momentum > 0.0),
     };
     Estimate {

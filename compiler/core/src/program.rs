@@ -13,7 +13,18 @@ use ssl_syntax::ast::{
 use crate::{World, names};
 
 /// The standard library, embedded. What `loss` defines needs no import.
-const STD: &[(&str, &str)] = &[("loss", include_str!("../std/loss.ssl"))];
+macro_rules! library {
+    ($($name:literal),* $(,)?) => {
+        /// Modules of the standard library by name, with their texts.
+        pub const STD: &[(&str, &str)] =
+            &[$(($name, include_str!(concat!("../std/", $name, ".ssl")))),*];
+    };
+}
+
+library! {
+    "loss", "moco", "mocov3", "simclr", "simclr_v2", "byol", "simsiam", "swav", "dino",
+    "barlow_twins", "vicreg", "nnclr", "dcl", "mae",
+}
 
 /// A file and what it defines.
 #[derive(Debug, Default)]
@@ -314,6 +325,16 @@ impl Program {
             [module, name] => Some((self.units.get(*from.imports.get(&module.name)?)?, name)),
             _ => None,
         }
+    }
+
+    /// The pipeline of the first file, or of a module that it imports.
+    pub fn named(&self, name: &str) -> Option<&Pipeline> {
+        let root = self.root()?;
+        let (unit, name) = match name.split_once('.') {
+            None => (root, name),
+            Some((module, name)) => (self.units.get(*root.imports.get(module)?)?, name),
+        };
+        unit.pipelines.get(name)
     }
 
     /// The pipeline that a path names from where it stands.

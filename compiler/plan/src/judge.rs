@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Transform;
+use crate::{NodeId, Transform};
 
 /// Which output is a feature.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +26,9 @@ pub enum Monitor {
         feature: FeatureOf,
         /// Features under which view.
         view: String,
+        /// The node of the step that holds them, `[B, D]`; of tokens, the
+        /// first of each image is the feature.
+        node: NodeId,
         /// Neighbours.
         k: usize,
         /// Votes weigh `exp(cosine / temperature)`.

@@ -71,8 +71,18 @@ fn stand_of(
 ) -> Option<Stand> {
     let at = |id: NodeId| stands.get(id).and_then(Clone::clone);
     match op {
-        Op::View { .. } => None,
-        Op::Net { .. } => Some(Stand::Feature {
+        Op::View { .. }
+        | Op::LogSumExp { .. }
+        | Op::Column { .. }
+        | Op::Slice { .. }
+        | Op::Standardize { .. }
+        | Op::Queue { .. }
+        | Op::RunningMean { .. }
+        | Op::Sinkhorn { .. }
+        | Op::Nearest { .. }
+        | Op::RandomMask { .. }
+        | Op::Patchify { .. } => None,
+        Op::Stage { .. } => Some(Stand::Feature {
             unit: false,
             turned: false,
         }),
@@ -316,10 +326,12 @@ fn ways(graph: &Graph, specs: &IndexMap<String, NetSpec>) -> BTreeSet<Way> {
                     live: true,
                 });
             }
-            Op::Net { net, input } => {
+            Op::Stage { net, input, .. } => {
                 let trained = matches!(specs.get(net), Some(NetSpec::Stages(_)));
                 for mut way in of(*input) {
-                    way.nets.push(net.clone());
+                    if way.nets.last() != Some(net) {
+                        way.nets.push(net.clone());
+                    }
                     way.live &= trained;
                     here.insert(way);
                 }

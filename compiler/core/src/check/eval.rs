@@ -34,6 +34,7 @@ impl Checker<'_> {
             }
             (ExprKind::Path(_) | ExprKind::Call { .. }, Want::Norm) => self.norm(expr, scope),
             (ExprKind::List(items), Want::Classes) => self.classes(items),
+            (ExprKind::List(items), Want::Nets) => self.net_names(items),
             (ExprKind::List(items), Want::Times) => self.each(items, &Want::Time, scope),
             (ExprKind::List(items), Want::Widths) if !items.is_empty() => {
                 self.each(items, &Want::Int(1, 1 << 20), scope)
@@ -132,9 +133,9 @@ impl Checker<'_> {
             }
             ExprKind::For { .. } => {
                 self.report(
-                    Diagnostic::error(Code::NOT_YET, "`for` is not supported yet")
-                        .at(expr.span, "")
-                        .help("write the terms out"),
+                    Diagnostic::error(Code::TYPE, "a comprehension stands in a step")
+                        .at(expr.span, "no place for it")
+                        .help("write the values out: `[1, 2, 3]`"),
                 );
                 None
             }
@@ -237,6 +238,14 @@ impl Checker<'_> {
             }
             (BinOp::Div, Value::Quantity(x, u), n) if n.number().is_some_and(|n| n != 0.0) => {
                 n.number().map(|n| Value::Quantity(x / n, *u))
+            }
+            (BinOp::Mul, Value::Schedule(s), n) | (BinOp::Mul, n, Value::Schedule(s))
+                if n.number().is_some() =>
+            {
+                n.number().map(|n| Value::Schedule(s.scaled(n)))
+            }
+            (BinOp::Div, Value::Schedule(s), n) if n.number().is_some_and(|n| n != 0.0) => {
+                n.number().map(|n| Value::Schedule(s.scaled(1.0 / n)))
             }
             (BinOp::Add | BinOp::Sub | BinOp::Mul, Value::Int(x), Value::Int(y)) => {
                 let r = match op {
@@ -459,17 +468,12 @@ impl Checker<'_> {
         setting: &Setting,
         evaluate: impl FnOnce(&mut Self) -> Option<Value>,
     ) -> Option<Value> {
-        if self.open.iter().any(|k| k == key) {
-            let mut circle: Vec<&str> = self
-                .open
-                .iter()
-                .map(String::as_str)
-                .skip_while(|k| *k != key)
-                .collect();
-            circle.push(key);
+        if self.open.contains(key) {
+            let open = self.open.iter().map(String::as_str);
+            let circle = open.skip_while(|k| *k != key).chain([key]);
             let message = format!(
                 "values depend on each other in a circle: {}",
-                circle.join(" -> ")
+                names::circle(circle)
             );
             self.report(
                 Diagnostic::error(Code::VALUE_CYCLE, message)
@@ -481,8 +485,8 @@ impl Checker<'_> {
         if let Some(value) = self.known.get(key) {
             return value.clone();
         }
-        self.open.push(key.to_owned());
-        let value = evaluate(self);
+        self.open.insert(key.to_owned());
+        let value = names::deeper(|| evaluate(self));
         self.open.pop();
         self.known.insert(key.to_owned(), value.clone());
         value

@@ -3,17 +3,21 @@
 
 mod build;
 mod inline;
+mod lists;
+mod nets;
 mod ops;
+mod state;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use ssl_diagnostics::{Code, Diagnostic, Span};
-use ssl_plan::{Graph, Node, NodeId, Shape, Stage, Track, View};
+use ssl_plan::{Graph, Node, NodeId, Op, Stage, Track, View};
 
 use super::Checker;
-use super::nets::NetSpec;
+use super::nets::{NetSpec, StageSpec};
 use crate::merge::Step;
+use crate::shapes::ModuleSpec;
 use crate::value::Clock;
 
 /// A value while the graph is built.
@@ -29,46 +33,121 @@ pub(super) enum Item {
     Net(String),
 }
 
-/// A net whose input is known.
+/// A stage whose input is known.
 struct Built {
-    stages: Vec<Stage>,
-    input: Shape,
-    output: Shape,
+    stage: Stage,
+    /// Where it was first called.
     call: Span,
 }
 
 /// What the step came to.
 #[derive(Default)]
 pub struct StepGraph {
-    /// The graph, where it is whole.
-    pub graph: Option<Graph>,
-    /// The views that it takes, in order.
+    /// Every node, also those that nothing needs.
+    nodes: Vec<Node>,
+    loss: Option<NodeId>,
+    tracks: Option<Vec<Track>>,
+    /// The views that it takes, as it names them.
+    pub params: Vec<String>,
+    /// The single views behind these names, in order.
     pub views: Vec<String>,
-    nets: HashMap<String, Vec<Stage>>,
-    /// Net, view: what is computed straight from a view.
-    calls: Vec<(String, String)>,
+    /// Stages by net; `None` for one that is never called.
+    nets: HashMap<String, Vec<Option<Stage>>>,
     /// Every net that is called.
     called: Vec<String>,
-    /// Nets that the loss reaches.
-    reached: Vec<String>,
-    /// Whether the loss could be understood.
-    whole: bool,
+    /// Net and stage of what the loss reaches.
+    reached: BTreeSet<(String, usize)>,
 }
 
 impl StepGraph {
-    /// Whether the step computes a net on a view.
-    pub fn computes(&self, net: &str, view: &str) -> bool {
-        self.calls.iter().any(|(n, v)| n == net && v == view)
+    /// The graph, where it is whole: what the loss, the tracks and the given
+    /// nodes need. The given nodes are renamed to their places in it.
+    pub fn graph(&self, keep: Vec<&mut NodeId>) -> Option<Graph> {
+        Some(pruned(&self.nodes, self.loss?, self.tracks.clone()?, keep))
+    }
+
+    /// The node of a stage's output under a view. Where several views ran as
+    /// one batch, the view's rows are cut out.
+    pub fn feature(&mut self, net: &str, stage: usize, view: &str) -> Option<NodeId> {
+        let (id, part) = (0..self.nodes.len()).find_map(|id| {
+            let (n, s, start) = self.start(id)?;
+            (n == net && s == stage).then_some(())?;
+            let part = self.place_in(start, view)?;
+            Some((id, part))
+        })?;
+        let Some((index, count)) = part else {
+            return Some(id);
+        };
+        let mut dims = self.nodes.get(id)?.dims.clone();
+        let rows = *dims.first()? / count;
+        *dims.first_mut()? = rows;
+        let op = Op::Slice {
+            x: id,
+            axis: 0,
+            start: index * rows,
+            end: (index + 1) * rows,
+        };
+        if let Some(there) = self.nodes.iter().position(|n| n.op == op) {
+            return Some(there);
+        }
+        self.nodes.push(Node {
+            op,
+            dims,
+            reaches: Vec::new(),
+            name: None,
+        });
+        self.nodes.len().checked_sub(1)
+    }
+
+    /// Net and stage of a node, and the node that went into its first stage.
+    fn start(&self, id: NodeId) -> Option<(&str, usize, NodeId)> {
+        let Op::Stage {
+            net, stage, input, ..
+        } = &self.nodes.get(id)?.op
+        else {
+            return None;
+        };
+        let mut at = *input;
+        while let Some(Op::Stage {
+            net: before, input, ..
+        }) = self.nodes.get(at).map(|n| &n.op)
+            && before == net
+        {
+            at = *input;
+        }
+        Some((net, *stage, at))
+    }
+
+    /// Whether a node is a view, or a batch of several: then which of how many.
+    fn place_in(&self, id: NodeId, view: &str) -> Option<Option<(usize, usize)>> {
+        let is = |id: NodeId| matches!(self.nodes.get(id).map(|n| &n.op), Some(Op::View { view: v }) if v == view);
+        match &self.nodes.get(id)?.op {
+            Op::View { .. } => is(id).then_some(None),
+            Op::Concat { xs, axis: 0 } => {
+                let index = xs.iter().position(|x| is(*x))?;
+                Some(Some((index, xs.len())))
+            }
+            _ => None,
+        }
     }
 
     /// The first view that a net is called on.
     pub fn first_view_of(&self, net: &str) -> Option<String> {
-        self.views.iter().find(|v| self.computes(net, v)).cloned()
+        let mut starts: Vec<NodeId> = Vec::new();
+        for id in 0..self.nodes.len() {
+            if let Some((n, _, start)) = self.start(id)
+                && n == net
+            {
+                starts.push(start);
+            }
+        }
+        let on = |v: &&String| starts.iter().any(|s| self.place_in(*s, v).is_some());
+        self.views.iter().find(on).cloned()
     }
 
     /// Whether the loss could be understood.
     pub fn is_whole(&self) -> bool {
-        self.whole
+        self.loss.is_some()
     }
 
     /// Whether a net is called at all.
@@ -76,14 +155,21 @@ impl StepGraph {
         self.called.iter().any(|n| n == net)
     }
 
-    /// The stages of a net with their shapes.
-    pub fn stages(&self, net: &str) -> Option<&[Stage]> {
-        self.nets.get(net).map(Vec::as_slice)
+    /// Whether the loss reaches a stage, or any of a net's.
+    fn reaches(&self, net: &str, stage: Option<usize>) -> bool {
+        self.reached
+            .iter()
+            .any(|(n, s)| n == net && stage.is_none_or(|stage| stage == *s))
     }
 
-    /// The names of a net's stages.
-    pub fn stage_names(&self, net: &str) -> Option<Vec<Option<String>>> {
-        Some(self.stages(net)?.iter().map(|s| s.name.clone()).collect())
+    /// The stages of a net with their shapes, where all of them are called.
+    pub fn stages(&self, net: &str) -> Option<Vec<Stage>> {
+        self.nets.get(net)?.iter().cloned().collect()
+    }
+
+    /// The stage of a net, where it is called.
+    pub fn stage(&self, net: &str, stage: usize) -> Option<&Stage> {
+        self.nets.get(net)?.get(stage)?.as_ref()
     }
 }
 
@@ -95,20 +181,22 @@ struct Builder<'b, 'a> {
     views: &'b IndexMap<String, View>,
     specs: &'b IndexMap<String, NetSpec>,
     nodes: Vec<Node>,
+    /// The views that each node is computed from.
+    sources: Vec<Vec<NodeId>>,
     /// Nodes by what they compute, to have each once.
     ids: HashMap<String, NodeId>,
-    /// `None`: the net cannot be built, which has been reported.
-    nets: HashMap<String, Option<Built>>,
+    /// Stages of nets that were called. `None` within: the stage cannot be
+    /// built, which has been reported.
+    nets: HashMap<String, Vec<Option<Option<Built>>>>,
     /// Values of the step's names.
     done: HashMap<String, Option<Item>>,
     /// Names under evaluation.
-    open: Vec<String>,
+    open: IndexSet<String>,
     /// Functions under evaluation.
     depth: usize,
-    calls: Vec<(String, String)>,
     called: Vec<String>,
     /// Names of the step that something uses.
-    used: Vec<String>,
+    used: HashSet<String>,
 }
 
 impl Checker<'_> {
@@ -135,21 +223,21 @@ impl Checker<'_> {
             views,
             specs,
             nodes: Vec::new(),
+            sources: Vec::new(),
             ids: HashMap::new(),
             nets: HashMap::new(),
             done: HashMap::new(),
-            open: Vec::new(),
+            open: IndexSet::new(),
             depth: 0,
-            calls: Vec::new(),
             called: Vec::new(),
-            used: Vec::new(),
+            used: HashSet::new(),
         };
         builder.run()
     }
 
     /// Nets and views that are of no use.
     pub(super) fn loose_ends(&mut self, specs: &IndexMap<String, NetSpec>, step: &StepGraph) {
-        if !step.whole {
+        if !step.is_whole() {
             return;
         }
         let effective = self.source.effective;
@@ -159,7 +247,7 @@ impl Checker<'_> {
                 .get(name)
                 .map_or(Span::default(), |n| n.name.span);
             match spec {
-                NetSpec::Stages(_) if !step.reached.contains(name) => self.report(
+                NetSpec::Stages(_) if !step.reaches(name, None) => self.report(
                     Diagnostic::error(
                         Code::UNTRAINED,
                         format!("no loss reaches the net `{name}`, so it would never be trained"),
@@ -174,6 +262,7 @@ impl Checker<'_> {
                     )
                     .help(format!("use it in the loss, or `drop {name}`")),
                 ),
+                NetSpec::Stages(stages) => self.idle_stages(name, stages, step),
                 NetSpec::Ema { .. } if !step.calls(name) => self.report(
                     Diagnostic::warning(Code::UNUSED, format!("the net `{name}` is never called"))
                         .at(span, "without effect")
@@ -193,7 +282,7 @@ impl Checker<'_> {
                 .views
                 .values()
                 .any(|v| v.extends.as_ref().is_some_and(|e| e.name == *name));
-            if !step.views.contains(name) && !judged && !extended {
+            if !step.params.contains(name) && !judged && !extended {
                 self.report(
                     Diagnostic::warning(Code::UNUSED, format!("the view `{name}` is never used"))
                         .at(view.name.span, "without effect")
@@ -204,12 +293,44 @@ impl Checker<'_> {
     }
 }
 
+impl Checker<'_> {
+    /// Stages of a trained net that the loss does not reach.
+    fn idle_stages(&mut self, net: &str, stages: &[StageSpec], step: &StepGraph) {
+        for (i, spec) in stages.iter().enumerate() {
+            let learns = !matches!(spec.module, ModuleSpec::L2Normalize(_));
+            if step.reaches(net, Some(i)) || (!learns && step.stage(net, i).is_some()) {
+                continue;
+            }
+            let name = match &spec.name {
+                Some(stage) => format!("{net}.{stage}"),
+                None => net.to_owned(),
+            };
+            self.report(
+                Diagnostic::error(
+                    Code::UNTRAINED,
+                    format!("no loss reaches `{name}`, so it would never be trained"),
+                )
+                .at(
+                    spec.span,
+                    if step.stage(net, i).is_some() {
+                        "only called without a gradient"
+                    } else {
+                        "never called"
+                    },
+                )
+                .help(format!("call the whole net, or `drop {name}`")),
+            );
+        }
+    }
+}
+
 impl Builder<'_, '_> {
     fn run(&mut self) -> StepGraph {
         let step = self.step;
+        let mut params: Vec<String> = Vec::new();
         let mut views = Vec::new();
         for param in &step.params {
-            if views.contains(&param.name) {
+            if params.contains(&param.name) {
                 self.checker.report(
                     Diagnostic::error(
                         Code::DUPLICATE,
@@ -224,7 +345,8 @@ impl Builder<'_, '_> {
                 .views
                 .contains_key(&param.name)
             {
-                views.push(param.name.clone());
+                params.push(param.name.clone());
+                views.extend(members(self.views, &param.name));
             } else {
                 let known = self
                     .checker
@@ -295,39 +417,74 @@ impl Builder<'_, '_> {
                     .help("one side must come from a net that is trained, without `stopgrad`"),
             );
         }
-        // The loss's places are cut out before the rest is thrown away.
-        let graph = match (loss, tracks_whole) {
-            (Some(loss), true) => Some(pruned(&self.nodes, loss, tracks)),
-            _ => None,
-        };
+        let reached = loss.map(|l| self.reached(l)).unwrap_or_default();
         StepGraph {
-            whole: loss.is_some(),
-            graph,
+            loss,
+            tracks: tracks_whole.then_some(tracks),
+            params,
             views,
             nets: self
                 .nets
                 .drain()
-                .filter_map(|(name, built)| Some((name, built?.stages)))
+                .map(|(name, stages)| {
+                    let stages = stages.into_iter().map(|s| Some(s??.stage));
+                    (name, stages.collect())
+                })
                 .collect(),
-            calls: std::mem::take(&mut self.calls),
             called: std::mem::take(&mut self.called),
             reached,
+            nodes: std::mem::take(&mut self.nodes),
         }
+    }
+
+    /// The stages that a gradient of a value comes to.
+    fn reached(&self, from: NodeId) -> BTreeSet<(String, usize)> {
+        let mut out = BTreeSet::new();
+        let mut live = vec![false; self.nodes.len()];
+        if let Some(l) = live.get_mut(from) {
+            *l = true;
+        }
+        for (id, node) in self.nodes.iter().enumerate().rev() {
+            if live.get(id) != Some(&true) || node.reaches.is_empty() {
+                continue;
+            }
+            if let Op::Stage { net, stage, .. } = &node.op {
+                out.insert((net.clone(), *stage));
+            }
+            for input in node.op.inputs() {
+                if let Some(l) = live.get_mut(input) {
+                    *l = true;
+                }
+            }
+        }
+        out
     }
 }
 
 /// Names that a function's body sees; empty at the top of the step.
-#[derive(Default)]
+#[derive(Default, Clone)]
 struct Locals {
     values: HashMap<String, Item>,
     /// Whether this is a function's body, where only these are seen.
     closed: bool,
 }
 
-/// The graph without nodes that neither the loss nor a track needs.
-fn pruned(nodes: &[Node], loss: NodeId, mut tracks: Vec<Track>) -> Graph {
+/// The single views that a name stands for.
+fn members(views: &IndexMap<String, View>, name: &str) -> Vec<String> {
+    if views.contains_key(name) {
+        return vec![name.to_owned()];
+    }
+    let part = format!("{name}[");
+    let of = views.keys().filter(|v| v.starts_with(&part));
+    of.cloned().collect()
+}
+
+/// The graph without nodes that nothing needs.
+fn pruned(nodes: &[Node], loss: NodeId, mut tracks: Vec<Track>, keep: Vec<&mut NodeId>) -> Graph {
     let mut live = vec![false; nodes.len()];
-    for root in std::iter::once(loss).chain(tracks.iter().map(|t| t.node)) {
+    let kept_too = keep.iter().map(|id| **id).collect::<Vec<_>>();
+    let roots = tracks.iter().map(|t| t.node).chain(kept_too);
+    for root in std::iter::once(loss).chain(roots) {
         if let Some(l) = live.get_mut(root) {
             *l = true;
         }
@@ -358,6 +515,9 @@ fn pruned(nodes: &[Node], loss: NodeId, mut tracks: Vec<Track>) -> Graph {
     let at = |id: NodeId| renamed.get(id).copied().unwrap_or_default();
     for track in &mut tracks {
         track.node = at(track.node);
+    }
+    for id in keep {
+        *id = at(*id);
     }
     Graph {
         nodes: kept,

@@ -19,7 +19,7 @@ impl Checker<'_> {
         &mut self,
         clock: &Clock,
         data: &DataSection,
-        step: &StepGraph,
+        step: &mut StepGraph,
     ) -> Vec<Monitor> {
         let mut out = Vec::new();
         for entry in &self.source.effective.monitor {
@@ -67,14 +67,14 @@ impl Checker<'_> {
         every: usize,
         clock: &Clock,
         data: &DataSection,
-        step: &StepGraph,
+        step: &mut StepGraph,
     ) -> Option<Monitor> {
         let feature = self.feature_of(args, step)?;
         let view = match args.symbol("view") {
             "" => step.first_view_of(&feature.net)?,
             name => name.to_owned(),
         };
-        if !step.computes(&feature.net, &view) {
+        let Some(node) = step.feature(&feature.net, feature.stage, &view) else {
             self.report(
                 Diagnostic::error(
                     Code::UNKNOWN_NAME,
@@ -84,7 +84,7 @@ impl Checker<'_> {
                 .help("a monitor reads what the step computes: choose another view"),
             );
             return None;
-        }
+        };
         let samples = data.samples.unwrap_or(clock.steps_per_epoch * clock.batch);
         let bank = match args.get("bank") {
             Some(Value::Quantity(x, Unit::Percent)) => {
@@ -100,6 +100,7 @@ impl Checker<'_> {
         self.needs_labels(data, args.span);
         Some(Monitor::Knn {
             feature,
+            node,
             view,
             k,
             temperature: args.float("temperature"),
@@ -141,16 +142,17 @@ impl Checker<'_> {
         if !step.is_whole() {
             return None;
         }
-        let Some(stages) = step.stage_names(net) else {
+        if !step.calls(net) {
             self.report(
                 Diagnostic::error(Code::UNUSED, format!("the step never calls `{net}`"))
                     .at(args.span("feature"), "has no features"),
             );
             return None;
-        };
+        }
+        let names = self.stage_names(net);
         let stage = match stage {
-            Some(s) => stages.iter().position(|n| n.as_deref() == Some(s))?,
-            None => stages.len().checked_sub(1)?,
+            Some(s) => names.iter().position(|n| *n == s)?,
+            None => names.len().saturating_sub(1),
         };
         Some(FeatureOf {
             net: net.to_owned(),
@@ -167,24 +169,21 @@ impl Checker<'_> {
         let mut out = Vec::new();
         for entry in &self.source.effective.eval {
             let path = format!("eval.{}", entry.name.name);
-            if entry
-                .call
-                .callee()
-                .is_some_and(|c| c.name == "linear" || c.name == "finetune")
-            {
+            let Some(args) = self.bind(Group::Eval, &entry.call, Some(&path), Scope::Top) else {
+                continue;
+            };
+            if args.function != "knn" {
+                self.feature_of(&args, step);
                 self.report(
                     Diagnostic::warning(
                         Code::NOT_YET,
-                        format!("`{}` is not supported yet", entry.name.name),
+                        format!("`{}` is checked, and not carried out yet", args.function),
                     )
-                    .at(entry.call.expr.span, "will be left out")
+                    .at(entry.call.expr.span, "left out of the run")
                     .help("judge by `knn(...)` for now"),
                 );
                 continue;
             }
-            let Some(args) = self.bind(Group::Eval, &entry.call, Some(&path), Scope::Top) else {
-                continue;
-            };
             out.extend(self.knn_eval(&args, data, views, step));
         }
         out

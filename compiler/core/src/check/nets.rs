@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 use ssl_diagnostics::{Code, Diagnostic, Span};
-use ssl_plan::{Pool, Position};
+use ssl_plan::{Activation, BlockNorm, Pool, Position};
 
 use super::Checker;
 use super::args::Args;
@@ -10,8 +10,10 @@ use super::eval::Scope;
 use crate::merge::{NetBody, NetDef, Setting};
 use crate::names;
 use crate::schema::{Group, function};
-use crate::shapes::{MlpSpec, ModuleSpec, ResnetSpec, VitSpec};
-use crate::value::ScheduleSpec;
+use crate::shapes::{
+    DecoderSpec, LinearSpec, MlpSpec, ModuleSpec, RESNET_DEPTHS, ResnetSpec, VitSpec,
+};
+use crate::value::{ScheduleSpec, Time};
 
 /// A stage of a net.
 pub struct StageSpec {
@@ -19,6 +21,8 @@ pub struct StageSpec {
     pub name: Option<String>,
     /// What it is.
     pub module: ModuleSpec,
+    /// Time from the start in which it is not updated.
+    pub frozen: Option<Time>,
     /// Where its call stands.
     pub span: Span,
 }
@@ -79,12 +83,8 @@ impl Checker<'_> {
                 if is_average {
                     return self.average(name, setting);
                 }
-                let module = self.module(name, setting)?;
-                Some(NetSpec::Stages(vec![StageSpec {
-                    name: None,
-                    module,
-                    span: setting.expr.span,
-                }]))
+                let stage = self.module(name, setting)?;
+                Some(NetSpec::Stages(vec![stage]))
             }
             NetBody::Stages(stages) if stages.is_empty() => {
                 self.report(
@@ -99,10 +99,9 @@ impl Checker<'_> {
                 let mut fine = true;
                 for (stage, setting) in stages {
                     match self.module(&format!("{name}.{stage}"), setting) {
-                        Some(module) => out.push(StageSpec {
+                        Some(spec) => out.push(StageSpec {
                             name: Some(stage.clone()),
-                            module,
-                            span: setting.expr.span,
+                            ..spec
                         }),
                         None => fine = false,
                     }
@@ -121,11 +120,30 @@ impl Checker<'_> {
         })
     }
 
-    fn module(&mut self, path: &str, setting: &Setting) -> Option<ModuleSpec> {
+    fn module(&mut self, path: &str, setting: &Setting) -> Option<StageSpec> {
         let args = self.bind(Group::Module, setting, Some(path), Scope::Top)?;
-        match args.function {
+        let module = match args.function {
             "vit" => self.vit(path, &args).map(ModuleSpec::Vit),
             "resnet" => self.resnet(&args).map(ModuleSpec::Resnet),
+            "vit_decoder" => {
+                let dim = args.int("dim")?;
+                let hidden = args.int("hidden").unwrap_or(4 * dim);
+                self.record(format!("{path}.hidden"), &hidden, ssl_plan::Origin::Default);
+                Some(ModuleSpec::VitDecoder(DecoderSpec {
+                    dim,
+                    depth: args.int("depth")?,
+                    heads: args.int("heads")?,
+                    hidden,
+                    norm_eps: args.float("norm_eps"),
+                }))
+            }
+            "linear" => Some(ModuleSpec::Linear(LinearSpec {
+                width: args.int("width")?,
+                bias: args.flag("bias"),
+                weight_norm: args.flag("weight_norm"),
+            })),
+            "prototypes" => Some(ModuleSpec::Prototypes(args.int("count")?)),
+            "l2_normalize" => Some(ModuleSpec::L2Normalize(args.float("eps"))),
             _ => Some(ModuleSpec::Mlp(MlpSpec {
                 widths: args.numbers("widths").iter().map(|w| *w as usize).collect(),
                 norm: args.norm("norm"),
@@ -135,8 +153,16 @@ impl Checker<'_> {
                     Some(_) => args.flag("last_bias"),
                     None => args.flag("bias"),
                 },
+                activation: activation(args.symbol("activation")).unwrap_or(Activation::Relu),
+                last_activation: activation(args.symbol("last_activation")),
             })),
-        }
+        }?;
+        Some(StageSpec {
+            name: None,
+            module,
+            frozen: args.time("frozen"),
+            span: setting.expr.span,
+        })
     }
 
     fn vit(&mut self, path: &str, args: &Args) -> Option<VitSpec> {
@@ -173,10 +199,10 @@ impl Checker<'_> {
             depth,
             heads,
             hidden,
-            pool: if args.symbol("pool") == "mean" {
-                Pool::Mean
-            } else {
-                Pool::Cls
+            pool: match args.symbol("pool") {
+                "mean" => Pool::Mean,
+                "tokens" => Pool::Tokens,
+                _ => Pool::Cls,
             },
             position: match args.symbol("position") {
                 "learned" => Position::Learned,
@@ -184,25 +210,39 @@ impl Checker<'_> {
                 _ => Position::Sincos2d,
             },
             frozen: args.symbol("patch_projection") == "frozen",
+            mlp_norm: match args.symbol("mlp_norm") {
+                "batch" => BlockNorm::Batch,
+                _ => BlockNorm::Layer,
+            },
+            final_norm: args.flag("final_norm"),
             norm_eps: args.float("norm_eps"),
         })
     }
 
     fn resnet(&mut self, args: &Args) -> Option<ResnetSpec> {
-        const DEPTHS: [&str; 5] = ["18", "34", "50", "101", "152"];
         let depth = args.int("depth")?;
-        if !DEPTHS.contains(&depth.to_string().as_str()) {
+        if !RESNET_DEPTHS.contains(&depth.to_string().as_str()) {
             self.report(
                 Diagnostic::error(Code::UNKNOWN_VARIANT, format!("there is no ResNet-{depth}"))
                     .at(args.span("depth"), "not a known depth")
-                    .maybe_help(names::list(DEPTHS).map(|l| format!("choose from {l}"))),
+                    .maybe_help(names::list(RESNET_DEPTHS).map(|l| format!("choose from {l}"))),
             );
             return None;
         }
         Some(ResnetSpec {
             depth,
+            width: args.int("width")?,
+            selective_kernel: args.flag("selective_kernel"),
             small_stem: args.symbol("stem") == "small",
             zero_init_residual: args.flag("zero_init_residual"),
         })
+    }
+}
+
+fn activation(name: &str) -> Option<Activation> {
+    match name {
+        "relu" => Some(Activation::Relu),
+        "gelu" => Some(Activation::Gelu),
+        _ => None,
     }
 }

@@ -1,7 +1,7 @@
 //! Reads top to bottom: section after section, then the Plan.
 
 use ssl_diagnostics::{Code, Diagnostic};
-use ssl_plan::{FORMAT, Net, NetKind, Plan, Recipe, View};
+use ssl_plan::{FORMAT, Monitor, Net, NetKind, Plan, Recipe, View};
 
 use super::nets::NetSpec;
 use super::{Checker, Source};
@@ -17,7 +17,7 @@ pub fn check(
 ) -> (Option<Plan>, Vec<Diagnostic>) {
     let mut checker = Checker::new(source, world);
     let plan = checker.plan();
-    let mut diagnostics = checker.diagnostics;
+    let mut diagnostics: Vec<Diagnostic> = checker.diagnostics.into_iter().collect();
     if broken {
         let follows = [
             Code::MISSING,
@@ -39,13 +39,18 @@ impl Checker<'_> {
         let clock = self.clock(&data);
         let views = self.views(&data);
         let specs = self.nets();
-        let step = self.step(&clock, &views, &specs);
+        let mut step = self.step(&clock, &views, &specs);
         let train = self.train(&clock);
-        let monitors = self.monitors(&clock, &data, &step);
+        let mut monitors = self.monitors(&clock, &data, &mut step);
         let evals = self.evals(&data, &views, &step);
         self.loose_ends(&specs, &step);
         // One image has no other to be told from.
-        if let Some(graph) = step.graph.as_ref().filter(|_| clock.batch > 1) {
+        let nodes = monitors.iter_mut().filter_map(|m| match m {
+            Monitor::Knn { node, .. } => Some(node),
+            Monitor::GradientNorm { .. } => None,
+        });
+        let graph = step.graph(nodes.collect());
+        if let Some(graph) = graph.as_ref().filter(|_| clock.batch > 1) {
             self.collapse(graph, &specs);
         }
         for lint in &self.source.effective.allow {
@@ -76,7 +81,7 @@ impl Checker<'_> {
                     }
                 }
                 NetSpec::Stages(_) => NetKind::Stages {
-                    stages: step.stages(name)?.to_vec(),
+                    stages: step.stages(name)?,
                 },
             };
             nets.push(Net {
@@ -94,7 +99,7 @@ impl Checker<'_> {
             data: data.plan()?,
             views: taken,
             nets,
-            step: step.graph?,
+            step: graph?,
             train: train?,
             monitors,
             evals,
@@ -108,7 +113,7 @@ impl Checker<'_> {
             compiler: env!("CARGO_PKG_VERSION").to_owned(),
             pipeline: self.source.effective.name.name.clone(),
             recipe,
-            values: std::mem::take(&mut self.values),
+            values: std::mem::take(&mut self.values).into_values().collect(),
             estimate,
         })
     }

@@ -55,10 +55,36 @@ impl Checker<'_> {
         }
     }
 
+    /// The names of a net's stages; an average has those of what it averages.
+    pub(super) fn stage_names(&self, net: &str) -> Vec<&str> {
+        let nets = &self.source.effective.nets;
+        let stages = |net: &str| match nets.get(net).map(|n| &n.body) {
+            Some(NetBody::Stages(s)) => s.keys().map(String::as_str).collect(),
+            _ => Vec::new(),
+        };
+        let Some(NetBody::Value(setting)) = nets.get(net).map(|n| &n.body) else {
+            return stages(net);
+        };
+        let ExprKind::Call { args, .. } = &setting.expr.kind else {
+            return Vec::new();
+        };
+        let of = args.iter().find(|a| match &a.name {
+            Some(name) => name.name == "of",
+            None => true,
+        });
+        match of.map(|a| &a.value.kind) {
+            Some(ExprKind::Path(path)) => match path.segments.as_slice() {
+                [of] => stages(&of.name),
+                _ => Vec::new(),
+            },
+            _ => Vec::new(),
+        }
+    }
+
     pub(super) fn feature(&mut self, path: &Path, want: &Want) -> Option<Value> {
         let nets = &self.source.effective.nets;
         let (head, rest) = path.segments.split_first()?;
-        let Some(net) = nets.get(&head.name) else {
+        if !nets.contains_key(&head.name) {
             self.report(
                 Diagnostic::error(
                     Code::UNKNOWN_NAME,
@@ -71,11 +97,8 @@ impl Checker<'_> {
                 )),
             );
             return None;
-        };
-        let stages: Vec<&str> = match &net.body {
-            NetBody::Stages(s) => s.keys().map(String::as_str).collect(),
-            NetBody::Value(_) => Vec::new(),
-        };
+        }
+        let stages = self.stage_names(&head.name);
         match rest {
             [] => Some(Value::Feature(head.name.clone(), None)),
             [stage] if *want == Want::Feature && stages.contains(&stage.name.as_str()) => {
@@ -109,6 +132,22 @@ impl Checker<'_> {
                 return None;
             };
             out.push(self.choice(path, &CLASSES, Scope::Top)?);
+        }
+        Some(Value::List(out))
+    }
+
+    /// A list of nets, as bare names.
+    pub(super) fn net_names(&mut self, items: &[Expr]) -> Option<Value> {
+        let mut out = Vec::new();
+        for item in items {
+            let ExprKind::Path(path) = &item.kind else {
+                self.error(Code::TYPE, "this is not a net", item.span, "");
+                return None;
+            };
+            match self.feature(path, &Want::Net)? {
+                Value::Feature(net, _) => out.push(Value::Symbol(net)),
+                _ => return None,
+            }
         }
         Some(Value::List(out))
     }

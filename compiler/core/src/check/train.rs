@@ -1,7 +1,7 @@
 //! The `train` section: how long, by which rule, at which rate.
 
 use ssl_diagnostics::{Code, Diagnostic, Span};
-use ssl_plan::{Optimizer, ParamClass, Precision, Rule, Train};
+use ssl_plan::{Clip, Optimizer, ParamClass, Precision, Rule, Train};
 use ssl_syntax::ast::SectionKind;
 
 use super::Checker;
@@ -121,6 +121,11 @@ impl Checker<'_> {
                     .help("keep one of them"),
             );
         }
+        let peak_lr = rate
+            .parts
+            .iter()
+            .flat_map(|p| p.curve.ends())
+            .fold(0.0, f64::max);
         let spec = match schedule {
             Some(Value::Schedule(s)) => s,
             _ => rate,
@@ -156,6 +161,11 @@ impl Checker<'_> {
             "lars" => Rule::Lars {
                 momentum,
                 trust: args.float("trust"),
+                lr_in_momentum: args.flag("lr_in_momentum"),
+            },
+            "lamb" => Rule::Lamb {
+                betas: [args.float("beta1"), args.float("beta2")],
+                eps: args.float("eps"),
             },
             _ => Rule::Adamw {
                 betas: [args.float("beta1"), args.float("beta2")],
@@ -172,11 +182,22 @@ impl Checker<'_> {
                 _ => ParamClass::Token,
             })
             .collect();
+        let clip = args.get("clip").and_then(Value::number).map(|norm| {
+            if args.symbol("clip_per") == "parameter" {
+                Clip::Parameter { norm }
+            } else {
+                Clip::Global { norm }
+            }
+        });
+        let constant_lr = args.symbols("constant_lr");
         Some(Optimizer {
             rule,
             lr,
             weight_decay,
             exclude,
+            clip,
+            constant_lr: constant_lr.into_iter().map(str::to_owned).collect(),
+            peak_lr,
         })
     }
 }

@@ -10,19 +10,34 @@ use super::data::DataSection;
 use super::eval::Scope;
 use crate::merge;
 use crate::names;
-use crate::schema::Group;
+use crate::schema::{Group, Want};
 use crate::value::Value;
 
 const IMAGENET: ([f64; 3], [f64; 3]) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
+/// Views that one `view name[count]` may make.
+const MOST_VIEWS: i64 = 1024;
 const HALF: ([f64; 3], [f64; 3]) = ([0.5; 3], [0.5; 3]);
 
 impl Checker<'_> {
-    /// Every view that could be understood, by name.
+    /// Every view that could be understood, by name; `view local[2]` makes
+    /// `local[0]` and `local[1]`.
     pub(super) fn views(&mut self, data: &DataSection) -> IndexMap<String, View> {
         let mut out = IndexMap::new();
         for (name, view) in &self.source.effective.views {
-            if let Some(view) = self.view(name, view, data) {
-                out.insert(name.clone(), view);
+            let names = match &view.count {
+                None => vec![name.clone()],
+                Some(count) => {
+                    let want = Want::Int(1, MOST_VIEWS);
+                    let Some(Value::Int(count)) = self.eval(count, &want, Scope::Top) else {
+                        continue;
+                    };
+                    (0..count).map(|i| format!("{name}[{i}]")).collect()
+                }
+            };
+            for name in names {
+                if let Some(view) = self.view(&name, view, data) {
+                    out.insert(name, view);
+                }
             }
         }
         out
@@ -32,7 +47,7 @@ impl Checker<'_> {
         let mut transforms: Vec<(Transform, Span)> = Vec::new();
         let mut fine = !view.broken;
         for entry in &view.entries {
-            let path = format!("{name}.{}", entry.name.name);
+            let path = format!("{}.{}", view.name.name, entry.name.name);
             let bound = self.bind(Group::Transform, &entry.call, Some(&path), Scope::Top);
             match bound.and_then(|args| self.transform(&args)) {
                 Some(t) => transforms.push((t, entry.call.expr.span)),
@@ -46,7 +61,7 @@ impl Checker<'_> {
                 let known = recorded.views.keys().map(String::as_str);
                 // A view that the step does not take need not be stored.
                 let step = self.source.effective.step.as_ref()?;
-                if step.params.iter().any(|p| p.name == name) {
+                if step.params.iter().any(|p| p.name == view.name.name) {
                     self.report(
                         Diagnostic::error(
                             Code::DATA,

@@ -105,6 +105,8 @@ pub struct Entry {
 pub struct View {
     /// Its name.
     pub name: Ident,
+    /// How many views it stands for: `view local[6]`.
+    pub count: Option<Expr>,
     /// The view that it starts from.
     pub extends: Option<Ident>,
     /// What is done to the entries, in order.

@@ -47,17 +47,11 @@ impl Merger<'_> {
         let Some(name) = section.name.clone() else {
             return;
         };
-        if let Some(count) = &section.count {
-            self.diagnostics.push(
-                Diagnostic::error(Code::NOT_YET, "several views in one are not supported yet")
-                    .at(count.span, "")
-                    .help("write the views out one by one"),
-            );
-        }
         let existing = self.out.views.get(&name.name).cloned().filter(|_| over);
         let mut view = match (&section.extends, &section.body) {
             (Some(base), _) => View {
                 name: name.clone(),
+                count: None,
                 extends: base.segments.last().cloned(),
                 changes: Vec::new(),
                 entries: Vec::new(),
@@ -65,6 +59,7 @@ impl Merger<'_> {
             },
             (None, SectionBody::Value(value)) => View {
                 name: name.clone(),
+                count: None,
                 extends: single_name(value),
                 changes: Vec::new(),
                 entries: Vec::new(),
@@ -72,12 +67,16 @@ impl Merger<'_> {
             },
             (None, SectionBody::Block(_)) => existing.unwrap_or(View {
                 name: name.clone(),
+                count: None,
                 extends: None,
                 changes: Vec::new(),
                 entries: Vec::new(),
                 broken: false,
             }),
         };
+        if section.count.is_some() {
+            view.count.clone_from(&section.count);
+        }
         match &section.body {
             SectionBody::Block(block) => {
                 let changes = self.changes(block, layer, "view");

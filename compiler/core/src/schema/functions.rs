@@ -81,6 +81,30 @@ const OVER: Field = field(
     F::Absent,
     "length; the rest of the run where nothing is said",
 );
+const FROZEN: Field = field(
+    "frozen",
+    W::Time,
+    F::Absent,
+    "time from the start in which it is not updated",
+);
+const CLIP: Field = field(
+    "clip",
+    W::Positive,
+    F::Absent,
+    "largest norm of the gradient",
+);
+const CLIP_PER: Field = field(
+    "clip_per",
+    W::Choice(&["all", "parameter"]),
+    F::Symbol("all"),
+    "whether `clip` bounds all gradients together or each parameter's",
+);
+const CONSTANT_LR: Field = field(
+    "constant_lr",
+    W::Nets,
+    F::Symbols(&[]),
+    "nets whose rate stays at `lr` and does not follow the schedule",
+);
 const EVERY: Field = field("every", W::Time, F::Required, "time between two readings");
 
 macro_rules! functions {
@@ -155,16 +179,46 @@ functions! {
         field("hidden", WIDTH, F::Absent, "hidden width of a block's MLP; four times `dim`"),
         field("position", W::Choice(&["sincos2d", "learned", "none"]), F::Symbol("sincos2d"),
             "position embedding"),
-        field("pool", W::Choice(&["cls", "mean"]), F::Symbol("cls"), "what becomes the feature"),
+        field("pool", W::Choice(&["cls", "mean", "tokens"]), F::Symbol("cls"),
+            "what becomes the feature; `tokens`: all of them, for a decoder"),
         field("patch_projection", W::Choice(&["trained", "frozen"]), F::Symbol("trained"),
             "`frozen`: stays as initialised"),
+        field("mlp_norm", W::Choice(&["layer", "batch"]), F::Symbol("layer"),
+            "norm before the MLP of a block"),
+        field("final_norm", W::Bool, F::Bool(true), "whether a norm follows the last block"),
         field("norm_eps", W::Positive, F::Float(1e-6), "LayerNorm epsilon"),
+        FROZEN,
     ]
     Module "resnet" "residual network" [
-        field("depth", W::Int(1, 200), F::Required, "18 or 50"),
+        field("depth", W::Int(1, 200), F::Required, "18, 34, 50, 101, 152 or 200"),
+        field("width", W::Int(1, 16), F::Int(1), "factor on the width of every convolution"),
+        field("selective_kernel", W::Bool, F::Bool(false), "selective kernels, as in SimCLR v2"),
         field("stem", W::Choice(&["imagenet", "small"]), F::Symbol("imagenet"),
             "`small`: 3x3 without pooling, for images of about 32 pixels"),
         field("zero_init_residual", W::Bool, F::Bool(false), "start every block as the identity"),
+        FROZEN,
+    ]
+    Module "vit_decoder" "decoder of a masked autoencoder: fills in the patches of a mask" [
+        field("dim", WIDTH, F::Int(512), "width"),
+        field("depth", W::Int(1, 10_000), F::Int(8), "blocks"),
+        field("heads", WIDTH, F::Int(16), "attention heads"),
+        field("hidden", WIDTH, F::Absent, "hidden width of a block's MLP; four times `dim`"),
+        field("norm_eps", W::Positive, F::Float(1e-6), "LayerNorm epsilon"),
+        FROZEN,
+    ]
+    Module "linear" "one linear map" [
+        field("width", WIDTH, F::Required, "output width"),
+        field("bias", W::Bool, F::Bool(true), "whether it has a bias"),
+        field("weight_norm", W::Bool, F::Bool(false),
+            "whether every row of the weight is scaled to length 1 when it is used"),
+        FROZEN,
+    ]
+    Module "prototypes" "inner products with trained vectors that are kept at length 1" [
+        field("count", WIDTH, F::Required, "how many"),
+        FROZEN,
+    ]
+    Module "l2_normalize" "scale to length 1" [
+        field("eps", W::Positive, F::Float(1e-12), "floor of the norm"),
     ]
     Module "mlp" "multi-layer perceptron" [
         field("widths", W::Widths, F::Required, "output width of every layer"),
@@ -172,7 +226,10 @@ functions! {
         field("last_norm", W::Norm, F::Symbol("none"), "norm after the last layer"),
         field("bias", W::Bool, F::Bool(true), "whether hidden layers have a bias"),
         field("last_bias", W::Bool, F::Absent, "the same for the last layer; as `bias`"),
-        field("activation", W::Choice(&["relu"]), F::Symbol("relu"), "after every hidden layer"),
+        field("activation", W::Choice(&["relu", "gelu"]), F::Symbol("relu"), "after every hidden layer"),
+        field("last_activation", W::Choice(&["none", "relu", "gelu"]), F::Symbol("none"),
+            "after the last layer"),
+        FROZEN,
     ]
     Average "ema" "exponential moving average of a net's parameters" [
         field("of", W::Net, F::Required, "the net that is averaged"),
@@ -192,6 +249,21 @@ functions! {
         field("beta2", PROBABILITY, F::Float(0.999), "decay of the second moment"),
         field("eps", W::Positive, F::Float(1e-8), "added to the root"),
         field("exclude", W::Classes, F::Symbols(&[]), "parameters without weight decay"),
+        CLIP,
+        CLIP_PER,
+        CONSTANT_LR,
+    ]
+    Optimizer "lamb" "Adam with layer-wise adaptive rate scaling" [
+        LR,
+        WEIGHT_DECAY,
+        field("beta1", PROBABILITY, F::Float(0.9), "decay of the first moment"),
+        field("beta2", PROBABILITY, F::Float(0.999), "decay of the second moment"),
+        field("eps", W::Positive, F::Float(1e-6), "added to the root"),
+        field("exclude", W::Classes, F::Symbols(&["bias", "norm"]),
+            "parameters without weight decay and without scaling"),
+        CLIP,
+        CLIP_PER,
+        CONSTANT_LR,
     ]
     Optimizer "sgd" "stochastic gradient descent with momentum" [
         LR,
@@ -199,14 +271,22 @@ functions! {
         field("momentum", PROBABILITY, F::Float(0.9), "share of the old velocity"),
         field("nesterov", W::Bool, F::Bool(false), "look ahead"),
         field("exclude", W::Classes, F::Symbols(&[]), "parameters without weight decay"),
+        CLIP,
+        CLIP_PER,
+        CONSTANT_LR,
     ]
     Optimizer "lars" "layer-wise adaptive rate scaling" [
         LR,
         WEIGHT_DECAY,
         field("momentum", PROBABILITY, F::Float(0.9), "share of the old velocity"),
         field("trust", W::Positive, F::Float(0.001), "trust coefficient"),
+        field("lr_in_momentum", W::Bool, F::Bool(false),
+            "whether the rate goes into the velocity (Google's code) or scales it"),
         field("exclude", W::Classes, F::Symbols(&["bias", "norm"]),
             "parameters without weight decay and without scaling"),
+        CLIP,
+        CLIP_PER,
+        CONSTANT_LR,
     ]
 
     // schedules
@@ -257,6 +337,31 @@ functions! {
         field("temperature", W::Positive, F::Float(0.07), "votes weigh `exp(cosine / temperature)`"),
         field("view", W::View, F::Absent,
             "how an image is prepared; resized to 8/7 of the first view's size and cropped to it"),
+    ]
+    Eval "linear" "a linear classifier on frozen features (linear probing)" [
+        field("feature", W::Feature, F::Required, "which output is the feature"),
+        field("epochs", W::Epochs, F::Float(90.0), "passes over the labelled images"),
+        field("batch", COUNT, F::Int(1024), "images per step"),
+        field("lr", W::Positive, F::Required, "learning rate at the start; falls to 0 along half a cosine"),
+        field("momentum", PROBABILITY, F::Float(0.9), "share of the old velocity"),
+        field("weight_decay", W::Float(0.0, INF), F::Float(0.0), "weight decay"),
+    ]
+    Eval "finetune" "end-to-end fine-tuning with a linear head, AdamW" [
+        field("feature", W::Feature, F::Required, "which output is the feature"),
+        field("data", W::Text, F::Absent, "a folder of labelled images; the run's own"),
+        field("test", W::Text, F::Absent, "a folder of held-out images with the same classes"),
+        field("epochs", W::Epochs, F::Float(100.0), "passes over the labelled images"),
+        field("batch", COUNT, F::Int(1024), "images per step"),
+        field("lr", W::Positive, F::Required, "learning rate at its peak; falls to 0 along half a cosine"),
+        field("warmup", W::Time, F::Epochs(5.0), "time in which the rate rises from 0"),
+        field("weight_decay", W::Float(0.0, INF), F::Float(0.05), "weight decay"),
+        field("layer_decay", PROBABILITY, F::Float(1.0), "factor on the rate from one layer to the one before"),
+        field("drop_path", PROBABILITY, F::Float(0.0), "probability of leaving out the last block"),
+        field("label_smoothing", PROBABILITY, F::Float(0.0), "share of the target that goes to all classes"),
+        field("mixup", W::Float(0.0, INF), F::Float(0.0), "alpha of mixup; 0 for none"),
+        field("cutmix", W::Float(0.0, INF), F::Float(0.0), "alpha of CutMix; 0 for none"),
+        field("random_erasing", PROBABILITY, F::Float(0.0), "probability of erasing a rectangle"),
+        field("randaugment", W::Bool, F::Bool(false), "RandAugment of magnitude 9, deviation 0.5"),
     ]
 }
 

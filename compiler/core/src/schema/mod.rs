@@ -55,6 +55,8 @@ pub enum Want {
     Feature,
     /// A net.
     Net,
+    /// A list of nets.
+    Nets,
     /// A view's name.
     View,
     /// A list of parameter classes.
@@ -118,6 +120,7 @@ impl Want {
             Want::Norm => "a norm: `none`, `batch` or `batch(affine: false)`".into(),
             Want::Feature => "a net or one of its stages, such as `encoder.backbone`".into(),
             Want::Net => "the name of a net".into(),
+            Want::Nets => "a list of nets such as `[predictor]`".into(),
             Want::View => "the name of a view".into(),
             Want::Classes => "a list of parameter classes such as `[bias, norm]`".into(),
             Want::Statistics => "`imagenet`, `half` or `mean:` and `std:`".into(),

@@ -1,14 +1,12 @@
 //! Names, numbers, operators and net calls.
 
 use ssl_diagnostics::{Code, Diagnostic, Span};
-use ssl_plan::{BinaryOp, Node, NodeId, Op, Schedule, Shape, Stage, UnaryOp};
+use ssl_plan::{BinaryOp, Node, NodeId, Op, Schedule, UnaryOp};
 use ssl_syntax::ast::{BinOp, Expr, ExprKind, Ident, Path};
 
-use super::{Builder, Built, Item, Locals};
+use super::{Builder, Item, Locals, members};
 use crate::check::eval::Scope;
-use crate::check::nets::NetSpec;
 use crate::names;
-use crate::shapes;
 use crate::value::Value;
 
 impl Builder<'_, '_> {
@@ -19,6 +17,11 @@ impl Builder<'_, '_> {
             return Item::Node(*id);
         }
         let id = self.nodes.len();
+        let sources = match &op {
+            Op::View { .. } => vec![id],
+            op => self.sources_of(&op.inputs()),
+        };
+        self.sources.push(sources);
         self.nodes.push(Node {
             op,
             dims,
@@ -27,6 +30,27 @@ impl Builder<'_, '_> {
         });
         self.ids.insert(key, id);
         Item::Node(id)
+    }
+
+    /// The same, as an index.
+    pub(super) fn id(&mut self, op: Op, dims: Vec<usize>, reaches: Vec<String>) -> NodeId {
+        match self.node(op, dims, reaches) {
+            Item::Node(id) => id,
+            _ => 0,
+        }
+    }
+
+    /// The views that values are computed from.
+    fn sources_of(&self, inputs: &[NodeId]) -> Vec<NodeId> {
+        let mut out: Vec<NodeId> = Vec::new();
+        for input in inputs {
+            for view in self.sources.get(*input).into_iter().flatten() {
+                if !out.contains(view) {
+                    out.push(*view);
+                }
+            }
+        }
+        out
     }
 
     /// The shape of a value; a number is a scalar.
@@ -109,14 +133,13 @@ impl Builder<'_, '_> {
         match &expr.kind {
             ExprKind::Path(path) => self.path(path, locals),
             ExprKind::Number { value, .. } => Some(Item::Number(*value)),
+            ExprKind::Quantity { value, unit, .. } if unit.name == "%" => {
+                Some(Item::Number(value / 100.0))
+            }
             ExprKind::Quantity { .. } | ExprKind::Ramp { .. } | ExprKind::Then { .. } => {
                 self.scheduled(expr)
             }
-            ExprKind::List(items) => items
-                .iter()
-                .map(|i| self.eval(i, locals))
-                .collect::<Option<Vec<_>>>()
-                .map(Item::List),
+            ExprKind::List(items) => self.list(items, locals),
             ExprKind::Neg(x) => match self.eval(x, locals)? {
                 Item::Number(n) => Some(Item::Number(-n)),
                 item => {
@@ -135,14 +158,11 @@ impl Builder<'_, '_> {
                 args,
                 args_span,
             } => self.call(callee, args, *args_span, expr.span, locals),
-            ExprKind::For { .. } => {
-                self.checker.report(
-                    Diagnostic::error(Code::NOT_YET, "`for` is not supported yet")
-                        .at(expr.span, "")
-                        .help("write the terms out"),
-                );
-                None
-            }
+            ExprKind::For {
+                binds,
+                filter,
+                body,
+            } => self.comprehension(binds, filter.as_deref(), body, expr.span, locals),
             ExprKind::Missing => None,
             ExprKind::Text(_) | ExprKind::Bool(_) | ExprKind::Range { .. } => {
                 self.checker.report(
@@ -256,23 +276,18 @@ impl Builder<'_, '_> {
 
     /// A name of the step, evaluated once.
     pub(super) fn name(&mut self, name: &str, span: Span) -> Option<Item> {
-        if !self.used.iter().any(|u| u == name) {
-            self.used.push(name.to_owned());
+        if !self.used.contains(name) {
+            self.used.insert(name.to_owned());
         }
         if let Some(item) = self.done.get(name) {
             return item.clone();
         }
-        if self.open.iter().any(|o| o == name) {
-            let circle: Vec<&str> = self
-                .open
-                .iter()
-                .map(String::as_str)
-                .skip_while(|o| *o != name)
-                .chain([name])
-                .collect();
+        if self.open.contains(name) {
+            let open = self.open.iter().map(String::as_str);
+            let circle = open.skip_while(|o| *o != name).chain([name]);
             let message = format!(
                 "values depend on each other in a circle: {}",
-                circle.join(" -> ")
+                names::circle(circle)
             );
             self.checker.report(
                 Diagnostic::error(Code::VALUE_CYCLE, message)
@@ -282,28 +297,46 @@ impl Builder<'_, '_> {
             return None;
         }
         let setting = self.step.bindings.get(name)?;
-        self.open.push(name.to_owned());
-        let item = self.eval(&setting.expr, &Locals::default());
+        self.open.insert(name.to_owned());
+        let item = names::deeper(|| self.eval(&setting.expr, &Locals::default()));
         self.open.pop();
-        if let Some(Item::Node(id)) = &item
-            && let Some(node) = self.nodes.get_mut(*id)
-        {
-            node.name.get_or_insert_with(|| name.to_owned());
+        match &item {
+            Some(Item::Node(id)) => self.label(*id, name.to_owned()),
+            Some(Item::List(items)) => {
+                for (i, item) in items.iter().enumerate() {
+                    if let Item::Node(id) = item {
+                        self.label(*id, format!("{name}[{i}]"));
+                    }
+                }
+            }
+            _ => {}
         }
         self.done.insert(name.to_owned(), item.clone());
         item
     }
 
+    fn label(&mut self, id: NodeId, name: String) {
+        if let Some(node) = self.nodes.get_mut(id) {
+            node.name.get_or_insert(name);
+        }
+    }
+
+    /// A view, or a list of them where several stand under one name.
     fn view(&mut self, name: &Ident) -> Option<Item> {
-        let [h, w] = self.views.get(&name.name)?.size;
-        let dims = vec![self.clock.batch, 3, h, w];
-        Some(self.node(
-            Op::View {
-                view: name.name.clone(),
-            },
-            dims,
-            Vec::new(),
-        ))
+        let effective = self.checker.source.effective;
+        let several = effective.views.get(&name.name)?.count.is_some();
+        let views = members(self.views, &name.name);
+        let mut items: Vec<Item> = Vec::new();
+        for view in views {
+            let [h, w] = self.views.get(&view)?.size;
+            let dims = vec![self.clock.batch, 3, h, w];
+            items.push(self.node(Op::View { view }, dims, Vec::new()));
+        }
+        match several {
+            true if items.is_empty() => None,
+            true => Some(Item::List(items)),
+            false => items.pop(),
+        }
     }
 
     pub(super) fn binary(
@@ -367,127 +400,6 @@ impl Builder<'_, '_> {
         };
         let reaches = self.reaches(&[left, right]);
         Some(self.node(Op::Binary { f, left, right }, dims, reaches))
-    }
-
-    /// A forward pass of a net.
-    pub(super) fn net_call(
-        &mut self,
-        net: &str,
-        input: Item,
-        span: Span,
-        at: Span,
-    ) -> Option<Item> {
-        let input_id = self.id_of(&input, at)?;
-        let shape = match self.dims(&input).as_slice() {
-            [_, channels, height, width] => Shape::Image {
-                channels: *channels,
-                height: *height,
-                width: *width,
-            },
-            [_, dim] => Shape::Embedding { dim: *dim },
-            other => {
-                let message = format!("a net takes views or embeddings, not {}", show_dims(other));
-                self.checker
-                    .report(Diagnostic::error(Code::SHAPE, message).at(at, show_dims(other)));
-                return None;
-            }
-        };
-        let (source, trained) = match self.specs.get(net)? {
-            NetSpec::Stages(_) => (net.to_owned(), true),
-            NetSpec::Ema { of, .. } => (of.clone(), false),
-            NetSpec::Broken => return None,
-        };
-        let output = self.built(&source, shape, span, at)?;
-        if !self.called.iter().any(|c| c == net) {
-            self.called.push(net.to_owned());
-        }
-        if let Some(Op::View { view }) = self.nodes.get(input_id).map(|n| &n.op) {
-            let call = (net.to_owned(), view.clone());
-            if !self.calls.contains(&call) {
-                self.calls.push(call);
-            }
-        }
-        let Shape::Embedding { dim } = output else {
-            return None;
-        };
-        let mut reaches = if trained {
-            self.reaches(&[input_id])
-        } else {
-            Vec::new()
-        };
-        if trained && !reaches.iter().any(|r| r == net) {
-            reaches.push(net.to_owned());
-        }
-        let dims = vec![self.clock.batch, dim];
-        Some(self.node(
-            Op::Net {
-                net: net.to_owned(),
-                input: input_id,
-            },
-            dims,
-            reaches,
-        ))
-    }
-
-    /// The output of a net for an input; the first call settles its shapes.
-    fn built(&mut self, net: &str, input: Shape, call: Span, at: Span) -> Option<Shape> {
-        if let Some(built) = self.nets.get(net) {
-            let built = built.as_ref()?;
-            if built.input != input {
-                let (first, now) = (shapes::show(&built.input), shapes::show(&input));
-                let first_call = built.call;
-                self.checker.report(
-                    Diagnostic::error(
-                        Code::SHAPE,
-                        format!("the net `{net}` takes {first}, and gets {now}"),
-                    )
-                    .at(at, now)
-                    .at(first_call, format!("first called with {first}")),
-                );
-                return None;
-            }
-            return Some(built.output);
-        }
-        let built = self.build(net, input, call, at);
-        let output = built.as_ref().map(|b| b.output);
-        self.nets.insert(net.to_owned(), built);
-        output
-    }
-
-    fn build(&mut self, net: &str, input: Shape, call: Span, at: Span) -> Option<Built> {
-        let NetSpec::Stages(specs) = self.specs.get(net)? else {
-            return None;
-        };
-        let mut shape = input;
-        let mut stages = Vec::new();
-        for spec in specs {
-            match spec.module.build(shape) {
-                Ok((module, output)) => {
-                    stages.push(Stage {
-                        name: spec.name.clone(),
-                        module,
-                        input: shape,
-                        output,
-                    });
-                    shape = output;
-                }
-                Err(misfit) => {
-                    self.checker.report(
-                        Diagnostic::error(Code::SHAPE, misfit.message)
-                            .at(spec.span, "does not fit its input")
-                            .at(at, format!("called with {}", shapes::show(&input)))
-                            .help(misfit.help),
-                    );
-                    return None;
-                }
-            }
-        }
-        Some(Built {
-            stages,
-            input,
-            output: shape,
-            call,
-        })
     }
 }
 

@@ -7,6 +7,7 @@ use ssl_plan::Op;
 use ssl_syntax::ast::{Arg, Expr, ExprKind, FnParam, Function, Path, StmtKind, Ty, TyArg};
 
 use super::build::show_dims;
+use super::nets::Callee;
 use super::ops::OPS;
 use super::{Builder, Item, Locals};
 use crate::names;
@@ -31,19 +32,21 @@ impl Builder<'_, '_> {
                 let f = program.function(callee)?;
                 return self.inline(f, args, args_span, span, locals);
             }
-            [net, ..] if self.specs.contains_key(&net.name) => {
-                self.checker.report(
-                    Diagnostic::error(
-                        Code::NOT_YET,
-                        "calling a part of a net is not supported yet",
-                    )
-                    .at(callee.span, "")
-                    .help(format!(
-                        "call the whole net, `{}(...)`, or make the part a net of its own",
-                        net.name
-                    )),
-                );
-                return None;
+            [net, stage] => {
+                let net = match locals.values.get(&net.name) {
+                    Some(Item::Net(net)) => Some(net.clone()),
+                    _ if locals.closed => None,
+                    _ => self.specs.contains_key(&net.name).then(|| net.name.clone()),
+                };
+                let Some(net) = net else {
+                    self.unknown_call(callee);
+                    return None;
+                };
+                let callee = Callee {
+                    net,
+                    stage: Some(stage.clone()),
+                };
+                return self.call_net(&callee, args, args_span, span, locals);
             }
             _ => {
                 self.unknown_call(callee);
@@ -51,10 +54,18 @@ impl Builder<'_, '_> {
             }
         };
         if let Some(Item::Net(net)) = locals.values.get(&name.name) {
-            return self.call_net(&net.clone(), args, args_span, span, locals);
+            let callee = Callee {
+                net: net.clone(),
+                stage: None,
+            };
+            return self.call_net(&callee, args, args_span, span, locals);
         }
         if !locals.closed && self.specs.contains_key(&name.name) {
-            return self.call_net(&name.name, args, args_span, span, locals);
+            let callee = Callee {
+                net: name.name.clone(),
+                stage: None,
+            };
+            return self.call_net(&callee, args, args_span, span, locals);
         }
         if let Some(f) = program.function(callee) {
             return self.inline(f, args, args_span, span, locals);
@@ -100,26 +111,6 @@ impl Builder<'_, '_> {
             .at(callee.span, "not known")
             .maybe_help(help),
         );
-    }
-
-    fn call_net(
-        &mut self,
-        net: &str,
-        args: &[Arg],
-        args_span: Span,
-        span: Span,
-        locals: &Locals,
-    ) -> Option<Item> {
-        let [Arg { name: None, value }] = args else {
-            self.checker.report(
-                Diagnostic::error(Code::ARGUMENTS, format!("the net `{net}` takes one value"))
-                    .at(args_span, format!("{} are given", args.len()))
-                    .help(format!("call it on one view at a time: `{net}(a)`")),
-            );
-            return None;
-        };
-        let input = self.eval(value, locals)?;
-        self.net_call(net, input, span, value.span)
     }
 
     /// Evaluates a function's body with its parameters bound.
@@ -252,6 +243,18 @@ impl Builder<'_, '_> {
         bound: &mut Locals,
     ) -> Option<()> {
         let Some(ty) = &param.ty else { return Some(()) };
+        if let (Item::List(items), "List", [TyArg::Type(inner)]) =
+            (item, ty.name.name.as_str(), ty.args.as_slice())
+        {
+            let each = FnParam {
+                ty: Some(inner.clone()),
+                ..param.clone()
+            };
+            for item in items {
+                self.typed(function, &each, item, at, bound)?;
+            }
+            return Some(());
+        }
         let dims = self.dims(item);
         let tensor = matches!(item, Item::Node(_)) && !dims.is_empty();
         let fits = match ty.name.name.as_str() {
@@ -263,6 +266,7 @@ impl Builder<'_, '_> {
                 _ => false,
             },
             "Net" => matches!(item, Item::Net(_)),
+            "List" => false,
             other => {
                 let known = [
                     "Embedding",
@@ -275,6 +279,7 @@ impl Builder<'_, '_> {
                     "Int",
                     "Schedule",
                     "Net",
+                    "List",
                 ];
                 self.checker.report(
                     Diagnostic::error(Code::UNKNOWN_NAME, format!("there is no type `{other}`"))

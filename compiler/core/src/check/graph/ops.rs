@@ -12,11 +12,16 @@ use crate::names;
 pub(super) const OPS: &[(&str, &[&str])] = &[
     ("stopgrad", &["x"]),
     ("l2_normalize", &["x", "eps"]),
+    ("standardize", &["x", "eps"]),
     ("matmul", &["left", "right"]),
     ("transpose", &["x"]),
+    ("column", &["x"]),
     ("concat", &["xs", "axis"]),
+    ("split", &["x", "parts", "axis"]),
+    ("slice", &["x", "from", "to", "axis"]),
     ("softmax", &["x"]),
     ("log_softmax", &["x"]),
+    ("log_sum_exp", &["x"]),
     ("diagonal", &["x"]),
     ("mask_diagonal", &["x"]),
     ("sum", &["x", "axis"]),
@@ -26,12 +31,30 @@ pub(super) const OPS: &[(&str, &[&str])] = &[
     ("log", &["x"]),
     ("sqrt", &["x"]),
     ("relu", &["x"]),
+    ("queue", &["x", "length"]),
+    ("running_mean", &["x", "decay"]),
+    ("sinkhorn", &["x", "epsilon", "iterations"]),
+    ("nearest", &["x", "among"]),
+    ("patchify", &["x", "patch"]),
+    ("random_mask", &["x", "patch", "ratio"]),
 ];
 
-/// Arguments of an operation: the first, the second, and where they stand.
-struct Given {
-    first: (Item, Span),
-    second: Option<(Item, Span)>,
+/// Arguments of an operation as they are given.
+pub(super) struct Given {
+    /// The operation.
+    pub name: &'static str,
+    params: &'static [&'static str],
+    slots: Vec<Option<(Item, Span)>>,
+    /// Where the call stands.
+    pub span: Span,
+}
+
+impl Given {
+    /// An argument by its name.
+    pub fn take(&mut self, name: &str) -> Option<(Item, Span)> {
+        let index = self.params.iter().position(|p| *p == name)?;
+        self.slots.get_mut(index)?.take()
+    }
 }
 
 impl Builder<'_, '_> {
@@ -44,15 +67,21 @@ impl Builder<'_, '_> {
         span: Span,
         locals: &Locals,
     ) -> Option<Item> {
-        let given = self.given(name, params, args, span, locals)?;
-        let (item, at) = given.first;
+        let mut given = self.given(name, params, args, span, locals)?;
+        let first = params.first().copied().unwrap_or("x");
+        let (item, at) = self.required(&mut given, first)?;
         if let Item::Number(x) = item
             && let Some(r) = folded(name, x)
         {
             return Some(Item::Number(r));
         }
         if name == "concat" {
-            return self.concat(item, given.second, span, at);
+            let axis = given.take("axis");
+            return self.concat(item, axis, span, at);
+        }
+        let axis_given = given.take("axis");
+        if let (Item::List(items), "sum" | "mean", None) = (&item, name, &axis_given) {
+            return self.folded_list(items.clone(), name == "mean", at);
         }
         let x = self.id_of(&item, at)?;
         let dims = self.dims(&Item::Node(x));
@@ -64,14 +93,16 @@ impl Builder<'_, '_> {
             "log" => Some(self.node(unary(UnaryOp::Log), dims, same)),
             "sqrt" => Some(self.node(unary(UnaryOp::Sqrt), dims, same)),
             "relu" => Some(self.node(unary(UnaryOp::Relu), dims, same)),
-            "sum" | "mean" | "std" => self.reduce(name, x, dims, given.second, same),
+            "sum" | "mean" | "std" => self.reduce(name, x, dims, axis_given, same),
             "l2_normalize" => {
-                self.rank(&dims, &[1, 2], name, at)?;
-                let eps = match given.second {
-                    Some((Item::Number(e), _)) => e,
-                    _ => 1e-12,
-                };
+                self.rank(&dims, &[1, 2, 3], name, at)?;
+                let eps = self.number(&mut given, "eps", Some(1e-12))?;
                 Some(self.node(Op::L2Normalize { x, eps }, dims, same))
+            }
+            "standardize" => {
+                self.rank(&dims, &[1, 2, 3], name, at)?;
+                let eps = self.number(&mut given, "eps", Some(1e-6))?;
+                Some(self.node(Op::Standardize { x, eps }, dims, same))
             }
             "softmax" => {
                 self.rank(&dims, &[1, 2], name, at)?;
@@ -81,29 +112,52 @@ impl Builder<'_, '_> {
                 self.rank(&dims, &[1, 2], name, at)?;
                 Some(self.node(Op::LogSoftmax { x }, dims, same))
             }
+            "log_sum_exp" => {
+                self.rank(&dims, &[1, 2], name, at)?;
+                let mut dims = dims;
+                dims.pop();
+                Some(self.node(Op::LogSumExp { x }, dims, same))
+            }
             "transpose" => {
                 self.rank(&dims, &[2], name, at)?;
                 let turned = dims.into_iter().rev().collect();
                 Some(self.node(Op::Transpose { x }, turned, same))
+            }
+            "column" => {
+                self.rank(&dims, &[1], name, at)?;
+                let mut dims = dims;
+                dims.push(1);
+                Some(self.node(Op::Column { x }, dims, same))
             }
             "mask_diagonal" => {
                 self.rank(&dims, &[2], name, at)?;
                 Some(self.node(Op::MaskDiagonal { x }, dims, same))
             }
             "diagonal" => self.diagonal(x, &dims, at, same),
-            _ => self.matmul(x, dims, given.second, at),
+            "split" => self.split(x, dims, axis_given, &mut given, at),
+            "slice" => self.slice(x, dims, axis_given, &mut given, at),
+            "queue" => self.queue(x, &dims, &mut given, at),
+            "running_mean" => self.running_mean(x, &dims, &mut given, at),
+            "sinkhorn" => self.sinkhorn(x, dims, &mut given, at),
+            "nearest" => self.nearest(x, dims, &mut given, at),
+            "patchify" => self.patchify(x, &dims, &mut given, at),
+            "random_mask" => self.random_mask(x, &dims, &mut given, at),
+            _ => {
+                let right = given.take("right");
+                self.matmul(x, dims, right, at)
+            }
         }
     }
 
     fn given(
         &mut self,
-        name: &str,
+        name: &'static str,
         params: &'static [&'static str],
         args: &[Arg],
         span: Span,
         locals: &Locals,
     ) -> Option<Given> {
-        let mut slots: [Option<(Item, Span)>; 2] = [None, None];
+        let mut slots: Vec<Option<(Item, Span)>> = params.iter().map(|_| None).collect();
         let mut position = 0;
         let mut fine = true;
         for arg in args {
@@ -143,34 +197,97 @@ impl Builder<'_, '_> {
                 },
             }
         }
-        let [first, second] = slots;
-        if !fine {
-            return None;
-        }
-        let Some(first) = first else {
-            self.checker.report(
-                Diagnostic::error(
-                    Code::ARGUMENTS,
-                    format!(
-                        "`{name}` needs `{}`",
-                        params.first().copied().unwrap_or("x")
-                    ),
-                )
-                .at(span, "nothing is given"),
-            );
-            return None;
-        };
-        Some(Given { first, second })
+        fine.then_some(Given {
+            name,
+            params,
+            slots,
+            span,
+        })
     }
 
-    fn rank(&mut self, dims: &[usize], allowed: &[usize], name: &str, at: Span) -> Option<()> {
+    /// An argument that must be there.
+    pub(super) fn required(&mut self, given: &mut Given, name: &str) -> Option<(Item, Span)> {
+        let found = given.take(name);
+        if found.is_none() {
+            self.checker.report(
+                Diagnostic::error(Code::ARGUMENTS, format!("`{}` needs `{name}`", given.name))
+                    .at(given.span, "not given"),
+            );
+        }
+        found
+    }
+
+    /// A plain number.
+    pub(super) fn number(
+        &mut self,
+        given: &mut Given,
+        name: &str,
+        fallback: Option<f64>,
+    ) -> Option<f64> {
+        let (item, at) = match (given.take(name), fallback) {
+            (Some(found), _) => found,
+            (None, Some(value)) => return Some(value),
+            (None, None) => {
+                given.slots.clear();
+                return self.required(given, name).and(None);
+            }
+        };
+        if let Item::Number(x) = item {
+            return Some(x);
+        }
+        self.checker.report(
+            Diagnostic::error(
+                Code::TYPE,
+                format!("`{name}` of `{}` is a number", given.name),
+            )
+            .at(at, "not known before the run, or no number"),
+        );
+        None
+    }
+
+    /// A whole number from one; from zero where it is a place.
+    pub(super) fn count(
+        &mut self,
+        given: &mut Given,
+        name: &str,
+        fallback: Option<f64>,
+    ) -> Option<usize> {
+        let at = given
+            .params
+            .iter()
+            .position(|p| *p == name)
+            .and_then(|i| given.slots.get(i)?.as_ref().map(|(_, at)| *at))
+            .unwrap_or(given.span);
+        let x = self.number(given, name, fallback)?;
+        let low = if name == "from" { 0.0 } else { 1.0 };
+        if x >= low && x.fract() == 0.0 && x < 1e9 {
+            return Some(x as usize);
+        }
+        self.checker.report(
+            Diagnostic::error(
+                Code::RANGE,
+                format!("`{name}` of `{}` is a whole number from {low}", given.name),
+            )
+            .at(at, format!("this is {}", crate::value::show_number(x))),
+        );
+        None
+    }
+
+    pub(super) fn rank(
+        &mut self,
+        dims: &[usize],
+        allowed: &[usize],
+        name: &str,
+        at: Span,
+    ) -> Option<()> {
         if allowed.contains(&dims.len()) {
             return Some(());
         }
-        let wanted = if allowed.contains(&1) {
-            "a vector or a matrix"
-        } else {
-            "a matrix"
+        let wanted = match allowed {
+            [1] => "a vector",
+            [2] => "a matrix",
+            [4] => "a view",
+            _ => "a vector or a matrix",
         };
         self.checker.report(
             Diagnostic::error(Code::SHAPE, format!("`{name}` takes {wanted}"))
@@ -179,7 +296,11 @@ impl Builder<'_, '_> {
         None
     }
 
-    fn axis(&mut self, given: Option<(Item, Span)>, rank: usize) -> Option<Option<usize>> {
+    pub(super) fn axis(
+        &mut self,
+        given: Option<(Item, Span)>,
+        rank: usize,
+    ) -> Option<Option<usize>> {
         match given {
             None => Some(None),
             Some((Item::Number(a), _)) if a >= 0.0 && a.fract() == 0.0 && (a as usize) < rank => {
