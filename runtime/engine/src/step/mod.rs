@@ -52,11 +52,7 @@ impl Step {
     ///
     /// [`EngineError::Plan`] where a node uses a later one, or a feature is
     /// none of the step's.
-    pub fn new(
-        graph: &Graph,
-        features: &[NodeId],
-        seed: u64,
-    ) -> Result<Self, EngineError> {
+    pub fn new(graph: &Graph, features: &[NodeId], seed: u64) -> Result<Self, EngineError> {
         let graph = graph.clone();
         let count = graph.nodes.len();
         for (id, node) in graph.nodes.iter().enumerate() {

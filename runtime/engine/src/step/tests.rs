@@ -6,8 +6,8 @@ use std::collections::HashMap;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use ssl_plan::{
-    BinaryOp, Curve, FeatureOf, Graph, Node, NodeId, Op, Precision, ReduceOp, Schedule, Segment,
-    Track, UnaryOp,
+    BinaryOp, Curve, Graph, Node, NodeId, Op, Precision, ReduceOp, Schedule, Segment, Track,
+    UnaryOp,
 };
 
 use super::{Array, Step, Value, close};
@@ -897,49 +897,4 @@ fn memory_holds_what_earlier_steps_put_in() {
     let queue = wrong.remove(&3).unwrap();
     wrong.insert(2, queue);
     assert!(!resumed.restore(wrong));
-}
-
-/// A monitored feature is the stage's own output under the view itself: not
-/// under views joined, nor through another net, and the one that sees every
-/// patch where there are two.
-#[test]
-fn features_are_found_through_the_stages_of_their_net() {
-    let mut w = Wiring::given(2);
-    let joined = w.add(Op::Concat {
-        xs: vec![0, 1],
-        axis: 0,
-    });
-    let mask = w.add(Op::RandomMask {
-        x: 0,
-        count: 4,
-        hidden: 1,
-    });
-    let mut call = |net: &str, stage, input, mask| {
-        w.add(Op::Stage {
-            net: net.into(),
-            stage,
-            input,
-            mask,
-        })
-    };
-    let all = call("a", 0, joined, None);
-    let masked = call("a", 0, 0, Some(mask));
-    let plain = call("a", 0, 0, None);
-    let head = call("a", 1, plain, None);
-    let other = call("b", 0, plain, None);
-    let second = call("a", 1, all, None);
-    let graph = Graph {
-        nodes: w.0,
-        loss: 0,
-        tracks: Vec::new(),
-    };
-    let find = |net: &str, stage, view: &str| {
-        let net = net.to_string();
-        super::find(&graph, &FeatureOf { net, stage }, view)
-    };
-    assert!(masked < plain && second > other);
-    assert_eq!(find("a", 0, "0"), Some(plain));
-    assert_eq!(find("a", 1, "0"), Some(head));
-    assert_eq!(find("a", 0, "1"), None);
-    assert_eq!(find("b", 0, "0"), None);
 }
