@@ -63,6 +63,7 @@ pub fn compute(
             Some(total) => total.join(computed, model),
         });
     }
+    graph.finish(step);
     total.ok_or_else(|| EngineError::plan("a step has no parts"))
 }
 
