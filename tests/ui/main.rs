@@ -7,12 +7,15 @@
 //! give no diagnostic. The rendering of each file is kept beside it
 //! (`NAME.stderr`); `SSLC_UPDATE=1 cargo test` writes it anew.
 
-mod bench;
+#[path = "../support/mutants.rs"]
+mod cat;
+#[path = "../support/compiling.rs"]
+mod compiling;
 mod mutants;
 
 use std::path::{Path, PathBuf};
 
-use bench::Bench;
+use compiling::Bench;
 use ssl_core::{Compilation, Demand, Request};
 
 /// What a comment expects.
