@@ -8,7 +8,7 @@ use ssl_core::Demand;
 use ssl_plan::{Origin, Plan};
 
 use super::Subject;
-use crate::output::{self, MessageFormat};
+use crate::output;
 
 /// Options of `sslc plan`.
 #[derive(Args)]
@@ -26,15 +26,9 @@ pub fn run(options: &Options) -> ExitCode {
         .subject
         .choice
         .compile(&options.subject.file, Demand::Check);
-    output::diagnostics(&compilation, MessageFormat::Human);
+    output::diagnostics(&compilation);
     let Some(plan) = &compilation.plan else {
-        if !compilation.failed() {
-            output::eprint(
-                "there is no plan without the number of training images: make the data available, \
-                 or state it with `--set data.samples=NUMBER`\n",
-            );
-        }
-        return ExitCode::from(1);
+        return super::no_plan(&compilation);
     };
     if options.json {
         match serde_json::to_string_pretty(plan) {
@@ -161,7 +155,7 @@ fn render(plan: &Plan) -> String {
 }
 
 /// Who set a value, for a reader.
-fn origin(origin: &Origin) -> String {
+pub fn origin(origin: &Origin) -> String {
     match origin {
         Origin::File {
             file,
@@ -174,6 +168,7 @@ fn origin(origin: &Origin) -> String {
         },
         Origin::Set { text } => format!("--set {text}"),
         Origin::Default => "default".into(),
+        Origin::Derived { path } => format!("from {path}"),
     }
 }
 

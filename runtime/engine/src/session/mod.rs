@@ -2,6 +2,7 @@
 
 mod clock;
 mod observer;
+mod parts;
 mod state;
 mod train;
 
@@ -117,7 +118,7 @@ impl Session {
             recipe.train.seed,
             &device,
         )?;
-        let step = Step::new(&recipe.step, &knn_features(&plan))?;
+        let mut step = Step::new(&recipe.step, &knn_features(&plan), recipe.train.seed)?;
         let mut optimizer = Optimizer::new(recipe.train.optimizer.clone());
         let mut banks: Vec<Bank> = (recipe.monitors.iter())
             .filter_map(|monitor| match monitor {
@@ -152,6 +153,7 @@ impl Session {
             Some(set) => {
                 State {
                     model: &mut model,
+                    step: &mut step,
                     optimizer: &mut optimizer,
                     banks: &mut banks,
                     progress: &mut progress,
@@ -169,6 +171,7 @@ impl Session {
                     model
                         .load(&tensors)
                         .map_err(|misfit| unfit(misfit.to_string()))?;
+                    model.project();
                 }
                 None
             }
@@ -279,6 +282,7 @@ impl Session {
         }
         let state = State {
             model: &mut self.model,
+            step: &mut self.step,
             optimizer: &mut self.optimizer,
             banks: &mut self.banks,
             progress: &mut self.progress,
@@ -344,11 +348,11 @@ impl Session {
 }
 
 /// The features that the kNN monitors of a plan read, in their order.
-fn knn_features(plan: &Plan) -> Vec<(&ssl_plan::FeatureOf, &str)> {
+fn knn_features(plan: &Plan) -> Vec<ssl_plan::NodeId> {
     let monitors = plan.recipe.monitors.iter();
     monitors
         .filter_map(|monitor| match monitor {
-            Monitor::Knn { feature, view, .. } => Some((feature, view.as_str())),
+            Monitor::Knn { node, .. } => Some(*node),
             Monitor::GradientNorm { .. } => None,
         })
         .collect()
