@@ -321,13 +321,13 @@ impl Rows {
                 x + 40.0,
                 y,
                 escape(&fitting(&variant.label, room)),
-                x + 40.0 + room + 150.0,
+                x + 40.0 + room + 140.0,
             );
             if is_best {
                 let _ = write!(
                     svg,
                     "<text class=\"best\" x=\"{:.1}\" y=\"{y:.1}\">best</text>",
-                    x + 40.0 + room + 160.0
+                    x + 40.0 + room + 149.0
                 );
             }
         }

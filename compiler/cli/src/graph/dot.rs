@@ -51,11 +51,8 @@ pub fn render(scene: &Scene) -> String {
 }
 
 fn text(unit: &Unit) -> String {
-    let mut lines = vec![match unit.times {
-        1 => unit.title.clone(),
-        n => format!("{} ×{n}", unit.title),
-    }];
-    lines.extend(unit.lines.iter().cloned());
+    let mut lines = vec![unit.title.clone()];
+    lines.extend(unit.shown());
     lines.join("\n")
 }
 

@@ -8,9 +8,9 @@ mod nets;
 mod ops;
 mod state;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use ssl_diagnostics::{Code, Diagnostic, Span};
 use ssl_plan::{Call, Graph, Node, NodeId, Op, Stage, Track, View};
 
@@ -195,13 +195,13 @@ struct Builder<'b, 'a> {
     /// Values of the step's names.
     done: HashMap<String, Option<Item>>,
     /// Names under evaluation.
-    open: Vec<String>,
+    open: IndexSet<String>,
     /// Functions under evaluation.
     depth: usize,
     called: Vec<String>,
-    function_calls: Vec<Call>,
+    function_calls: IndexSet<Call>,
     /// Names of the step that something uses.
-    used: Vec<String>,
+    used: HashSet<String>,
 }
 
 impl Checker<'_> {
@@ -232,11 +232,11 @@ impl Checker<'_> {
             ids: HashMap::new(),
             nets: HashMap::new(),
             done: HashMap::new(),
-            open: Vec::new(),
+            open: IndexSet::new(),
             depth: 0,
             called: Vec::new(),
-            function_calls: Vec::new(),
-            used: Vec::new(),
+            function_calls: IndexSet::new(),
+            used: HashSet::new(),
         };
         builder.run()
     }
@@ -440,7 +440,9 @@ impl Builder<'_, '_> {
             called: std::mem::take(&mut self.called),
             reached,
             nodes: std::mem::take(&mut self.nodes),
-            function_calls: std::mem::take(&mut self.function_calls),
+            function_calls: std::mem::take(&mut self.function_calls)
+                .into_iter()
+                .collect(),
         }
     }
 

@@ -17,6 +17,7 @@ mod views;
 
 use std::collections::HashMap;
 
+use indexmap::{IndexMap, IndexSet};
 use ssl_diagnostics::{Code, Diagnostic, SourceMap, Span};
 use ssl_plan::{Origin, Resolved};
 
@@ -44,14 +45,14 @@ pub struct Source<'a> {
 pub struct Checker<'a> {
     source: Source<'a>,
     world: &'a dyn World,
-    diagnostics: Vec<Diagnostic>,
-    /// Every resolved value with its origin, for the plan.
-    values: Vec<Resolved>,
+    diagnostics: IndexSet<Diagnostic>,
+    /// Every resolved value with its origin, for the plan, by its path.
+    values: IndexMap<String, Resolved>,
     /// Values of constants and fields that were asked for by path; `None` for
     /// one that is wrong, and for one under evaluation.
     known: HashMap<String, Option<Value>>,
     /// Paths under evaluation, to find circles.
-    open: Vec<String>,
+    open: IndexSet<String>,
 }
 
 impl<'a> Checker<'a> {
@@ -59,17 +60,15 @@ impl<'a> Checker<'a> {
         Checker {
             source,
             world,
-            diagnostics: Vec::new(),
-            values: Vec::new(),
+            diagnostics: IndexSet::new(),
+            values: IndexMap::new(),
             known: HashMap::new(),
-            open: Vec::new(),
+            open: IndexSet::new(),
         }
     }
 
     fn report(&mut self, diagnostic: Diagnostic) {
-        if !self.diagnostics.contains(&diagnostic) {
-            self.diagnostics.push(diagnostic);
-        }
+        self.diagnostics.insert(diagnostic);
     }
 
     fn error(&mut self, code: Code, message: impl Into<String>, at: Span, label: &str) {
@@ -79,13 +78,11 @@ impl<'a> Checker<'a> {
     /// Writes a resolved value down.
     fn record(&mut self, path: impl Into<String>, value: &impl ToString, origin: Origin) {
         let path = path.into();
-        if !self.values.iter().any(|v| v.path == path) {
-            self.values.push(Resolved {
-                path,
-                value: value.to_string(),
-                origin,
-            });
-        }
+        self.values.entry(path).or_insert_with_key(|path| Resolved {
+            path: path.clone(),
+            value: value.to_string(),
+            origin,
+        });
     }
 
     /// Where a setting came from.

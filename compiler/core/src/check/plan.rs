@@ -17,7 +17,7 @@ pub fn check(
 ) -> (Option<Plan>, Vec<Diagnostic>) {
     let mut checker = Checker::new(source, world);
     let plan = checker.plan();
-    let mut diagnostics = checker.diagnostics;
+    let mut diagnostics: Vec<Diagnostic> = checker.diagnostics.into_iter().collect();
     if broken {
         let follows = [
             Code::MISSING,
@@ -114,7 +114,7 @@ impl Checker<'_> {
             pipeline: self.source.effective.name.name.clone(),
             recipe,
             calls: calls.unwrap_or_default(),
-            values: std::mem::take(&mut self.values),
+            values: std::mem::take(&mut self.values).into_values().collect(),
             estimate,
         })
     }
