@@ -110,6 +110,9 @@ pub fn layout(scene: &Scene, sizes: &[Point], ports: PortWidths<'_>) -> Layout {
     }
     order(&items, &mut rows);
     straighten(&mut items, &rows);
+    for chain in &chains {
+        unbend(&mut items, &rows, chain);
+    }
     place(scene, sizes, ports, &items, &rows, &chains)
 }
 
@@ -286,6 +289,53 @@ fn straighten(items: &mut [Item], rows: &[Vec<usize>]) {
             }
         }
     }
+}
+
+/// Lets a line that passes several layers run straight down as far as its
+/// neighbours allow, in place of a little to the side in each.
+fn unbend(items: &mut [Item], rows: &[Vec<usize>], chain: &[usize]) {
+    let lanes = chain.get(1..chain.len().saturating_sub(1)).unwrap_or(&[]);
+    let mut from = 0;
+    while let Some(first) = lanes.get(from) {
+        let (mut low, mut high) = room(items, rows, *first);
+        let mut to = from + 1;
+        while let Some(next) = lanes.get(to) {
+            let (l, h) = room(items, rows, *next);
+            if low.max(l) > high.min(h) {
+                break;
+            }
+            (low, high) = (low.max(l), high.min(h));
+            to += 1;
+        }
+        let run = lanes.get(from..to).unwrap_or(&[]);
+        let sum: f64 = run.iter().filter_map(|i| Some(items.get(*i)?.x)).sum();
+        // Its own place is always within, but for rounding.
+        let x = (sum / run.len() as f64).min(high).max(low);
+        for lane in run {
+            if let Some(item) = items.get_mut(*lane) {
+                item.x = x;
+            }
+        }
+        from = to;
+    }
+}
+
+/// Between which centres an item can move without coming nearer to its
+/// neighbours than the distance between boxes.
+fn room(items: &[Item], rows: &[Vec<usize>], index: usize) -> (f64, f64) {
+    let free = (f64::NEG_INFINITY, f64::INFINITY);
+    let Some(item) = items.get(index) else {
+        return free;
+    };
+    let Some(row) = rows.iter().find(|r| r.contains(&index)) else {
+        return free;
+    };
+    let at = row.iter().position(|i| *i == index).unwrap_or(0);
+    let distance = |other: &Item| (item.width + other.width) / 2.0 + BESIDE;
+    let beside = |at: Option<usize>| at.and_then(|i| items.get(*row.get(i)?));
+    let low = beside(at.checked_sub(1)).map_or(free.0, |o| o.x + distance(o));
+    let high = beside(Some(at + 1)).map_or(free.1, |o| o.x - distance(o));
+    (low.min(item.x), high.max(item.x))
 }
 
 /// Where an item wants to be, how much, and its width.

@@ -385,9 +385,8 @@ impl<'p> Builder<'p> {
                     term.label = "+".into();
                 }
                 let title = match (mixed, terms.len()) {
-                    (false, _) => "+",
                     (true, 2) => "difference",
-                    (true, _) => "sum",
+                    _ => "+",
                 };
                 (title.to_owned(), true)
             }

@@ -169,7 +169,7 @@ fn outline(svg: &mut String, kind: Kind, rect: Rect, off: f64) {
     let Rect { x, y, w, h } = rect;
     let radius = match kind {
         Kind::View => 12.0,
-        Kind::Operation | Kind::Stopgrad => h.min(w) / 3.0,
+        Kind::Operation | Kind::Stopgrad => (h.min(w) / 3.0).min(14.0),
         _ => 5.0,
     };
     let _ = write!(
