@@ -11,13 +11,14 @@ mod complete;
 mod files;
 mod graph;
 mod output;
+mod paint;
 mod signals;
 mod watch;
 mod world;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::CompleteEnv;
 
 /// A compiler and runtime for self-supervised learning.
@@ -53,6 +54,12 @@ enum Command {
     Check(command::check::Options),
     /// Show the resolved run: every value with its origin, steps, parameters, memory
     Plan(command::plan::Options),
+    /// Say where a value comes from: every layer that set it, and what won
+    Why(command::why::Options),
+    /// Say in what two files, pipelines or runs differ by meaning
+    Diff(command::diff::Options),
+    /// Print a stage of the compiler: ast, hir, effective, typed, graph, plan
+    Emit(command::emit::Options),
     /// Draw the wiring of the step: nets, views, where gradients run
     Graph(command::graph::Options),
     /// Say what a diagnostic's code means, with an example
@@ -77,7 +84,11 @@ fn main() -> ExitCode {
     CompleteEnv::with_factory(Cli::command)
         .var(complete::VARIABLE)
         .complete();
-    let cli = match Cli::try_parse() {
+    let parsed = Cli::command()
+        .color(asked_colour())
+        .try_get_matches()
+        .and_then(|m| Cli::from_arg_matches(&m));
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(e) => {
             // A closed pipe is no reason to complain.
@@ -94,6 +105,9 @@ fn main() -> ExitCode {
     let run = || match cli.command {
         Command::Check(options) => command::check::run(&options),
         Command::Plan(options) => command::plan::run(&options),
+        Command::Why(options) => command::why::run(&options),
+        Command::Diff(options) => command::diff::run(&options),
+        Command::Emit(options) => command::emit::run(&options),
         Command::Graph(options) => command::graph::run(&options),
         Command::Explain(options) => command::explain::run(&options),
         Command::Fmt(options) => command::fmt::run(&options),
@@ -109,6 +123,25 @@ fn main() -> ExitCode {
         Err(_) => ExitCode::from(2),
         Ok(_) if !output::written() => ExitCode::from(74),
         Ok(code) => code,
+    }
+}
+
+/// What `--color` says, for help and usage errors, which come before all else
+/// is understood.
+fn asked_colour() -> clap::ColorChoice {
+    let words: Vec<String> = std::env::args_os()
+        .skip(1)
+        .filter_map(|w| w.into_string().ok())
+        .collect();
+    let separate = words.windows(2).filter_map(|w| match w {
+        [option, value] if option == "--color" => Some(value.as_str()),
+        _ => None,
+    });
+    let joined = words.iter().filter_map(|w| w.strip_prefix("--color="));
+    match separate.chain(joined).last() {
+        Some("always") => clap::ColorChoice::Always,
+        Some("never") => clap::ColorChoice::Never,
+        _ => clap::ColorChoice::Auto,
     }
 }
 

@@ -26,12 +26,7 @@ fn two_files() -> (SourceMap, Vec<Diagnostic>) {
     .at(span(&map, 1, "dada"), "no such section")
     .at(span(&map, 0, "data {"), "did you mean this")
     .help("write `data.batch`")
-    .fix(Fix {
-        title: "rename".to_owned(),
-        span: span(&map, 1, "dada"),
-        replacement: "data".to_owned(),
-        certain: false,
-    });
+    .fix(Fix::maybe("rename", span(&map, 1, "dada"), "data"));
     let two = Diagnostic::warning(Code::UNIT, "a batch is a number")
         .at(span(&map, 1, "px"), "not pixels");
     (map, vec![two.clone(), one, two])
@@ -60,6 +55,8 @@ error[ssl::E0202]
  3 │ }
    ╰────
   help: write `data.batch`
+  maybe: 3 -   dada.batch = 16
+         3 +   data.batch = 16
 
 warning[ssl::E0302]
 
@@ -120,7 +117,7 @@ fn json_is_one_valid_object_a_line_with_local_places() {
     );
     assert_eq!(label["end_column"], 7);
     assert_eq!(lines[0]["labels"][1]["file"], "lib.ssl");
-    assert_eq!(lines[0]["fixes"][0]["replacement"], "data");
+    assert_eq!(lines[0]["fixes"][0]["edits"][0]["replacement"], "data");
     assert_eq!(lines[0]["fixes"][0]["certain"], false);
     assert_eq!(lines[1]["help"], serde_json::Value::Null);
 }
@@ -130,12 +127,9 @@ fn json_is_one_valid_object_a_line_with_local_places() {
 fn sarif_says_where_why_and_how_to_mend() {
     let (map, mut diagnostics) = two_files();
     let again = diagnostics.clone();
-    diagnostics[1].fixes.push(Fix {
-        title: "write `data`".to_owned(),
-        span: span(&map, 1, "dada"),
-        replacement: "data".to_owned(),
-        certain: true,
-    });
+    diagnostics[1]
+        .fixes
+        .push(Fix::certain("write `data`", span(&map, 1, "dada"), "data"));
     let text = render_sarif(&[(&map, &diagnostics), (&map, &again[..1])]);
     let log: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(log["version"], "2.1.0");

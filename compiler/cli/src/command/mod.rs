@@ -2,6 +2,8 @@
 
 pub mod check;
 pub mod completions;
+pub mod diff;
+pub mod emit;
 pub mod explain;
 pub mod fmt;
 pub mod graph;
@@ -9,6 +11,7 @@ pub mod man;
 pub mod plan;
 pub mod run;
 pub mod sweep;
+pub mod why;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -53,13 +56,14 @@ impl Choice {
     }
 }
 
+/// Why there is no plan where no diagnostic says it.
+pub const NO_PLAN: &str = "there is no plan without the number of training images: make the data \
+     available, or state it with `--set data.samples=NUMBER`\n";
+
 /// Says why there is no plan, where no diagnostic does.
 pub fn no_plan(compilation: &Compilation) -> ExitCode {
     if !compilation.failed() {
-        output::eprint(
-            "there is no plan without the number of training images: make the data available, \
-             or state it with `--set data.samples=NUMBER`\n",
-        );
+        output::eprint(NO_PLAN);
     }
     ExitCode::from(1)
 }

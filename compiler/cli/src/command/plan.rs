@@ -155,7 +155,7 @@ fn render(plan: &Plan) -> String {
 }
 
 /// Who set a value, for a reader.
-fn origin(origin: &Origin) -> String {
+pub fn origin(origin: &Origin) -> String {
     match origin {
         Origin::File {
             file,
@@ -168,6 +168,7 @@ fn origin(origin: &Origin) -> String {
         },
         Origin::Set { text } => format!("--set {text}"),
         Origin::Default => "default".into(),
+        Origin::Derived { path } => format!("from {path}"),
     }
 }
 

@@ -6,7 +6,7 @@ use ssl_syntax::ast::{BinOp, Expr, ExprKind, Ident, Path};
 
 use super::Checker;
 use crate::merge::{Constant, Setting};
-use crate::names;
+use crate::names::{self, Meant};
 use crate::schema::{Fallback, Group, INF, Want, fields_of, function};
 use crate::value::{UNITS, Value};
 use ssl_syntax::ast::SectionKind;
@@ -181,7 +181,7 @@ impl Checker<'_> {
                     format!("there is no unit `{}`", unit.name),
                 )
                 .at(unit.span, "not a unit")
-                .maybe_help(names::suggestion(&unit.name, all)),
+                .meant(&unit.name, all),
             );
             return None;
         };
@@ -222,7 +222,11 @@ impl Checker<'_> {
                         )
                         .at(left.span, a.describe())
                         .at(right.span, b.describe())
-                        .help("write both in one unit: an epoch has `samples / batch` steps"),
+                        .help(match self.conversion(*x, *u) {
+                            Some(said) => format!("write both in one unit: {said}"),
+                            None => "write both in one unit: an epoch has `samples / batch` steps"
+                                .to_owned(),
+                        }),
                     );
                     return None;
                 }
@@ -307,6 +311,7 @@ impl Checker<'_> {
         if let [name] = path.segments.as_slice()
             && let Some(constant) = effective.constants.get(&name.name)
         {
+            self.read.insert(name.name.clone());
             return self.constant_value(constant);
         }
         let names: Vec<&str> = path.segments.iter().map(|s| s.name.as_str()).collect();
@@ -368,7 +373,7 @@ impl Checker<'_> {
                     format!("there is no type `{}` for a constant", ty.name.name),
                 )
                 .at(ty.span, "not a type of constants")
-                .maybe_help(names::suggestion(&ty.name.name, known)),
+                .meant(&ty.name.name, known),
             );
         }
         found.map(|(_, w)| *w)
@@ -419,7 +424,7 @@ impl Checker<'_> {
                     format!("`{section}` has no field `{name}`"),
                 )
                 .at(span, "not a field")
-                .maybe_help(names::suggestion(name, known)),
+                .meant(name, known),
             );
             return None;
         };

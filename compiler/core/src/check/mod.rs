@@ -1,6 +1,7 @@
 //! From the merged pipeline to the Plan: every value is typed, every shape
 //! inferred, every reference resolved.
 
+mod accumulation;
 mod args;
 mod coerce;
 mod collapse;
@@ -8,25 +9,40 @@ mod data;
 mod eval;
 mod graph;
 mod judge;
+mod loose;
 mod nets;
 mod plan;
 mod refer;
 mod schedule;
+mod side;
 mod train;
+mod usual;
 mod views;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use indexmap::{IndexMap, IndexSet};
 use ssl_diagnostics::{Code, Diagnostic, SourceMap, Span};
-use ssl_plan::{Origin, Resolved};
+use ssl_plan::{Origin, Plan, Resolved};
 
 use crate::merge::{Effective, Layer, Setting};
 use crate::program::Program;
 use crate::value::Value;
 use crate::{Demand, World};
 
+pub(crate) use args::fallback;
+pub use graph::operations;
 pub use plan::check;
+
+/// What a check gives.
+pub struct Checked {
+    /// The run, where it could be understood whole.
+    pub plan: Option<Plan>,
+    /// Every value that could be resolved.
+    pub values: Vec<Resolved>,
+    /// What was wrong.
+    pub diagnostics: Vec<Diagnostic>,
+}
 
 /// What is checked.
 #[derive(Clone, Copy)]
@@ -53,6 +69,10 @@ pub struct Checker<'a> {
     known: HashMap<String, Option<Value>>,
     /// Paths under evaluation, to find circles.
     open: IndexSet<String>,
+    /// Steps in an epoch, once the data is known.
+    pace: Option<usize>,
+    /// Constants that something reads.
+    read: HashSet<String>,
 }
 
 impl<'a> Checker<'a> {
@@ -64,6 +84,8 @@ impl<'a> Checker<'a> {
             values: IndexMap::new(),
             known: HashMap::new(),
             open: IndexSet::new(),
+            pace: None,
+            read: HashSet::new(),
         }
     }
 
@@ -73,6 +95,22 @@ impl<'a> Checker<'a> {
 
     fn error(&mut self, code: Code, message: impl Into<String>, at: Span, label: &str) {
         self.report(Diagnostic::error(code, message).at(at, label));
+    }
+
+    /// The place of a name within a path: of `batch` in `data.batch`.
+    fn segment(&self, path: Span, name: &str) -> Span {
+        let text = self.source.map.text(path);
+        let mut at = 0;
+        for part in text.split('.') {
+            if part.trim() == name {
+                let blank = part.len() - part.trim_start().len();
+                let start = path.start + u32::try_from(at + blank).unwrap_or(0);
+                let length = u32::try_from(name.len()).unwrap_or(0);
+                return Span::new(start, start + length);
+            }
+            at += part.len() + 1;
+        }
+        path
     }
 
     /// Writes a resolved value down.

@@ -1,6 +1,6 @@
 //! The `train` section: how long, by which rule, at which rate.
 
-use ssl_diagnostics::{Code, Diagnostic, Span};
+use ssl_diagnostics::{Code, Diagnostic, Lint, Span};
 use ssl_plan::{Clip, Optimizer, ParamClass, Precision, Rule, Train};
 use ssl_syntax::ast::SectionKind;
 
@@ -43,12 +43,58 @@ impl Checker<'_> {
             (None, Some(e)) => (e * steps_per_epoch as f64).round().max(1.0) as usize,
             (None, None) => steps_per_epoch,
         };
+        let micro_batches = self.micro_batches(data);
         Clock {
             steps,
             steps_per_epoch,
             batch,
+            micro_batches,
             known: per_epoch.is_some() && data.batch.is_some() && stated,
         }
+    }
+
+    /// In how many parts a batch is computed; they are equal.
+    fn micro_batches(&mut self, data: &DataSection) -> usize {
+        let parts = self
+            .recorded_field(SECTION, "micro_batches")
+            .and_then(|v| v.number())
+            .map_or(1, |n| n as usize);
+        let Some(batch) = data.batch.filter(|_| parts > 1) else {
+            return 1;
+        };
+        let settings = &self.source.effective.train;
+        let at = settings.get("micro_batches").map(|s| s.expr.span);
+        let at = at.unwrap_or_default();
+        if !batch.is_multiple_of(parts) {
+            let fitting: Vec<String> = (2..=batch.min(1024))
+                .filter(|n| batch.is_multiple_of(*n) && batch / n > 1)
+                .map(|n| n.to_string())
+                .collect();
+            let (few, more) = fitting.split_at(fitting.len().min(8));
+            let dots = if more.is_empty() { "" } else { ", ..." };
+            self.report(
+                Diagnostic::error(
+                    Code::BATCH,
+                    format!("a batch of {batch} cannot be cut into {parts} equal parts"),
+                )
+                .at(at, format!("{parts} does not divide {batch}"))
+                .at(data.batch_span, "the batch")
+                .help(format!("parts that fit: {}{dots}", few.join(", "))),
+            );
+            return 1;
+        }
+        if batch == parts {
+            self.report(
+                Diagnostic::error(
+                    Code::BATCH,
+                    format!("{parts} micro-batches of a batch of {batch} are single images"),
+                )
+                .at(at, "losses and BatchNorm need at least 2 images")
+                .help(format!("take at most `micro_batches = {}`", batch / 2)),
+            );
+            return 1;
+        }
+        parts
     }
 
     /// Where the length of the run is stated.
@@ -81,6 +127,7 @@ impl Checker<'_> {
             epochs: clock.steps as f64 / clock.steps_per_epoch as f64,
             optimizer: optimizer?,
             precision,
+            micro_batches: clock.micro_batches,
             seed: seed as u64,
             log_every,
             checkpoint_every,
@@ -92,7 +139,27 @@ impl Checker<'_> {
     fn every_field(&mut self, name: &str, clock: &Clock) -> usize {
         let value = self.recorded_field(SECTION, name);
         let time = value.as_ref().and_then(super::schedule::time_of);
-        whole_steps(clock, time.unwrap_or(Time::Steps(1.0)))
+        let every = whole_steps(clock, time.unwrap_or(Time::Steps(1.0)));
+        if let Some(setting) = self.source.effective.train.get(name)
+            && clock.known
+            && every > clock.steps
+        {
+            let (at, message) = (
+                setting.expr.span,
+                match name {
+                    "log" => "no line of the metrics would be written",
+                    _ => "no checkpoint would be written before the end",
+                },
+            );
+            let whole = self.length_span();
+            self.report(
+                Diagnostic::lint(Lint::NEVER_FIRES, message)
+                    .at(at, format!("{every} steps"))
+                    .at(whole, format!("the run has {} steps", clock.steps))
+                    .help("choose a shorter interval"),
+            );
+        }
+        every
     }
 
     fn optimizer(&mut self, clock: &Clock) -> Option<Optimizer> {
@@ -131,26 +198,7 @@ impl Checker<'_> {
             _ => rate,
         };
         let lr = self.place(clock, &spec, whole);
-        if args.function == "adamw"
-            && let Some(peak) = spec
-                .parts
-                .iter()
-                .flat_map(|p| p.curve.ends())
-                .reduce(f64::max)
-            && peak > 0.1
-        {
-            self.report(
-                Diagnostic::warning(
-                    Code::RANGE,
-                    format!(
-                        "a learning rate of {} is that of LARS or SGD, not of AdamW",
-                        crate::value::show_number(peak)
-                    ),
-                )
-                .at(args.span("lr"), "very large for AdamW")
-                .help("AdamW takes about `1e-4 * data.batch / 256`"),
-            );
-        }
+        self.usual_optimizer(&args, &spec);
         let weight_decay = self.place(clock, &args.schedule("weight_decay"), whole);
         let momentum = args.float("momentum");
         let rule = match args.function {

@@ -14,13 +14,13 @@ pub const DATA: &[Field] = &[
     ),
     field(
         "batch",
-        Want::Int(1, 1 << 30),
+        Want::Images(1, 1 << 30),
         Fallback::Required,
         "images per step, over all devices",
     ),
     field(
         "samples",
-        Want::Int(1, 1 << 40),
+        Want::Images(1, 1 << 40),
         Fallback::Absent,
         "how many training images there are, for a check where the data is not",
     ),
@@ -63,6 +63,13 @@ pub const TRAIN: &[Field] = &[
         Want::Schedule(0.0, f64::INFINITY),
         Fallback::Absent,
         "the learning rate over the run; constant where nothing is said",
+    ),
+    field(
+        "micro_batches",
+        COUNT,
+        Fallback::Int(1),
+        "equal parts of a batch that are computed one after the other, to save memory; \
+         gradients are averaged",
     ),
     field(
         "precision",

@@ -11,6 +11,7 @@ use crate::{Diagnostic, SourceMap};
 struct Record<'a> {
     code: String,
     severity: &'static str,
+    lint: Option<&'static str>,
     message: &'a str,
     help: Option<&'a str>,
     labels: Vec<LabelRecord<'a>>,
@@ -27,14 +28,21 @@ struct LabelRecord<'a> {
 #[derive(Serialize)]
 struct FixRecord<'a> {
     title: &'a str,
+    certain: bool,
+    edits: Vec<EditRecord<'a>>,
+}
+
+#[derive(Serialize)]
+struct EditRecord<'a> {
     #[serde(flatten)]
     place: Place,
     replacement: &'a str,
-    certain: bool,
 }
 
-/// Renders one JSON object a line: `code`, `severity`, `message`, `help`,
-/// `labels` (the place that is named first) and `fixes`.
+/// Renders one JSON object a line: `code`, `severity`, `lint` (the name that
+/// `allow(...)` takes), `message`, `help`, `labels` (the place that is named
+/// first) and `fixes` (each a list of `edits` that belong together; `certain`
+/// where a machine may make them unasked).
 pub fn render_json(map: &SourceMap, diagnostics: &[Diagnostic]) -> String {
     let mut out = String::new();
     for diagnostic in ordered(diagnostics) {
@@ -44,17 +52,23 @@ pub fn render_json(map: &SourceMap, diagnostics: &[Diagnostic]) -> String {
                 text: &l.text,
             })
         });
-        let fixes = diagnostic.fixes.iter().filter_map(|f| {
-            Some(FixRecord {
+        let fixes = diagnostic.fixes.iter().map(|f| {
+            let edits = f.edits.iter().filter_map(|e| {
+                Some(EditRecord {
+                    place: Place::of(map, e.span)?,
+                    replacement: &e.replacement,
+                })
+            });
+            FixRecord {
                 title: &f.title,
-                place: Place::of(map, f.span)?,
-                replacement: &f.replacement,
                 certain: f.certain,
-            })
+                edits: edits.collect(),
+            }
         });
         let record = Record {
             code: diagnostic.code.to_string(),
             severity: diagnostic.severity.word(),
+            lint: diagnostic.lint,
             message: &diagnostic.message,
             help: diagnostic.help.as_deref(),
             labels: labels.collect(),

@@ -148,18 +148,25 @@ fn region(place: &Place) -> Value {
 }
 
 fn fix(map: &SourceMap, fix: &Fix) -> Option<Value> {
-    let place = Place::of(map, fix.span)?;
-    if !place.is_file() {
-        return None;
+    let mut file = None;
+    let mut replacements = Vec::new();
+    for edit in &fix.edits {
+        let place = Place::of(map, edit.span)?;
+        // The edits of a fix lie in one file.
+        if !place.is_file() || file.as_ref().is_some_and(|f| *f != place.file) {
+            return None;
+        }
+        replacements.push(json!({
+            "deletedRegion": region(&place),
+            "insertedContent": { "text": edit.replacement },
+        }));
+        file = Some(place.file);
     }
     Some(json!({
         "description": { "text": message(&fix.title) },
         "artifactChanges": [{
-            "artifactLocation": { "uri": uri(&place.file) },
-            "replacements": [{
-                "deletedRegion": region(&place),
-                "insertedContent": { "text": fix.replacement },
-            }],
+            "artifactLocation": { "uri": uri(&file?) },
+            "replacements": replacements,
         }],
     }))
 }

@@ -262,12 +262,7 @@ impl Balancer<'_> {
                     .at(place, "expected `{` here")
                     .at(self.text.span(closer.at, closer.at + 1), "closed here")
                     .help("add `{`")
-                    .fix(Fix {
-                        title: "add `{`".to_owned(),
-                        span: place,
-                        replacement: " {".to_owned(),
-                        certain: false,
-                    }),
+                    .fix(Fix::maybe("add `{`", place, " {")),
             );
             self.edits.push(Edit::insert(at, " {"));
             return;
@@ -303,12 +298,7 @@ impl Balancer<'_> {
                     )
                     .at(place, format!("expected `{closer}` here, or before"))
                     .help(format!("add `{closer}`"))
-                    .fix(Fix {
-                        title: format!("add `{closer}`"),
-                        span: place,
-                        replacement: closer.to_owned(),
-                        certain: false,
-                    }),
+                    .fix(Fix::maybe(format!("add `{closer}`"), place, closer)),
             );
         }
         self.edits.push(Edit::insert(at, closer));

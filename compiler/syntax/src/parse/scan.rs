@@ -333,12 +333,7 @@ impl<'a> Scanner<'a> {
             Diagnostic::error(Code::SYNTAX, "text stands in double quotes")
                 .at(span, "these quotes are others")
                 .help(format!("write `{replacement}`"))
-                .fix(Fix {
-                    title: "use double quotes".to_owned(),
-                    span,
-                    replacement,
-                    certain: true,
-                }),
+                .fix(Fix::certain("use double quotes", span, replacement)),
         );
         self.found.edits.push(Edit::replace(start, width, "\""));
         self.found
@@ -399,12 +394,7 @@ impl<'a> Scanner<'a> {
         }
         let len = self.rest_of_line().len();
         let span = self.source.span(self.at, self.at + 1);
-        let fix = Fix {
-            title: "write `//`".to_owned(),
-            span,
-            replacement: "//".to_owned(),
-            certain: true,
-        };
+        let fix = Fix::certain("write `//`", span, "//");
         // Neighbouring lines of such comments are one slip.
         let neighbour = self.hash.filter(|(end, _)| {
             let between = self.text.get(*end..self.at).unwrap_or("");
@@ -413,7 +403,10 @@ impl<'a> Scanner<'a> {
         let known = neighbour.and_then(|(_, i)| self.out.get_mut(i));
         let index = match (known, neighbour) {
             (Some(diagnostic), Some((_, i))) => {
-                diagnostic.fixes.push(fix);
+                match diagnostic.fixes.first_mut() {
+                    Some(first) => first.edits.extend(fix.edits),
+                    None => diagnostic.fixes.push(fix),
+                }
                 i
             }
             _ => {
@@ -447,10 +440,8 @@ impl<'a> Scanner<'a> {
                 .at(span, "no `;` is needed")
                 .help(title)
                 .fix(Fix {
-                    title: title.to_owned(),
-                    span,
-                    replacement: replacement.to_owned(),
                     certain: last,
+                    ..Fix::maybe(title, span, replacement)
                 }),
         );
         let edit = Edit::replace(self.at, 1, if last { " " } else { "\n" });
@@ -495,12 +486,7 @@ impl<'a> Scanner<'a> {
         self.out.push(
             Diagnostic::error(Code::SYNTAX, message)
                 .at(span, "a character that only looks right")
-                .fix(Fix {
-                    title: format!("write `{meant}`"),
-                    span,
-                    replacement: (*meant).to_owned(),
-                    certain: true,
-                })
+                .fix(Fix::certain(format!("write `{meant}`"), span, *meant))
                 .maybe_help((*meant != " ").then(|| format!("write `{meant}`"))),
         );
         self.found.edits.push(Edit::replace(self.at, len, meant));

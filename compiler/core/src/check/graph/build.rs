@@ -6,7 +6,7 @@ use ssl_syntax::ast::{BinOp, Expr, ExprKind, Ident, Path};
 
 use super::{Builder, Item, Locals, members};
 use crate::check::eval::Scope;
-use crate::names;
+use crate::names::{self, Meant};
 use crate::value::Value;
 
 impl Builder<'_, '_> {
@@ -202,14 +202,13 @@ impl Builder<'_, '_> {
         if locals.closed {
             let text = self.checker.source.map.text(path.span).to_owned();
             let known = locals.values.keys().map(String::as_str);
-            let help = names::suggestion(&text, known);
             self.checker.report(
                 Diagnostic::error(
                     Code::UNKNOWN_NAME,
                     format!("`{text}` stands for nothing here"),
                 )
                 .at(path.span, "not a parameter, not a name of this function")
-                .maybe_help(help),
+                .meant(&text, known),
             );
             return None;
         }
@@ -244,15 +243,13 @@ impl Builder<'_, '_> {
                     .map(String::as_str)
                     .chain(self.step.params.iter().map(|p| p.name.as_str()))
                     .collect();
-                let help =
-                    names::nearest(&name.name, known).map(|n| format!("did you mean `{n}`?"));
                 self.checker.report(
                     Diagnostic::error(
                         Code::UNKNOWN_NAME,
                         format!("`{}` stands for nothing here", name.name),
                     )
                     .at(name.span, "not a name of the step")
-                    .maybe_help(help),
+                    .near(&name.name, known),
                 );
                 return None;
             }
@@ -329,7 +326,7 @@ impl Builder<'_, '_> {
         let mut items: Vec<Item> = Vec::new();
         for view in views {
             let [h, w] = self.views.get(&view)?.size;
-            let dims = vec![self.clock.batch, 3, h, w];
+            let dims = vec![self.clock.rows(), 3, h, w];
             items.push(self.node(Op::View { view }, dims, Vec::new()));
         }
         match several {

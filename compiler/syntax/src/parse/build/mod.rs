@@ -9,7 +9,7 @@ pub(super) use expr::missing;
 pub(super) use statement::section_kind;
 
 use pest::iterators::Pair;
-use ssl_diagnostics::{Code, Diagnostic, Span};
+use ssl_diagnostics::{Code, Diagnostic, Lint, Span};
 use ssl_grammar::Rule;
 
 use super::patched::Patched;
@@ -118,7 +118,7 @@ impl Builder<'_> {
         };
         let last = docs.lines.last().map_or(first.span, |l| l.span);
         self.out.push(
-            Diagnostic::warning(Code::SYNTAX, "this documentation precedes nothing")
+            Diagnostic::lint(Lint::DANGLING_DOC, "this documentation precedes nothing")
                 .at(
                     first.span.to(last),
                     "no statement or definition follows it in its block",

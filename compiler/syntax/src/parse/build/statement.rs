@@ -156,12 +156,7 @@ impl Builder<'_> {
                     )
                     .at(colon, "write `=` here")
                     .help("give a value with `=`; `:` names the arguments of a call")
-                    .fix(Fix {
-                        title: "replace `:` by `=`".to_owned(),
-                        span: colon,
-                        replacement: " =".to_owned(),
-                        certain: true,
-                    }),
+                    .fix(Fix::certain("replace `:` by `=`", colon, " =")),
                 );
                 Some(assign(name, value))
             }
@@ -224,12 +219,7 @@ impl Builder<'_> {
                     Diagnostic::error(Code::SYNTAX, format!("`{name}` is not called"))
                         .at(span, "expected `(` after this")
                         .help(format!("write `{name}()`"))
-                        .fix(Fix {
-                            title: "call it".to_owned(),
-                            span: Span::new(span.end, span.end),
-                            replacement: "()".to_owned(),
-                            certain: true,
-                        }),
+                        .fix(Fix::certain("call it", Span::new(span.end, span.end), "()")),
                 );
                 return Some(Called::Entry(Expr {
                     kind: ExprKind::Call {
