@@ -4,6 +4,8 @@
 
 mod order;
 mod straight;
+#[cfg(test)]
+mod tests;
 
 use super::{Kind, Scene};
 use order::order;
