@@ -91,7 +91,7 @@ text{font:12px system-ui,-apple-system,'Segoe UI','DejaVu Sans',Arial,sans-serif
 .grid{stroke:#8c959f;stroke-opacity:.3}.axis{stroke:#8c959f}\
 .best{font-weight:600;fill:#24292f}\
 path{fill:none;stroke-width:1.5;stroke-linejoin:round}\
-path.top{stroke-width:3.2}";
+path.top{stroke-width:3.2;stroke-dasharray:none}";
 const DARK: &str = "text{fill:#9ea7b3}.page{fill:#0d1117}.title,.best{fill:#f0f6fc}";
 
 const MARGIN: f64 = 28.0;
