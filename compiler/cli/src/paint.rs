@@ -2,18 +2,17 @@
 
 use std::io::IsTerminal;
 
+use crate::output;
+
 /// Paints, or leaves text as it is.
 #[derive(Debug, Clone, Copy)]
 pub struct Paint(bool);
 
 impl Paint {
-    /// Paints where standard output is a terminal and `NO_COLOR` is not set.
+    /// Paints where standard output is a terminal, unless it was asked for
+    /// otherwise.
     pub fn stdout() -> Self {
-        Paint(
-            std::io::stdout().is_terminal()
-                && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
-                && std::env::var_os("TERM").is_none_or(|t| t != "dumb"),
-        )
+        Paint(output::colour_on(std::io::stdout().is_terminal()))
     }
 
     fn with(self, code: &str, text: &str) -> String {
