@@ -5,12 +5,14 @@ mod args;
 mod coerce;
 mod collapse;
 mod data;
+mod describe;
 mod eval;
 mod graph;
 mod judge;
 mod loose;
 mod nets;
 mod plan;
+mod redundant;
 mod refer;
 mod schedule;
 mod side;
@@ -20,6 +22,7 @@ mod views;
 
 use std::collections::{HashMap, HashSet};
 
+use indexmap::IndexMap;
 use ssl_diagnostics::{Code, Diagnostic, SourceMap, Span};
 use ssl_plan::{Origin, Plan, Resolved};
 
@@ -71,6 +74,8 @@ pub struct Checker<'a> {
     pace: Option<usize>,
     /// Constants that something reads.
     read: HashSet<String>,
+    /// Functions that the step calls, with their documentation.
+    called: IndexMap<String, Vec<String>>,
 }
 
 impl<'a> Checker<'a> {
@@ -84,6 +89,7 @@ impl<'a> Checker<'a> {
             open: Vec::new(),
             pace: None,
             read: HashSet::new(),
+            called: IndexMap::new(),
         }
     }
 
@@ -121,6 +127,8 @@ impl<'a> Checker<'a> {
                 path,
                 value: value.to_string(),
                 origin,
+                docs: Vec::new(),
+                declared: None,
             });
         }
     }

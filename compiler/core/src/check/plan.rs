@@ -12,7 +12,11 @@ use crate::estimate;
 /// may stand in what could not be read, and is not reported.
 pub fn check(source: Source<'_>, world: &dyn World, broken: bool) -> Checked {
     let mut checker = Checker::new(source, world);
-    let plan = checker.plan();
+    let mut plan = checker.plan();
+    checker.describe_values();
+    if let Some(plan) = &mut plan {
+        plan.values.clone_from(&checker.values);
+    }
     let mut diagnostics = checker.diagnostics;
     if broken {
         let follows = [
@@ -51,6 +55,7 @@ impl Checker<'_> {
         let evals = self.evals(&data, &views, &step);
         self.usual_averages(&specs);
         self.loose_ends(&specs, &step);
+        self.redundant_overrides();
         if step.is_whole() {
             self.unread_constants();
         }
@@ -114,7 +119,8 @@ impl Checker<'_> {
             compiler: env!("CARGO_PKG_VERSION").to_owned(),
             pipeline: self.source.effective.name.name.clone(),
             recipe,
-            values: self.values.clone(),
+            values: Vec::new(),
+            docs: self.documented(),
             estimate,
         })
     }

@@ -133,6 +133,8 @@ impl Builder<'_, '_> {
             );
             return None;
         }
+        let docs = f.docs.lines.iter().map(|l| l.node.clone()).collect();
+        self.checker.called.insert(f.name.name.clone(), docs);
         let bound = self.arguments(f, args, args_span, locals)?;
         self.depth += 1;
         let result = self.body(f, bound, span);
