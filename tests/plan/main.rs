@@ -3,6 +3,7 @@
 
 #[path = "../ui/bench.rs"]
 mod bench;
+mod compare;
 mod emit;
 mod why;
 

@@ -7,6 +7,7 @@
 
 mod allow;
 mod check;
+pub mod compare;
 pub mod emit;
 
 mod estimate;

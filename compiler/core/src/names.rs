@@ -140,3 +140,21 @@ mod tests {
         assert_eq!(nearest("queue", names), None);
     }
 }
+
+/// Stack for one more name of a chain, of any length, in which each value
+/// needs the one before.
+pub fn deeper<T>(evaluate: impl FnOnce() -> T) -> T {
+    stacker::maybe_grow(256 << 10, 4 << 20, evaluate)
+}
+
+/// Names that lead back to the first: `a -> b -> a`; of many, those at the ends.
+pub fn circle<'n>(names: impl Iterator<Item = &'n str>) -> String {
+    let names: Vec<&str> = names.collect();
+    match names.as_slice() {
+        [a, b, c, .., y, z] if names.len() > 12 => {
+            let left_out = names.len() - 5;
+            format!("{a} -> {b} -> {c} -> ({left_out} more) -> {y} -> {z}")
+        }
+        all => all.join(" -> "),
+    }
+}

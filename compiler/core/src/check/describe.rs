@@ -19,8 +19,8 @@ impl Checker<'_> {
             let place = docs.order.iter().position(|o| o == head);
             1 + place.unwrap_or(docs.order.len())
         };
-        self.values.sort_by_key(|v| rank(&v.path));
-        for value in &mut self.values {
+        self.values.sort_by_cached_key(|path, _| rank(path));
+        for value in self.values.values_mut() {
             if let Some(lines) = docs.lines.get(&value.path) {
                 value.docs.clone_from(lines);
             }
@@ -41,7 +41,7 @@ impl Checker<'_> {
     /// What is said about the pipeline, its sections, and the functions that
     /// its step calls.
     pub(super) fn documented(&self) -> Vec<Documented> {
-        let valued = |path: &str| self.values.iter().any(|v| v.path == path);
+        let valued = |path: &str| self.values.contains_key(path);
         let parts = self.source.effective.docs.lines.iter();
         let parts = parts.filter(|(path, lines)| !lines.is_empty() && !valued(path));
         let functions = self.called.iter().filter(|(_, lines)| !lines.is_empty());

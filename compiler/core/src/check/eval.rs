@@ -6,7 +6,7 @@ use ssl_syntax::ast::{BinOp, Expr, ExprKind, Ident, Path};
 
 use super::Checker;
 use crate::merge::{Constant, Setting};
-use crate::names::Meant;
+use crate::names::{self, Meant};
 use crate::schema::{Fallback, Group, INF, Want, fields_of, function};
 use crate::value::{UNITS, Value};
 use ssl_syntax::ast::SectionKind;
@@ -473,17 +473,12 @@ impl Checker<'_> {
         setting: &Setting,
         evaluate: impl FnOnce(&mut Self) -> Option<Value>,
     ) -> Option<Value> {
-        if self.open.iter().any(|k| k == key) {
-            let mut circle: Vec<&str> = self
-                .open
-                .iter()
-                .map(String::as_str)
-                .skip_while(|k| *k != key)
-                .collect();
-            circle.push(key);
+        if self.open.contains(key) {
+            let open = self.open.iter().map(String::as_str);
+            let circle = open.skip_while(|k| *k != key).chain([key]);
             let message = format!(
                 "values depend on each other in a circle: {}",
-                circle.join(" -> ")
+                names::circle(circle)
             );
             self.report(
                 Diagnostic::error(Code::VALUE_CYCLE, message)
@@ -495,8 +490,8 @@ impl Checker<'_> {
         if let Some(value) = self.known.get(key) {
             return value.clone();
         }
-        self.open.push(key.to_owned());
-        let value = evaluate(self);
+        self.open.insert(key.to_owned());
+        let value = names::deeper(|| evaluate(self));
         self.open.pop();
         self.known.insert(key.to_owned(), value.clone());
         value

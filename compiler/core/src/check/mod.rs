@@ -1,6 +1,7 @@
 //! From the merged pipeline to the Plan: every value is typed, every shape
 //! inferred, every reference resolved.
 
+mod accumulation;
 mod args;
 mod coerce;
 mod collapse;
@@ -22,7 +23,7 @@ mod views;
 
 use std::collections::{HashMap, HashSet};
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use ssl_diagnostics::{Code, Diagnostic, SourceMap, Span};
 use ssl_plan::{Origin, Plan, Resolved};
 
@@ -62,14 +63,14 @@ pub struct Source<'a> {
 pub struct Checker<'a> {
     source: Source<'a>,
     world: &'a dyn World,
-    diagnostics: Vec<Diagnostic>,
-    /// Every resolved value with its origin, for the plan.
-    values: Vec<Resolved>,
+    diagnostics: IndexSet<Diagnostic>,
+    /// Every resolved value with its origin, for the plan, by its path.
+    values: IndexMap<String, Resolved>,
     /// Values of constants and fields that were asked for by path; `None` for
     /// one that is wrong, and for one under evaluation.
     known: HashMap<String, Option<Value>>,
     /// Paths under evaluation, to find circles.
-    open: Vec<String>,
+    open: IndexSet<String>,
     /// Steps in an epoch, once the data is known.
     pace: Option<usize>,
     /// Constants that something reads.
@@ -83,10 +84,10 @@ impl<'a> Checker<'a> {
         Checker {
             source,
             world,
-            diagnostics: Vec::new(),
-            values: Vec::new(),
+            diagnostics: IndexSet::new(),
+            values: IndexMap::new(),
             known: HashMap::new(),
-            open: Vec::new(),
+            open: IndexSet::new(),
             pace: None,
             read: HashSet::new(),
             called: IndexMap::new(),
@@ -94,9 +95,7 @@ impl<'a> Checker<'a> {
     }
 
     fn report(&mut self, diagnostic: Diagnostic) {
-        if !self.diagnostics.contains(&diagnostic) {
-            self.diagnostics.push(diagnostic);
-        }
+        self.diagnostics.insert(diagnostic);
     }
 
     fn error(&mut self, code: Code, message: impl Into<String>, at: Span, label: &str) {
@@ -122,15 +121,13 @@ impl<'a> Checker<'a> {
     /// Writes a resolved value down.
     fn record(&mut self, path: impl Into<String>, value: &impl ToString, origin: Origin) {
         let path = path.into();
-        if !self.values.iter().any(|v| v.path == path) {
-            self.values.push(Resolved {
-                path,
-                value: value.to_string(),
-                origin,
-                docs: Vec::new(),
-                declared: None,
-            });
-        }
+        self.values.entry(path).or_insert_with_key(|path| Resolved {
+            path: path.clone(),
+            value: value.to_string(),
+            origin,
+            docs: Vec::new(),
+            declared: None,
+        });
     }
 
     /// Where a setting came from.

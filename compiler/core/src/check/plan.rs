@@ -1,6 +1,6 @@
 //! Reads top to bottom: section after section, then the Plan.
 
-use ssl_diagnostics::Code;
+use ssl_diagnostics::{Code, Diagnostic};
 use ssl_plan::{FORMAT, Monitor, Net, NetKind, Plan, Recipe, View};
 
 use super::nets::NetSpec;
@@ -15,9 +15,9 @@ pub fn check(source: Source<'_>, world: &dyn World, broken: bool) -> Checked {
     let mut plan = checker.plan();
     checker.describe_values();
     if let Some(plan) = &mut plan {
-        plan.values.clone_from(&checker.values);
+        plan.values = checker.values.values().cloned().collect();
     }
-    let mut diagnostics = checker.diagnostics;
+    let mut diagnostics: Vec<Diagnostic> = checker.diagnostics.into_iter().collect();
     if broken {
         let follows = [
             Code::MISSING,
@@ -29,7 +29,7 @@ pub fn check(source: Source<'_>, world: &dyn World, broken: bool) -> Checked {
     }
     Checked {
         plan,
-        values: checker.values,
+        values: checker.values.into_values().collect(),
         diagnostics,
     }
 }
@@ -64,8 +64,9 @@ impl Checker<'_> {
             Monitor::Knn { node, .. } => Some(node),
             Monitor::GradientNorm { .. } => None,
         });
-        let graph = step.graph(nodes.collect());
-        if let Some(graph) = graph.as_ref().filter(|_| clock.batch > 1) {
+        let (graph, calls) = step.graph(nodes.collect()).unzip();
+        if let Some(graph) = graph.as_ref().filter(|_| clock.rows() > 1) {
+            self.accumulation(graph, &clock);
             self.collapse(graph, &specs);
         }
         if let Some(graph) = &graph {
@@ -119,6 +120,7 @@ impl Checker<'_> {
             compiler: env!("CARGO_PKG_VERSION").to_owned(),
             pipeline: self.source.effective.name.name.clone(),
             recipe,
+            calls: calls.unwrap_or_default(),
             values: Vec::new(),
             docs: self.documented(),
             estimate,

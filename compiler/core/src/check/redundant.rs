@@ -1,6 +1,6 @@
 //! Overrides that say what is inherited already.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use ssl_diagnostics::{Diagnostic, Fix, Lint, Span};
 use ssl_syntax::ast::{Expr, ExprKind};
@@ -11,7 +11,7 @@ use crate::merge::{Action, Layer};
 /// What a path stands for while the history is read again.
 #[derive(Default)]
 struct Said<'h> {
-    values: HashMap<String, (&'h Expr, Span)>,
+    values: BTreeMap<String, (&'h Expr, Span)>,
     /// Views by the view that they begin as.
     bases: HashMap<String, String>,
 }
@@ -47,9 +47,17 @@ impl<'h> Said<'h> {
     }
 
     fn forget(&mut self, path: &str) {
+        self.values.remove(path);
         let below = format!("{path}.");
-        self.values
-            .retain(|p, _| p != path && !p.starts_with(&below));
+        let inner = self.values.range(below.clone()..);
+        let gone: Vec<String> = inner
+            .map(|(p, _)| p)
+            .take_while(|p| p.starts_with(&below))
+            .cloned()
+            .collect();
+        for path in gone {
+            self.values.remove(&path);
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use ssl_syntax::ast::{BinOp, Expr, ExprKind, Ident, Path};
 
 use super::{Builder, Item, Locals, members};
 use crate::check::eval::Scope;
-use crate::names::Meant;
+use crate::names::{self, Meant};
 use crate::value::Value;
 
 impl Builder<'_, '_> {
@@ -273,23 +273,18 @@ impl Builder<'_, '_> {
 
     /// A name of the step, evaluated once.
     pub(super) fn name(&mut self, name: &str, span: Span) -> Option<Item> {
-        if !self.used.iter().any(|u| u == name) {
-            self.used.push(name.to_owned());
+        if !self.used.contains(name) {
+            self.used.insert(name.to_owned());
         }
         if let Some(item) = self.done.get(name) {
             return item.clone();
         }
-        if self.open.iter().any(|o| o == name) {
-            let circle: Vec<&str> = self
-                .open
-                .iter()
-                .map(String::as_str)
-                .skip_while(|o| *o != name)
-                .chain([name])
-                .collect();
+        if self.open.contains(name) {
+            let open = self.open.iter().map(String::as_str);
+            let circle = open.skip_while(|o| *o != name).chain([name]);
             let message = format!(
                 "values depend on each other in a circle: {}",
-                circle.join(" -> ")
+                names::circle(circle)
             );
             self.checker.report(
                 Diagnostic::error(Code::VALUE_CYCLE, message)
@@ -299,8 +294,8 @@ impl Builder<'_, '_> {
             return None;
         }
         let setting = self.step.bindings.get(name)?;
-        self.open.push(name.to_owned());
-        let item = self.eval(&setting.expr, &Locals::default());
+        self.open.insert(name.to_owned());
+        let item = names::deeper(|| self.eval(&setting.expr, &Locals::default()));
         self.open.pop();
         match &item {
             Some(Item::Node(id)) => self.label(*id, name.to_owned()),
@@ -331,7 +326,7 @@ impl Builder<'_, '_> {
         let mut items: Vec<Item> = Vec::new();
         for view in views {
             let [h, w] = self.views.get(&view)?.size;
-            let dims = vec![self.clock.batch, 3, h, w];
+            let dims = vec![self.clock.rows(), 3, h, w];
             items.push(self.node(Op::View { view }, dims, Vec::new()));
         }
         match several {
