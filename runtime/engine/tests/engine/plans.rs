@@ -532,6 +532,7 @@ pub fn digits(epochs: usize, seed: u64) -> Plan {
         },
         calls: Vec::new(),
         values: Vec::new(),
+        docs: Vec::new(),
         estimate: Estimate {
             parameters: Vec::new(),
             weight_bytes: 0,

@@ -142,6 +142,8 @@ impl Builder<'_, '_> {
             );
             return None;
         }
+        let docs = f.docs.lines.iter().map(|l| l.node.clone()).collect();
+        self.checker.called.insert(f.name.name.clone(), docs);
         let bound = self.arguments(f, args, args_span, locals)?;
         let arguments = f.params.iter().filter_map(|p| {
             let item = bound.values.get(&p.name.name)?;
