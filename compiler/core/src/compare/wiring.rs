@@ -10,6 +10,8 @@ use crate::wiring::{Tie, operation, tie};
 
 /// Operations that a text shows before it is cut.
 const BUDGET: usize = 40;
+/// Longest text around a place that differs.
+const CONTEXT: usize = 100;
 
 /// Two steps; a class is one computation, on whichever side.
 pub(super) struct Wiring<'a> {
@@ -112,7 +114,8 @@ impl<'a> Wiring<'a> {
             }
             return;
         }
-        // Down to the one place that differs.
+        // Down to the one place that differs, but not into what has a name.
+        let mut trail = Vec::new();
         let (mut a, mut b) = (a, b);
         while let (Some(x), Some(y)) = (l.op(a), r.op(b)) {
             if label(x) != label(y) {
@@ -123,11 +126,22 @@ impl<'a> Wiring<'a> {
             match (differ.next(), differ.next()) {
                 // A name is told for itself.
                 (Some((i, j)), None) if l.name(*i).is_some() && l.name(*i) == r.name(*j) => return,
-                (Some((i, j)), None) => (a, b) = (*i, *j),
+                (Some((i, j)), None) if l.name(*i).is_none() && r.name(*j).is_none() => {
+                    trail.push((a, b));
+                    (a, b) = (*i, *j);
+                }
                 _ => break,
             }
         }
-        let (left, right) = (l.text(a), r.text(b));
+        let (mut left, mut right) = (l.text(a), r.text(b));
+        // And up again as long as the text can be taken in.
+        while let Some((a, b)) = trail.pop() {
+            let (wider, other) = (l.text(a), r.text(b));
+            if wider.len().max(other.len()) > CONTEXT {
+                break;
+            }
+            (left, right) = (wider, other);
+        }
         if left != right {
             out.push(Change::new(path(name), Some(left), Some(right)));
         }
