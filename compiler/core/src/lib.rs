@@ -5,11 +5,14 @@
 //! that one mistake never hides another. The crate does no IO: files,
 //! environment variables and data sets are seen through [`World`].
 
+mod allow;
 mod check;
 pub mod compare;
 pub mod emit;
 
 mod estimate;
+mod functions;
+mod mend;
 pub mod merge;
 mod names;
 mod print;
@@ -17,19 +20,25 @@ mod program;
 mod schema;
 mod shapes;
 mod sweep;
+mod text;
 mod value;
+mod walk;
+mod whole;
 pub mod why;
 mod wiring;
 mod world;
 
 pub use estimate::{parameters_of, total_parameters};
+pub use mend::{Mended, mend_file};
 pub use program::STD;
 pub use sweep::{Sweep, Variant};
+pub use whole::{Whole, check_file};
 pub use world::{DatasetInfo, Demand, RecordedInfo, World, WorldError};
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
-use ssl_diagnostics::{Code, Diagnostic, FileId, Severity, SourceMap};
+use ssl_diagnostics::{Diagnostic, FileId, Severity, SourceMap};
 use ssl_plan::{Plan, Resolved};
 
 /// What is compiled.
@@ -95,77 +104,33 @@ pub fn compile(request: &Request, world: &dyn World) -> Compilation {
         program: program::Program::default(),
         effective: None,
     };
-    let name = request.path.display().to_string();
-    let text = match world.read(&request.path) {
-        Ok(text) => text,
-        Err(e) => {
-            out.diagnostics.push(
-                Diagnostic::error(
-                    Code::FILE,
-                    format!("`{name}` cannot be read: {}", e.message),
-                )
-                .maybe_help(e.help),
-            );
-            return out;
-        }
-    };
-    let Some(file) = out.map.add(name, text) else {
-        out.diagnostics.push(Diagnostic::error(
-            Code::FILE,
-            "the file is larger than 4 GiB",
-        ));
+    let Some(mut text) = text::Text::load(request, world, &mut out.map, &mut out.diagnostics)
+    else {
         return out;
     };
-    out.file = Some(file);
-    out.program = program::load(
-        world,
-        &mut out.map,
-        file,
-        &request.path,
-        &mut out.diagnostics,
-    );
-    let sets: Vec<(FileId, String)> = request
-        .set
-        .iter()
-        .filter_map(|s| Some((out.map.add("--set", s.as_str())?, s.clone())))
-        .collect();
-    let program = &out.program;
-    out.pipelines = program
-        .root()
-        .map(|r| r.pipelines.keys().cloned().collect())
-        .unwrap_or_default();
-
-    let trees = program.root().into_iter().flat_map(|r| r.sweeps.values());
-    out.sweeps = trees
-        .filter_map(|tree| sweep::unroll(&out.map, tree, &mut out.diagnostics))
-        .collect();
-
-    let broken = failed(&out.diagnostics);
-    let effective = merge::effective(
-        &out.map,
-        program,
-        request.pipeline.as_deref(),
-        &sets,
-        &mut out.diagnostics,
-    );
-    if let Some(effective) = effective {
-        let source = check::Source {
-            map: &out.map,
-            effective: &effective,
-            program,
-            demand: request.demand,
-        };
-        let checked = check::check(source, world, broken);
-        out.diagnostics.extend(checked.diagnostics);
-        out.plan = checked.plan;
-        out.values = checked.values;
-        out.effective = Some(effective);
-    }
-    out.diagnostics
-        .sort_by_key(|d| (d.span().unwrap_or_default(), std::cmp::Reverse(d.severity)));
-    out.diagnostics.dedup();
+    out.pipelines = text.pipelines();
+    out.sweeps = text.sweeps(&out.map);
+    let sets = text.sets(&request.set, &mut out.map);
+    let of_file = std::mem::take(&mut text.diagnostics);
+    let one = text.one(request, world, &out.map, &sets);
+    out.diagnostics = one.allowed(of_file);
+    out.diagnostics.extend(one.diagnostics);
+    in_order(&mut out.diagnostics);
+    out.plan = one.plan;
+    out.values = one.values;
+    out.effective = one.effective;
+    out.file = Some(text.file);
+    out.program = text.program;
     if out.failed() {
         out.plan = None;
     }
     out
+}
+
+/// By place, the worst of a place first, equal ones once.
+fn in_order(diagnostics: &mut Vec<Diagnostic>) {
+    diagnostics.sort_by_key(|d| (d.span().unwrap_or_default(), std::cmp::Reverse(d.severity)));
+    // A function's body is judged for itself and at every call.
+    let mut seen = HashSet::new();
+    diagnostics.retain(|d| seen.insert((d.code, d.message.clone(), d.span())));
 }

@@ -9,7 +9,7 @@ use ssl_core::emit::{STAGES, Stage, emit};
 use ssl_core::{Compilation, Demand};
 
 use super::Choice;
-use crate::output::{self, MessageFormat};
+use crate::output;
 
 /// Options of `sslc emit`.
 #[derive(Args)]
@@ -49,7 +49,7 @@ pub fn run(options: &Options) -> ExitCode {
         return ExitCode::from(2);
     };
     let compilation = options.choice.compile(file, Demand::Check);
-    output::diagnostics(&compilation, MessageFormat::Human);
+    output::diagnostics(&compilation);
     match text(&compilation, *stage) {
         Some(text) => {
             output::print(&text);
@@ -57,7 +57,7 @@ pub fn run(options: &Options) -> ExitCode {
         }
         None => {
             if !compilation.failed() {
-                output::eprint(super::plan::NO_DATA);
+                output::eprint(super::NO_PLAN);
             }
             ExitCode::from(1)
         }

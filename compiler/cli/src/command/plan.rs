@@ -8,11 +8,7 @@ use ssl_core::Demand;
 use ssl_plan::{Origin, Plan};
 
 use super::Subject;
-use crate::output::{self, MessageFormat};
-
-/// Said where a file is fine and its data is not there.
-pub const NO_DATA: &str = "there is no plan without the number of training images: make the data \
-    available, or state it with `--set data.samples=NUMBER`\n";
+use crate::output;
 
 /// Options of `sslc plan`.
 #[derive(Args)]
@@ -30,12 +26,9 @@ pub fn run(options: &Options) -> ExitCode {
         .subject
         .choice
         .compile(&options.subject.file, Demand::Check);
-    output::diagnostics(&compilation, MessageFormat::Human);
+    output::diagnostics(&compilation);
     let Some(plan) = &compilation.plan else {
-        if !compilation.failed() {
-            output::eprint(NO_DATA);
-        }
-        return ExitCode::from(1);
+        return super::no_plan(&compilation);
     };
     if options.json {
         match serde_json::to_string_pretty(plan) {

@@ -9,7 +9,7 @@ use ssl_core::why::{By, Input, Place, Said, Why, why};
 
 use super::Subject;
 use super::plan::origin;
-use crate::output::{self, MessageFormat};
+use crate::output;
 use crate::paint::Paint;
 
 /// Options of `sslc why`.
@@ -37,7 +37,7 @@ pub fn run(options: &Options) -> ExitCode {
     let subject = &options.subject;
     let compilation = subject.choice.compile(&subject.file, Demand::Check);
     if compilation.failed() {
-        output::diagnostics(&compilation, MessageFormat::Human);
+        output::diagnostics(&compilation);
     }
     match why(&compilation, &options.path) {
         Ok(why) => {

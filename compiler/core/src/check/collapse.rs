@@ -10,7 +10,7 @@
 
 use std::collections::BTreeSet;
 
-use ssl_diagnostics::{Code, Diagnostic};
+use ssl_diagnostics::{Diagnostic, Lint};
 use ssl_plan::{BinaryOp, Graph, NodeId, Op, ReduceOp, UnaryOp};
 
 use super::Checker;
@@ -351,12 +351,10 @@ fn ways(graph: &Graph, specs: &IndexMap<String, NetSpec>) -> BTreeSet<Way> {
 }
 
 impl Checker<'_> {
-    /// Warns of a loss that a constant output minimises, unless `allow(collapse)`.
+    /// Warns of a loss that a constant output minimises, which
+    /// `allow(collapse)` takes back.
     pub(super) fn collapse(&mut self, graph: &Graph, specs: &IndexMap<String, NetSpec>) {
         let effective = self.source.effective;
-        if effective.allow.iter().any(|l| l.name == "collapse") {
-            return;
-        }
         let (Some(same), Some(apart)) = (loss(graph, Scene::Collapsed), loss(graph, Scene::Spread))
         else {
             return;
@@ -372,7 +370,7 @@ impl Checker<'_> {
             return;
         };
         self.report(
-            Diagnostic::warning(Code::COLLAPSE, "a constant output minimises this loss")
+            Diagnostic::lint(Lint::COLLAPSE, "a constant output minimises this loss")
                 .at(
                     setting.expr.span,
                     format!(

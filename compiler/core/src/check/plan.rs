@@ -13,7 +13,7 @@ use crate::estimate;
 pub fn check(source: Source<'_>, world: &dyn World, broken: bool) -> Checked {
     let mut checker = Checker::new(source, world);
     let plan = checker.plan();
-    let mut diagnostics = checker.diagnostics;
+    let mut diagnostics: Vec<Diagnostic> = checker.diagnostics.into_iter().collect();
     if broken {
         let follows = [
             Code::MISSING,
@@ -25,17 +25,23 @@ pub fn check(source: Source<'_>, world: &dyn World, broken: bool) -> Checked {
     }
     Checked {
         plan,
-        values: checker.values,
+        values: checker.values.into_values().collect(),
         diagnostics,
     }
 }
 
 impl Checker<'_> {
     fn plan(&mut self) -> Option<Plan> {
+        let data = self.data();
+        let batch = data.batch.filter(|b| *b > 0);
+        self.pace = data
+            .samples
+            .zip(batch)
+            .map(|(s, b)| s / b)
+            .filter(|s| *s > 0);
         for constant in self.source.effective.constants.values() {
             self.constant_value(constant);
         }
-        let data = self.data();
         let clock = self.clock(&data);
         let views = self.views(&data);
         let specs = self.nets();
@@ -43,29 +49,24 @@ impl Checker<'_> {
         let train = self.train(&clock);
         let mut monitors = self.monitors(&clock, &data, &mut step);
         let evals = self.evals(&data, &views, &step);
+        self.usual_averages(&specs);
         self.loose_ends(&specs, &step);
+        if step.is_whole() {
+            self.unread_constants();
+        }
         // One image has no other to be told from.
         let nodes = monitors.iter_mut().filter_map(|m| match m {
             Monitor::Knn { node, .. } => Some(node),
             Monitor::GradientNorm { .. } => None,
         });
-        let graph = step.graph(nodes.collect());
+        let (graph, calls) = step.graph(nodes.collect()).unzip();
         if let Some(graph) = graph.as_ref().filter(|_| clock.batch > 1) {
             self.collapse(graph, &specs);
         }
-        for lint in &self.source.effective.allow {
-            if lint.name != "collapse" {
-                self.report(
-                    Diagnostic::error(
-                        Code::UNKNOWN_NAME,
-                        format!("there is no lint `{}` to allow", lint.name),
-                    )
-                    .at(lint.span, "not a lint")
-                    .help("the lint that can be allowed is `collapse`"),
-                );
-            }
+        if let Some(graph) = &graph {
+            self.unread_views(graph, &views);
+            self.predictor_side(graph, &specs);
         }
-
         let mut nets = Vec::new();
         for (name, spec) in &specs {
             let kind = match spec {
@@ -113,7 +114,8 @@ impl Checker<'_> {
             compiler: env!("CARGO_PKG_VERSION").to_owned(),
             pipeline: self.source.effective.name.name.clone(),
             recipe,
-            values: self.values.clone(),
+            calls: calls.unwrap_or_default(),
+            values: self.values.values().cloned().collect(),
             estimate,
         })
     }

@@ -51,6 +51,7 @@ impl Merger<'_> {
     /// overrides must be there.
     pub fn pipeline(&mut self, pipeline: &Pipeline, over: bool) {
         self.out.name = pipeline.name.clone();
+        self.out.own_allow.clear();
         let layer = Layer::Pipeline(pipeline.name.name.clone());
         let mut seen = Seen::default();
         for stmt in &pipeline.body.stmts {
@@ -90,7 +91,10 @@ impl Merger<'_> {
                     self.drop_path(path);
                 }
             }
-            StmtKind::Allow { lints } => self.out.allow.extend(lints.iter().cloned()),
+            StmtKind::Allow { lints } => {
+                self.out.allow.extend(lints.iter().cloned());
+                self.out.own_allow.extend(lints.iter().cloned());
+            }
             StmtKind::Section(section) => self.section(section, layer, over, seen),
             StmtKind::Assign { path, value, .. } => {
                 if seen.first(&dotted(&path.segments), path.span, self.diagnostics) {

@@ -6,7 +6,7 @@ use ssl_syntax::ast::{Expr, ExprKind, Ident, Path};
 use super::apply::Merger;
 use super::entries::{change_entries, remove_entry};
 use super::{Change, Layer, NetBody, Setting, Settings};
-use crate::names;
+use crate::names::Meant;
 
 impl Merger<'_> {
     pub(super) fn nothing_to_drop(&mut self, segments: &[Ident], span: Span, there: &Settings) {
@@ -17,7 +17,7 @@ impl Merger<'_> {
                 format!("there is no `{name}` to drop"),
             )
             .at(span, "nothing of this name is inherited")
-            .maybe_help(names::suggestion(&name, there.keys().map(String::as_str))),
+            .meant(&name, there.keys().map(String::as_str)),
         );
     }
 
@@ -74,7 +74,7 @@ impl Merger<'_> {
                     format!("there is no `{name}` to drop"),
                 )
                 .at(span, "nothing of this name is inherited")
-                .maybe_help(names::suggestion(&name, known.iter().map(String::as_str))),
+                .meant(&name, known.iter().map(String::as_str)),
             );
         }
     }
@@ -151,10 +151,7 @@ impl Merger<'_> {
                         format!("there is no `{}` to set", dotted(segments)),
                     )
                     .at(span, "nothing of this name is there")
-                    .maybe_help(names::suggestion(
-                        &head.name,
-                        known.iter().map(String::as_str),
-                    )),
+                    .meant(&head.name, known.iter().map(String::as_str)),
                 );
             }
         }
@@ -180,7 +177,7 @@ impl Merger<'_> {
                         format!("the net `{name}` has no stage `{wanted}`"),
                     )
                     .at(setting.target, "set here")
-                    .maybe_help(names::suggestion(wanted, stages.keys().map(String::as_str))),
+                    .meant(wanted, stages.keys().map(String::as_str)),
                 );
             }
         }
@@ -223,10 +220,7 @@ pub(super) fn set_field(
                     format!("there is no `{}` whose argument could be set", name.name),
                 )
                 .at(setting.target, "set here")
-                .maybe_help(names::suggestion(
-                    &name.name,
-                    fields.keys().map(String::as_str),
-                )),
+                .meant(&name.name, fields.keys().map(String::as_str)),
             ),
         },
         [] => {}

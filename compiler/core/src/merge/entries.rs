@@ -5,7 +5,7 @@ use ssl_syntax::ast::Ident;
 
 use super::assign::set_argument;
 use super::{Change, Entry};
-use crate::names;
+use crate::names::Meant;
 
 /// Applies one change to a list of entries.
 pub fn change_entries(
@@ -21,10 +21,7 @@ pub fn change_entries(
             format!("this `{section}` has no `{}` {why}", name.name),
         )
         .at(name.span, "not there")
-        .maybe_help(names::suggestion(
-            &name.name,
-            entries.iter().map(|e| e.name.name.as_str()),
-        ))
+        .meant(&name.name, entries.iter().map(|e| e.name.name.as_str()))
     };
     match change {
         Change::Put { entry, place } => {

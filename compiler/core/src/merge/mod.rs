@@ -12,6 +12,7 @@ mod set;
 
 pub use base::effective;
 pub use history::{Action, Event, History};
+pub use set::Set;
 pub(crate) use set::addresses;
 
 use indexmap::IndexMap;
@@ -49,6 +50,21 @@ impl Setting {
             layer,
             overrides: IndexMap::new(),
         }
+    }
+
+    /// Whether the call's argument `view` is this name.
+    pub fn names_view(&self, name: &str) -> bool {
+        let is = |e: &Expr| match &e.kind {
+            ExprKind::Path(p) => p.segments.last().is_some_and(|s| s.name == name),
+            _ => false,
+        };
+        let args = match &self.expr.kind {
+            ExprKind::Call { args, .. } => args.as_slice(),
+            _ => &[],
+        };
+        let by_name = |a: &ssl_syntax::ast::Arg| a.name.as_ref().is_none_or(|n| n.name == "view");
+        args.iter().any(|a| by_name(a) && is(&a.value))
+            || self.overrides.get("view").is_some_and(|s| is(&s.expr))
     }
 
     /// Name of the called function, where the expression is a call or a bare
@@ -186,8 +202,10 @@ pub struct Effective {
     pub monitor: Vec<Entry>,
     /// `eval`
     pub eval: Vec<Entry>,
-    /// `allow(...)`
+    /// `allow(...)`, inherited ones included
     pub allow: Vec<Ident>,
+    /// `allow(...)` of the pipeline itself.
+    pub own_allow: Vec<Ident>,
     /// Everything that was said on the way, in order.
     pub history: History,
 }
@@ -206,6 +224,7 @@ impl Effective {
             monitor: Vec::new(),
             eval: Vec::new(),
             allow: Vec::new(),
+            own_allow: Vec::new(),
             history: History::default(),
         }
     }

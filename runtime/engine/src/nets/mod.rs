@@ -18,6 +18,7 @@ mod mask;
 mod mlp;
 mod position;
 mod resnet;
+mod selective;
 mod start;
 mod vit;
 
@@ -217,6 +218,17 @@ impl Network {
     /// `[B, D]`.
     pub fn forward_embedding(&mut self, input: Tensor<2>, mode: Mode) -> Vec<Tensor<2>> {
         self.forward(Signal::Embedding(input), mode)
+    }
+
+    /// The feature of one stage alone, `[B, D]`, for images `[B, C, H, W]`: no
+    /// stage behind it runs. `None` where there is no such stage, or one does
+    /// not take what it is given.
+    pub fn feature(&mut self, stage: usize, images: Tensor<4>, mode: Mode) -> Option<Tensor<2>> {
+        let mut signal = Signal::Image(images);
+        for i in 0..=stage {
+            signal = self.forward_stage(i, signal, None, mode)?;
+        }
+        signal.feature()
     }
 
     fn forward(&mut self, mut signal: Signal, mode: Mode) -> Vec<Tensor<2>> {
