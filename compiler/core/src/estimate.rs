@@ -226,7 +226,7 @@ pub fn estimate(recipe: &Recipe) -> Estimate {
             });
         }
     }
-    let batch = recipe.data.batch as f64;
+    let batch = (recipe.data.batch / recipe.train.micro_batches.max(1)) as f64;
     let mut values: f64 = recipe
         .views
         .iter()
