@@ -4,7 +4,7 @@
 //! The methods are trained as they are; pipelines of the papers' size have
 //! their networks shrunk first, layer by layer, by what their own plan says.
 
-#[path = "../ui/bench.rs"]
+#[path = "../support/bench.rs"]
 mod bench;
 #[path = "../support/mod.rs"]
 mod support;

@@ -4,6 +4,7 @@
 //! 65 bad data, 74 file system, 85 told to stop and saved, 130 interrupted
 //! with a checkpoint.
 
+mod ask;
 mod chart;
 mod command;
 mod comparison;
@@ -50,6 +51,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Write a first file from a method, a backbone and a folder of images
+    New(command::new::Options),
     /// Say what is wrong with a file, without running it
     Check(command::check::Options),
     /// Show the resolved run: every value with its origin, steps, parameters, memory
@@ -103,6 +106,7 @@ fn main() -> ExitCode {
         has_result: !matches!(cli.command, Command::Check(_) | Command::Run(_)),
     });
     let run = || match cli.command {
+        Command::New(options) => command::new::run(&options),
         Command::Check(options) => command::check::run(&options),
         Command::Plan(options) => command::plan::run(&options),
         Command::Why(options) => command::why::run(&options),

@@ -66,12 +66,17 @@ pub fn human() -> bool {
 
 /// Whether to colour what goes to standard error.
 pub fn colour() -> bool {
-    colour_on(std::io::stderr().is_terminal())
+    coloured(std::io::stderr().is_terminal())
 }
 
-/// Whether to colour: `--color`, then `NO_COLOR`, then `CLICOLOR_FORCE`, then
-/// whether a terminal shows it.
-pub fn colour_on(terminal: bool) -> bool {
+/// Whether to colour what goes to standard output.
+pub fn colour_result() -> bool {
+    coloured(std::io::stdout().is_terminal())
+}
+
+/// `--color`, then `NO_COLOR`, then `CLICOLOR_FORCE`, then whether a terminal
+/// shows it.
+fn coloured(terminal: bool) -> bool {
     let set = |name| std::env::var_os(name).is_some_and(|v| !v.is_empty() && v != "0");
     match style().colour {
         ColorChoice::Always => true,

@@ -1,18 +1,13 @@
 //! Colours on standard output, where a terminal shows them.
 
-use std::io::IsTerminal;
-
-use crate::output;
-
 /// Paints, or leaves text as it is.
 #[derive(Debug, Clone, Copy)]
 pub struct Paint(bool);
 
 impl Paint {
-    /// Paints where standard output is a terminal, unless it was asked for
-    /// otherwise.
+    /// Paints where standard output is to be coloured.
     pub fn stdout() -> Self {
-        Paint(output::colour_on(std::io::stdout().is_terminal()))
+        Paint(crate::output::colour_result())
     }
 
     fn with(self, code: &str, text: &str) -> String {
