@@ -10,6 +10,7 @@ mod estimate;
 pub mod merge;
 mod names;
 mod program;
+mod scene;
 mod schema;
 mod shapes;
 mod sweep;

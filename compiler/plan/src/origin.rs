@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Schedule;
+
 /// A resolved value and the place that set it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Resolved {
@@ -64,4 +66,24 @@ pub struct ParameterCount {
     pub trained: u64,
     /// Parameters that do not.
     pub frozen: u64,
+}
+
+/// What the loss can come to, derived from its graph alone. The runtime holds
+/// the losses that it reads against it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Expected {
+    /// The loss of a network whose output is the same for all images (every
+    /// logit is equal). None where it depends on more.
+    pub collapsed: Option<Schedule>,
+    /// What the loss cannot go below.
+    pub least: Option<Bound>,
+}
+
+/// A bound that may move with the step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Bound {
+    /// Its value.
+    pub value: Schedule,
+    /// Whether some features reach it.
+    pub exact: bool,
 }
