@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use ssl_core::{DatasetInfo, World, WorldError};
 use ssl_plan::Source;
 
-/// A world in which there are digits and a folder of images without labels,
-/// and the source files that the function knows.
+/// A world in which there are digits, a folder of images without labels and
+/// ImageNet, and the source files that the function knows.
 pub struct Bench<F>(pub F);
 
 impl<F: Fn(&Path) -> Option<String>> World for Bench<F> {
@@ -22,7 +22,11 @@ impl<F: Fn(&Path) -> Option<String>> World for Bench<F> {
     }
 
     fn variable(&self, name: &str) -> Option<String> {
-        (name == "PHOTOS").then(|| "/photos".to_owned())
+        match name {
+            "PHOTOS" => Some("/photos".to_owned()),
+            "IMAGENET" => Some("/imagenet".to_owned()),
+            _ => None,
+        }
     }
 
     fn dataset(&self, source: &Source) -> Result<DatasetInfo, WorldError> {
@@ -37,6 +41,12 @@ impl<F: Fn(&Path) -> Option<String>> World for Bench<F> {
             Source::ImageFolder { path, .. } if path.ends_with("photos") => Ok(DatasetInfo {
                 samples: 5000,
                 ..DatasetInfo::default()
+            }),
+            Source::ImageFolder { path, .. } if path.starts_with("/imagenet") => Ok(DatasetInfo {
+                samples: 1_281_167,
+                classes: classes(1000),
+                held_out: Some(50_000),
+                recorded: None,
             }),
             Source::ImageFolder { path, .. } => Err(WorldError {
                 message: format!("the folder `{path}` is not there"),

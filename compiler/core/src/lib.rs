@@ -18,6 +18,7 @@ mod value;
 mod world;
 
 pub use estimate::{parameters_of, total_parameters};
+pub use program::STD;
 pub use sweep::{Sweep, Variant};
 pub use world::{DatasetInfo, Demand, RecordedInfo, World, WorldError};
 

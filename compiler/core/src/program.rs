@@ -13,7 +13,18 @@ use ssl_syntax::ast::{
 use crate::{World, names};
 
 /// The standard library, embedded. What `loss` defines needs no import.
-const STD: &[(&str, &str)] = &[("loss", include_str!("../std/loss.ssl"))];
+macro_rules! library {
+    ($($name:literal),* $(,)?) => {
+        /// Modules of the standard library by name, with their texts.
+        pub const STD: &[(&str, &str)] =
+            &[$(($name, include_str!(concat!("../std/", $name, ".ssl")))),*];
+    };
+}
+
+library! {
+    "loss", "moco", "mocov3", "simclr", "simclr_v2", "byol", "simsiam", "swav", "dino",
+    "barlow_twins", "vicreg", "nnclr", "dcl", "mae",
+}
 
 /// A file and what it defines.
 #[derive(Debug, Default)]

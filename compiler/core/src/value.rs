@@ -271,6 +271,24 @@ impl ScheduleSpec {
         }
     }
 
+    /// The same, times a factor.
+    #[must_use]
+    pub fn scaled(&self, factor: f64) -> Self {
+        let mut out = self.clone();
+        for part in &mut out.parts {
+            match &mut part.curve {
+                CurveSpec::Constant(v)
+                | CurveSpec::StepDecay { from: v, .. }
+                | CurveSpec::Warmup { from: v } => *v *= factor,
+                CurveSpec::Linear(a, b) | CurveSpec::Cosine(a, b) | CurveSpec::Poly(a, b, _) => {
+                    *a *= factor;
+                    *b *= factor;
+                }
+            }
+        }
+        out
+    }
+
     /// The value, where it never changes.
     pub fn as_constant(&self) -> Option<f64> {
         match self.parts.as_slice() {

@@ -239,6 +239,14 @@ impl Checker<'_> {
             (BinOp::Div, Value::Quantity(x, u), n) if n.number().is_some_and(|n| n != 0.0) => {
                 n.number().map(|n| Value::Quantity(x / n, *u))
             }
+            (BinOp::Mul, Value::Schedule(s), n) | (BinOp::Mul, n, Value::Schedule(s))
+                if n.number().is_some() =>
+            {
+                n.number().map(|n| Value::Schedule(s.scaled(n)))
+            }
+            (BinOp::Div, Value::Schedule(s), n) if n.number().is_some_and(|n| n != 0.0) => {
+                n.number().map(|n| Value::Schedule(s.scaled(1.0 / n)))
+            }
             (BinOp::Add | BinOp::Sub | BinOp::Mul, Value::Int(x), Value::Int(y)) => {
                 let r = match op {
                     BinOp::Add => x.checked_add(*y),

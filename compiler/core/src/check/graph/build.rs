@@ -139,11 +139,7 @@ impl Builder<'_, '_> {
             ExprKind::Quantity { .. } | ExprKind::Ramp { .. } | ExprKind::Then { .. } => {
                 self.scheduled(expr)
             }
-            ExprKind::List(items) => items
-                .iter()
-                .map(|i| self.eval(i, locals))
-                .collect::<Option<Vec<_>>>()
-                .map(Item::List),
+            ExprKind::List(items) => self.list(items, locals),
             ExprKind::Neg(x) => match self.eval(x, locals)? {
                 Item::Number(n) => Some(Item::Number(-n)),
                 item => {

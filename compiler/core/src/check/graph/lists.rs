@@ -17,6 +17,20 @@ enum Fact {
 }
 
 impl Builder<'_, '_> {
+    /// A list; a list within it is spliced.
+    pub(super) fn list(&mut self, items: &[Expr], locals: &Locals) -> Option<Item> {
+        let mut out = Vec::new();
+        let mut fine = true;
+        for item in items {
+            match self.eval(item, locals) {
+                Some(Item::List(inner)) => out.extend(inner),
+                Some(item) => out.push(item),
+                None => fine = false,
+            }
+        }
+        fine.then_some(Item::List(out))
+    }
+
     /// `for x in xs, y in ys where ... { body }`, as a list.
     pub(super) fn comprehension(
         &mut self,
@@ -84,6 +98,7 @@ impl Builder<'_, '_> {
             let known = match (op, &a, &b) {
                 (BinOp::Eq, ..) => Some(a == b),
                 (BinOp::Ne, ..) => Some(a != b),
+                (BinOp::Lt, Fact::View(a), Fact::View(b)) => Some(self.order(*a) < self.order(*b)),
                 (BinOp::Lt, Fact::Number(a), Fact::Number(b)) => Some(a < b),
                 (BinOp::Le, Fact::Number(a), Fact::Number(b)) => Some(a <= b),
                 (BinOp::Gt, Fact::Number(a), Fact::Number(b)) => Some(a > b),
@@ -100,6 +115,14 @@ impl Builder<'_, '_> {
                 .help("compare numbers, or the views of two values: `where u.view != v.view`"),
         );
         None
+    }
+
+    /// The place of a view in the step's order.
+    fn order(&self, view: NodeId) -> usize {
+        let Some(Op::View { view }) = self.nodes.get(view).map(|n| &n.op) else {
+            return 0;
+        };
+        self.views.get_index_of(view).unwrap_or(0)
     }
 
     fn fact(&mut self, expr: &Expr, locals: &Locals) -> Option<Fact> {

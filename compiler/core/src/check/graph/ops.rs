@@ -18,6 +18,7 @@ pub(super) const OPS: &[(&str, &[&str])] = &[
     ("column", &["x"]),
     ("concat", &["xs", "axis"]),
     ("split", &["x", "parts", "axis"]),
+    ("slice", &["x", "from", "to", "axis"]),
     ("softmax", &["x"]),
     ("log_softmax", &["x"]),
     ("log_sum_exp", &["x"]),
@@ -134,6 +135,7 @@ impl Builder<'_, '_> {
             }
             "diagonal" => self.diagonal(x, &dims, at, same),
             "split" => self.split(x, dims, axis_given, &mut given, at),
+            "slice" => self.slice(x, dims, axis_given, &mut given, at),
             "queue" => self.queue(x, &dims, &mut given, at),
             "running_mean" => self.running_mean(x, &dims, &mut given, at),
             "sinkhorn" => self.sinkhorn(x, dims, &mut given, at),
@@ -243,7 +245,7 @@ impl Builder<'_, '_> {
         None
     }
 
-    /// A whole number from one.
+    /// A whole number from one; from zero where it is a place.
     pub(super) fn count(
         &mut self,
         given: &mut Given,
@@ -257,13 +259,14 @@ impl Builder<'_, '_> {
             .and_then(|i| given.slots.get(i)?.as_ref().map(|(_, at)| *at))
             .unwrap_or(given.span);
         let x = self.number(given, name, fallback)?;
-        if x >= 1.0 && x.fract() == 0.0 && x < 1e9 {
+        let low = if name == "from" { 0.0 } else { 1.0 };
+        if x >= low && x.fract() == 0.0 && x < 1e9 {
             return Some(x as usize);
         }
         self.checker.report(
             Diagnostic::error(
                 Code::RANGE,
-                format!("`{name}` of `{}` is a whole number from 1", given.name),
+                format!("`{name}` of `{}` is a whole number from {low}", given.name),
             )
             .at(at, format!("this is {}", crate::value::show_number(x))),
         );

@@ -48,6 +48,40 @@ impl Builder<'_, '_> {
         Some(Item::List(out))
     }
 
+    /// A part of an axis.
+    pub(super) fn slice(
+        &mut self,
+        x: NodeId,
+        mut dims: Vec<usize>,
+        axis: Option<(Item, Span)>,
+        given: &mut Given,
+        at: Span,
+    ) -> Option<Item> {
+        let axis = self.axis(axis, dims.len())?.unwrap_or(0);
+        let size = dims.get(axis).copied().unwrap_or(1);
+        let start = self.count(given, "from", Some(0.0))?;
+        let end = self.count(given, "to", Some(size as f64))?;
+        if start >= end || end > size {
+            self.checker.report(
+                Diagnostic::error(
+                    Code::SHAPE,
+                    format!("there is nothing from {start} to {end} in an axis of {size}"),
+                )
+                .at(at, show_dims(&dims)),
+            );
+            return None;
+        }
+        *dims.get_mut(axis)? = end - start;
+        let reaches = self.reaches(&[x]);
+        let op = Op::Slice {
+            x,
+            axis,
+            start,
+            end,
+        };
+        Some(self.node(op, dims, reaches))
+    }
+
     pub(super) fn queue(
         &mut self,
         x: NodeId,
