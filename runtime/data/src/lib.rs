@@ -32,5 +32,6 @@ pub use error::DataError;
 pub use evaluation::{EvalBatch, Evaluation};
 pub use image::{Region, Rgb};
 pub use loader::{Batch, Loader, ViewBatch};
+pub use philox::Philox;
 pub use report::{CorruptFile, CorruptReport};
 pub use transform::{Operation, apply, draw};

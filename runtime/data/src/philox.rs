@@ -7,20 +7,20 @@
 
 /// A keyed function from a counter of 128 bits to 128 random bits.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Philox {
+pub struct Philox {
     key: [u32; 2],
 }
 
 impl Philox {
     /// The generator of a seed.
-    pub(crate) fn new(seed: u64) -> Self {
+    pub fn new(seed: u64) -> Self {
         Philox {
             key: [seed as u32, (seed >> 32) as u32],
         }
     }
 
     /// Four random words for a counter.
-    pub(crate) fn block(&self, mut counter: [u32; 4]) -> [u32; 4] {
+    pub fn block(&self, mut counter: [u32; 4]) -> [u32; 4] {
         let mut key = self.key;
         for round in 0..10 {
             if round > 0 {

@@ -163,6 +163,16 @@ impl Model {
         weights::load(&mut networks, &mut averages, tensors, Unexpected::Refuse)
     }
 
+    /// Puts the parameters of trained nets to where they are bound to lie, as
+    /// every update does: for weights from elsewhere.
+    pub fn project(&mut self) {
+        for member in self.trained() {
+            for stage in 0..member.network.stage_count() {
+                member.network.project_stage(stage);
+            }
+        }
+    }
+
     fn each_average(&mut self, update: impl Fn(&mut Network, &Network, &Schedule)) {
         for i in 0..self.members.len() {
             let Some(Average { of, decay }) = &self.members[i].average else {

@@ -5,6 +5,7 @@ use burn::tensor::{Tensor, activation};
 use ssl_plan::{Activation, Norm};
 
 use super::Visit;
+use super::gelu::gelu;
 use super::layers::{BatchNorm, Linear, Pass};
 use super::start::{Scope, Start};
 
@@ -20,6 +21,7 @@ enum Layer {
     Linear(Box<Linear>),
     BatchNorm(Box<BatchNorm>),
     Relu,
+    Gelu,
 }
 
 impl Mlp {
@@ -44,9 +46,10 @@ impl Mlp {
                 let norm = BatchNorm::new(&place, layer.output, scale, eps, momentum);
                 layers.push(Layer::BatchNorm(Box::new(norm)));
             }
-            if let Some(Activation::Relu) = layer.activation {
-                layers.push(Layer::Relu);
-            }
+            layers.extend(layer.activation.map(|activation| match activation {
+                Activation::Relu => Layer::Relu,
+                Activation::Gelu => Layer::Gelu,
+            }));
         }
         Mlp { layers }
     }
@@ -57,6 +60,7 @@ impl Mlp {
             Layer::Linear(linear) => linear.forward(x, pass),
             Layer::BatchNorm(norm) => norm.forward(x, pass),
             Layer::Relu => activation::relu(x),
+            Layer::Gelu => gelu(x),
         });
         pass.widen(x)
     }
@@ -66,7 +70,7 @@ impl Mlp {
             match layer {
                 Layer::Linear(linear) => linear.visit(visitor),
                 Layer::BatchNorm(norm) => norm.visit(visitor),
-                Layer::Relu => {}
+                Layer::Relu | Layer::Gelu => {}
             }
         }
     }

@@ -9,8 +9,12 @@
 //! without a graph.
 
 mod average;
+mod block;
+mod decoder;
 mod gelu;
+mod heads;
 mod layers;
+mod mask;
 mod mlp;
 mod position;
 mod resnet;
@@ -21,8 +25,11 @@ use burn::tensor::{Device, Tensor};
 use ssl_plan::{Module, ParamClass, Precision, Stage};
 
 pub(crate) use average::settle;
+pub(crate) use heads::l2_normalize;
 use layers::Pass;
+pub use mask::Mask;
 use start::Scope;
+pub(crate) use start::normal_values;
 
 /// Whether a forward pass trains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,12 +85,46 @@ enum Body {
     Vit(Box<vit::Vit>),
     Resnet(Box<resnet::Resnet>),
     Mlp(mlp::Mlp),
+    Linear(heads::Linear),
+    Prototypes(heads::Prototypes),
+    L2Normalize { eps: f64 },
+    VitDecoder(Box<decoder::VitDecoder>),
 }
 
-/// What one stage hands to the next.
-enum Value {
+/// What a stage takes and gives.
+#[derive(Debug, Clone)]
+pub enum Signal {
+    /// `[B, C, H, W]`
     Image(Tensor<4>),
+    /// `[B, D]`
     Embedding(Tensor<2>),
+    /// `[B, N, D]`
+    Tokens(Tensor<3>),
+}
+
+impl Signal {
+    /// What stands for a sample, `[B, D]`: an embedding itself, and of tokens
+    /// the first. `None` for an image.
+    pub fn feature(self) -> Option<Tensor<2>> {
+        match self {
+            Signal::Image(_) => None,
+            Signal::Embedding(x) => Some(x),
+            Signal::Tokens(x) => {
+                let [batch, _, dim] = x.dims();
+                Some(x.slice([0..batch, 0..1]).reshape([batch, dim]))
+            }
+        }
+    }
+
+    /// Without a gradient.
+    #[must_use]
+    pub fn detach(self) -> Self {
+        match self {
+            Signal::Image(x) => Signal::Image(x.inner()),
+            Signal::Embedding(x) => Signal::Embedding(x.inner()),
+            Signal::Tokens(x) => Signal::Tokens(x.inner()),
+        }
+    }
 }
 
 /// Parameters of one stage. Buffers are none.
@@ -115,6 +156,14 @@ impl Network {
                         Body::Resnet(Box::new(resnet::Resnet::new(plan, &scope)))
                     }
                     Module::Mlp(plan) => Body::Mlp(mlp::Mlp::new(plan, &scope)),
+                    Module::Linear(plan) => Body::Linear(heads::Linear::new(plan, &scope)),
+                    Module::Prototypes { input, count } => {
+                        Body::Prototypes(heads::Prototypes::new([*input, *count], &scope))
+                    }
+                    Module::L2Normalize { eps } => Body::L2Normalize { eps: *eps },
+                    Module::VitDecoder(plan) => {
+                        Body::VitDecoder(Box::new(decoder::VitDecoder::new(plan, &scope)))
+                    }
                 };
                 let name = stage.name.clone();
                 let path = scope.path().to_owned();
@@ -136,43 +185,65 @@ impl Network {
         self
     }
 
-    /// The output of every stage, `[B, D]`, the net's own last. `input` is
-    /// `[B, C, H, W]`.
+    /// One stage on its own: what it gives for its input. An encoder that is
+    /// given a mask does not see the hidden patches, a decoder fills them in.
+    /// `None` where there is no such stage, or it takes no such input.
+    pub fn forward_stage(
+        &mut self,
+        stage: usize,
+        input: Signal,
+        mask: Option<&Mask>,
+        mode: Mode,
+    ) -> Option<Signal> {
+        let pass = Pass {
+            mode,
+            precision: self.precision,
+        };
+        self.stages.get_mut(stage)?.body.forward(input, mask, pass)
+    }
+
+    /// The feature of every stage, `[B, D]` (see [`Signal::feature`]), the
+    /// net's own last. `input` is `[B, C, H, W]`.
     ///
     /// # Panics
     ///
     /// Panics where the shapes of stages and input do not fit together, which
     /// the compiler has ruled out in every Plan that it writes.
     pub fn forward_image(&mut self, input: Tensor<4>, mode: Mode) -> Vec<Tensor<2>> {
-        self.forward(Value::Image(input), mode)
+        self.forward(Signal::Image(input), mode)
     }
 
     /// As [`Network::forward_image`] for a net that takes an embedding
     /// `[B, D]`.
     pub fn forward_embedding(&mut self, input: Tensor<2>, mode: Mode) -> Vec<Tensor<2>> {
-        self.forward(Value::Embedding(input), mode)
+        self.forward(Signal::Embedding(input), mode)
     }
 
-    fn forward(&mut self, mut value: Value, mode: Mode) -> Vec<Tensor<2>> {
-        let pass = Pass {
-            mode,
-            precision: self.precision,
-        };
+    fn forward(&mut self, mut signal: Signal, mode: Mode) -> Vec<Tensor<2>> {
         let mut outputs = Vec::with_capacity(self.stages.len());
-        for stage in &mut self.stages {
-            let output = match (&mut stage.body, value) {
-                (Body::Vit(vit), Value::Image(x)) => vit.forward(x, pass),
-                (Body::Resnet(resnet), Value::Image(x)) => resnet.forward(x, pass),
-                (Body::Mlp(mlp), Value::Embedding(x)) => mlp.forward(x, pass),
-                (Body::Mlp(mlp), Value::Image(x)) => mlp.forward(x.flatten(1, 3), pass),
-                (Body::Vit(_) | Body::Resnet(_), Value::Embedding(_)) => {
-                    panic!("a backbone takes an image, and an embedding was given")
-                }
+        for stage in 0..self.stages.len() {
+            let Some(output) = self.forward_stage(stage, signal, None, mode) else {
+                panic!("stage {stage} does not take what it is given");
             };
-            outputs.push(output.clone());
-            value = Value::Embedding(output);
+            outputs.extend(output.clone().feature());
+            signal = output;
         }
         outputs
+    }
+
+    /// Puts parameters back to where they are bound to lie: prototypes have
+    /// length 1. To be done to a stage after each of its updates.
+    pub fn project_stage(&mut self, stage: usize) {
+        if let Some(Body::Prototypes(prototypes)) =
+            self.stages.get_mut(stage).map(|stage| &mut stage.body)
+        {
+            prototypes.project();
+        }
+    }
+
+    /// How many stages it has.
+    pub fn stage_count(&self) -> usize {
+        self.stages.len()
     }
 
     /// Walks over parameters and buffers.
@@ -229,11 +300,47 @@ impl Network {
 }
 
 impl Body {
+    fn forward(&mut self, input: Signal, mask: Option<&Mask>, pass: Pass) -> Option<Signal> {
+        Some(match (self, input) {
+            (Body::Vit(vit), Signal::Image(x)) => vit.forward(x, mask, pass)?,
+            (Body::VitDecoder(decoder), Signal::Tokens(x)) => {
+                Signal::Tokens(decoder.forward(x, mask, pass)?)
+            }
+            (_, _) if mask.is_some() => return None,
+            (Body::Resnet(resnet), Signal::Image(x)) => Signal::Embedding(resnet.forward(x, pass)),
+            (Body::Vit(_) | Body::Resnet(_) | Body::VitDecoder(_), _) => return None,
+            (head, Signal::Image(x)) => Signal::Embedding(head.rows(x.flatten(1, 3), pass)?),
+            (head, Signal::Embedding(x)) => Signal::Embedding(head.rows(x, pass)?),
+            (head, Signal::Tokens(x)) => {
+                let [batch, count, dim] = x.dims();
+                let x = head.rows(x.reshape([batch * count, dim]), pass)?;
+                let [_, dim] = x.dims();
+                Signal::Tokens(x.reshape([batch, count, dim]))
+            }
+        })
+    }
+
+    /// `[rows, in]` to `[rows, out]`, of a module that looks at one row at a
+    /// time but for the batch's statistics.
+    fn rows(&mut self, x: Tensor<2>, pass: Pass) -> Option<Tensor<2>> {
+        Some(match self {
+            Body::Mlp(mlp) => mlp.forward(x, pass),
+            Body::Linear(linear) => linear.forward(x, pass),
+            Body::Prototypes(prototypes) => prototypes.forward(x, pass),
+            Body::L2Normalize { eps } => heads::l2_normalize(x, *eps),
+            Body::Vit(_) | Body::Resnet(_) | Body::VitDecoder(_) => return None,
+        })
+    }
+
     fn visit<V: Visit>(&mut self, visitor: &mut V) {
         match self {
             Body::Vit(vit) => vit.visit(visitor),
             Body::Resnet(resnet) => resnet.visit(visitor),
             Body::Mlp(mlp) => mlp.visit(visitor),
+            Body::Linear(linear) => linear.visit(visitor),
+            Body::Prototypes(prototypes) => prototypes.visit(visitor),
+            Body::L2Normalize { .. } => {}
+            Body::VitDecoder(decoder) => decoder.visit(visitor),
         }
     }
 }

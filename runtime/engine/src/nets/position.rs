@@ -1,4 +1,4 @@
-//! Fixed two-dimensional position embeddings.
+//! Position embeddings: fixed two-dimensional ones, and another size of any.
 
 /// The sine and cosine embedding of MoCo v3: `height * width` rows of `dim`
 /// values, row-major over the grid.
@@ -22,6 +22,45 @@ pub(super) fn sincos2d(height: usize, width: usize, dim: usize) -> Vec<f32> {
         }
     }
     values
+}
+
+/// The rows by which a table of `from[0] * from[1]` positions becomes one of
+/// another grid: `[to[0] * to[1], from[0] * from[1]]`, row-major. It is bicubic
+/// interpolation as PyTorch's `interpolate(mode="bicubic",
+/// align_corners=False)` without antialiasing, which is linear in the table.
+pub(super) fn resize_map(from: [usize; 2], to: [usize; 2]) -> Vec<f32> {
+    let rows = cubic_weights(from[0], to[0]);
+    let columns = cubic_weights(from[1], to[1]);
+    let mut map = Vec::with_capacity(to[0] * to[1] * from[0] * from[1]);
+    for row in rows.chunks(from[0].max(1)) {
+        for column in columns.chunks(from[1].max(1)) {
+            for down in row {
+                map.extend(column.iter().map(|across| (down * across) as f32));
+            }
+        }
+    }
+    map
+}
+
+/// One axis of it, `[to, from]`: four taps of Keys' kernel with a = -0.75,
+/// those beyond an edge on the edge.
+fn cubic_weights(from: usize, to: usize) -> Vec<f64> {
+    const A: f64 = -0.75;
+    let near = |x: f64| ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0;
+    let far = |x: f64| ((A * x - 5.0 * A) * x + 8.0 * A) * x - 4.0 * A;
+    let scale = from as f64 / to as f64;
+    let mut weights = vec![0.0; to * from];
+    for (i, row) in weights.chunks_mut(from.max(1)).enumerate() {
+        let place = scale * (i as f64 + 0.5) - 0.5;
+        let first = place.floor();
+        let t = place - first;
+        let taps = [far(t + 1.0), near(t), near(1.0 - t), far(2.0 - t)];
+        for (tap, weight) in taps.into_iter().enumerate() {
+            let at = (first + tap as f64 - 1.0).clamp(0.0, (from - 1) as f64);
+            row[at as usize] += weight;
+        }
+    }
+    weights
 }
 
 #[cfg(test)]

@@ -99,6 +99,12 @@ impl Start {
     }
 }
 
+/// Values of a standard normal distribution, a pure function of the seed and
+/// the key.
+pub(crate) fn normal_values(seed: u64, key: &str, count: usize) -> Vec<f32> {
+    Start::Normal(1.0).values(seed, key, count)
+}
+
 /// Uniform numbers inside (0, 1), in steps of 2^-32.
 struct Draws {
     reader: blake3::OutputReader,

@@ -3,31 +3,38 @@
 //! Tokens travel as `[batch * N, dim]`: every linear map is one plain matrix
 //! product, and only attention looks at samples.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, TensorData};
 use ssl_plan::{Init, ParamClass, Pool, Position};
 
-use super::gelu::gelu;
-use super::layers::{Attention, LayerNorm, Linear, Pass, Queries, affine, first_tokens};
-use super::position::sincos2d;
+use super::block::{self, Block};
+use super::layers::{LayerNorm, Linear, Pass, Queries, affine, first_tokens};
+use super::mask::Mask;
+use super::position::{resize_map, sincos2d};
 use super::start::{Param, Scope, Start};
-use super::{Kind, Visit};
+use super::{Kind, Signal, Visit};
 
 /// A vision transformer without a classifier.
 #[derive(Debug, Clone)]
 pub(super) struct Vit {
+    /// Patches down and across of the size that it is made for.
+    grid: [usize; 2],
+    pool: Pool,
     cls_token: Option<Param<3>>,
     pos_embed: Option<Param<3>>,
+    /// Maps from its position table to that of other grids.
+    resized: Vec<([usize; 2], Tensor<2>)>,
     patches: Patches,
     blocks: Vec<Block>,
-    norm: LayerNorm,
+    norm: Option<LayerNorm>,
 }
 
 impl Vit {
     pub(super) fn new(plan: &ssl_plan::Vit, scope: &Scope) -> Self {
         let dim = plan.dim;
         let [rows, columns] = plan.image.map(|side| side / plan.patch);
-        let extra = usize::from(plan.pool == Pool::Cls);
-        let cls_token = (plan.pool == Pool::Cls).then(|| {
+        let has_class = plan.pool != Pool::Mean;
+        let extra = usize::from(has_class);
+        let cls_token = has_class.then(|| {
             let start = Start::Normal(1e-6);
             scope.trained("cls_token", ParamClass::Token, [1, 1, dim], start)
         });
@@ -48,65 +55,155 @@ impl Vit {
                 Some(scope.tensor("pos_embed", Kind::Frozen, shape, start))
             }
         };
+        let block_shape = block::Shape {
+            dim,
+            hidden: plan.hidden,
+            heads: plan.heads,
+            norm_eps: plan.norm_eps,
+            mlp_norm: plan.mlp_norm,
+        };
+        let linear = |scope: Scope, shape: [usize; 2], fan_out: usize| {
+            let (weight, bias) = match plan.init {
+                Init::MocoV3 => (Start::xavier(shape[0], fan_out), Start::Zeros),
+                Init::Torchvision | Init::Pytorch => {
+                    (Start::fan_in(shape[0]), Start::fan_in(shape[0]))
+                }
+            };
+            Linear::new(&scope, shape, weight, Some(bias))
+        };
         Vit {
+            grid: [rows, columns],
+            pool: plan.pool,
             cls_token,
             pos_embed,
+            resized: Vec::new(),
             patches: Patches::new(plan, &scope.enter("patch_embed").enter("proj")),
             blocks: (0..plan.depth)
-                .map(|i| Block::new(plan, &scope.enter("blocks").enter(i)))
+                .map(|i| Block::new(&block_shape, &scope.enter("blocks").enter(i), linear))
                 .collect(),
-            norm: LayerNorm::new(&scope.enter("norm"), dim, plan.norm_eps),
+            norm: plan
+                .final_norm
+                .then(|| LayerNorm::new(&scope.enter("norm"), dim, plan.norm_eps)),
         }
     }
 
-    /// `[B, C, H, W]` to `[B, dim]`.
-    pub(super) fn forward(&self, image: Tensor<4>, pass: Pass) -> Tensor<2> {
+    /// `[B, C, H, W]` to `[B, dim]`, or to the class token and the patches
+    /// `[B, 1 + N, dim]` where all tokens are asked for. Hidden patches are
+    /// left out, and in the number of the tokens too. `None` where the mask is
+    /// of other images.
+    pub(super) fn forward(
+        &mut self,
+        image: Tensor<4>,
+        mask: Option<&Mask>,
+        pass: Pass,
+    ) -> Option<Signal> {
         let batch = image.dims()[0];
-        let tokens = self.tokens(self.patches.forward(image, pass), batch);
-        match self.cls_token {
-            Some(_) => self
-                .norm
-                .forward(self.first_after_blocks(tokens, batch, pass)),
-            None => {
-                let x = self.blocks.iter().fold(tokens, |x, block| {
-                    block.forward(x, batch, Queries::All, pass)
-                });
-                let x = self.norm.forward(x);
-                let [rows, dim] = x.dims();
-                x.reshape([batch, rows / batch, dim])
-                    .mean_dim(1)
-                    .reshape([batch, dim])
+        let grid = self.patches.grid(&image);
+        if mask.is_some_and(|mask| mask.hidden().dims() != [batch, grid[0] * grid[1]]) {
+            return None;
+        }
+        let tokens = self.tokens(image, grid, mask, pass);
+        Some(match self.pool {
+            Pool::Cls => {
+                let x = self.first_after_blocks(tokens, batch, pass);
+                Signal::Embedding(self.normed(x))
             }
+            Pool::Mean => {
+                let x = block::run(&mut self.blocks, tokens, batch, pass);
+                let x = self.normed(x);
+                let [rows, dim] = x.dims();
+                let mean = x.reshape([batch, rows / batch, dim]).mean_dim(1);
+                Signal::Embedding(mean.reshape([batch, dim]))
+            }
+            Pool::Tokens => {
+                let x = block::run(&mut self.blocks, tokens, batch, pass);
+                let x = self.normed(x);
+                let [rows, dim] = x.dims();
+                Signal::Tokens(x.reshape([batch, rows / batch, dim]))
+            }
+        })
+    }
+
+    fn normed(&self, x: Tensor<2>) -> Tensor<2> {
+        match &self.norm {
+            Some(norm) => norm.forward(x),
+            None => x,
         }
     }
 
-    /// The class token after all blocks. The last block computes nothing else,
-    /// as nobody reads its other tokens: the same value and gradient for less.
-    fn first_after_blocks(&self, tokens: Tensor<2>, batch: usize, pass: Pass) -> Tensor<2> {
-        let Some((last, before)) = self.blocks.split_last() else {
-            return first_tokens(tokens, batch);
-        };
-        let x = before.iter().fold(tokens, |x, block| {
-            block.forward(x, batch, Queries::All, pass)
-        });
-        last.forward(x, batch, Queries::First, pass)
+    /// The class token after all blocks. The last block computes nothing else
+    /// where nobody reads its other tokens: the same value and gradient for
+    /// less.
+    fn first_after_blocks(&mut self, tokens: Tensor<2>, batch: usize, pass: Pass) -> Tensor<2> {
+        match self.blocks.split_last_mut() {
+            Some((last, before)) if last.is_tokenwise() => {
+                let x = block::run(before, tokens, batch, pass);
+                last.forward(x, batch, Queries::First, pass)
+            }
+            _ => first_tokens(block::run(&mut self.blocks, tokens, batch, pass), batch),
+        }
     }
 
-    /// Adds position and class token: `[B * patches, dim]` to `[B * N, dim]`.
-    fn tokens(&self, patches: Tensor<2>, batch: usize) -> Tensor<2> {
+    /// What goes into the blocks, `[B * N, dim]`: the visible patches with
+    /// their positions, behind the class token where there is one.
+    fn tokens(
+        &mut self,
+        image: Tensor<4>,
+        grid: [usize; 2],
+        mask: Option<&Mask>,
+        pass: Pass,
+    ) -> Tensor<2> {
+        let batch = image.dims()[0];
+        let pixels = self.patches.pixels(image);
+        let pixels = match mask {
+            Some(mask) => mask.keep(pixels),
+            None => pixels,
+        };
+        let patches = self.patches.project(pixels, pass);
         let [rows, dim] = patches.dims();
         let count = rows / batch;
-        let extra = usize::from(self.cls_token.is_some());
         let mut x = patches.reshape([batch, count, dim]);
         let mut cls = self.cls_token.as_ref().map(Param::value);
-        if let Some(position) = self.pos_embed.as_ref().map(Param::value) {
-            x = x + position.clone().slice([0..1, extra..extra + count]);
-            cls = cls.map(|cls| cls + position.slice([0..1, 0..1]));
+        if let Some((first, table)) = self.positions(grid) {
+            x = match mask {
+                Some(mask) => x + mask.of_table(table),
+                None => x + table.unsqueeze::<3>(),
+            };
+            cls = cls.zip(first).map(|(cls, first)| cls + first);
         }
+        let extra = usize::from(cls.is_some());
         if let Some(cls) = cls {
             x = Tensor::cat(vec![cls.expand([batch, 1, dim]), x], 1);
         }
         x.reshape([batch * (extra + count), dim])
+    }
+
+    /// The positions of the class token, `[1, 1, dim]`, and of the patches of
+    /// a grid, `[N, dim]`: for another grid than its own, resized.
+    fn positions(&mut self, grid: [usize; 2]) -> Option<(Option<Tensor<3>>, Tensor<2>)> {
+        let table = self.pos_embed.as_ref()?.value();
+        let [_, count, dim] = table.dims();
+        let extra = usize::from(self.cls_token.is_some());
+        let first = (extra == 1).then(|| table.clone().slice([0..1, 0..1]));
+        let own = count - extra;
+        let patches = table.slice([0..1, extra..count]).reshape([own, dim]);
+        let patches = match grid == self.grid {
+            true => patches,
+            false => self.resize(grid, &patches).matmul(patches),
+        };
+        Some((first, patches))
+    }
+
+    /// The map from its own positions to those of another grid, `[N', N]`.
+    fn resize(&mut self, grid: [usize; 2], like: &Tensor<2>) -> Tensor<2> {
+        if let Some((_, map)) = self.resized.iter().find(|(known, _)| *known == grid) {
+            return map.clone();
+        }
+        let shape = [grid[0] * grid[1], self.grid[0] * self.grid[1]];
+        let data = TensorData::new(resize_map(self.grid, grid), shape);
+        let map = Tensor::from_data(data, &like.device().without_autodiff());
+        self.resized.push((grid, map.clone()));
+        map
     }
 
     pub(super) fn visit<V: Visit>(&mut self, visitor: &mut V) {
@@ -120,7 +217,9 @@ impl Vit {
         for block in &mut self.blocks {
             block.visit(visitor);
         }
-        self.norm.visit(visitor);
+        if let Some(norm) = &mut self.norm {
+            norm.visit(visitor);
+        }
     }
 }
 
@@ -151,84 +250,35 @@ impl Patches {
         }
     }
 
-    /// `[B, C, H, W]` to `[B * patches, dim]`, patches row-major.
-    fn forward(&self, image: Tensor<4>, pass: Pass) -> Tensor<2> {
-        let weight = self.weight.value();
-        let [dim, channels, side, _] = weight.dims();
-        let [batch, _, height, width] = image.dims();
-        let (rows, columns) = (height / side, width / side);
-        let length = channels * side * side;
-        let patches = image
+    /// Patches down and across of images.
+    fn grid(&self, image: &Tensor<4>) -> [usize; 2] {
+        let [_, _, side, _] = self.weight.value().dims();
+        let [_, _, height, width] = image.dims();
+        [height / side, width / side]
+    }
+
+    /// `[B, C, H, W]` to `[B * patches, C * side * side]`, patches row-major.
+    fn pixels(&self, image: Tensor<4>) -> Tensor<2> {
+        let [_, channels, side, _] = self.weight.value().dims();
+        let [rows, columns] = self.grid(&image);
+        let batch = image.dims()[0];
+        image
             .reshape([batch, channels, rows, side, columns, side])
             .permute([0, 2, 4, 1, 3, 5])
-            .reshape([batch * rows * columns, length]);
+            .reshape([batch * rows * columns, channels * side * side])
+    }
+
+    /// `[patches, C * side * side]` to `[patches, dim]`, float32.
+    fn project(&self, pixels: Tensor<2>, pass: Pass) -> Tensor<2> {
+        let weight = self.weight.value();
+        let [dim, ..] = weight.dims();
+        let length = pixels.dims()[1];
         let weight = weight.reshape([dim, length]);
-        pass.widen(affine(patches, weight, Some(self.bias.value()), pass))
+        pass.widen(affine(pixels, weight, Some(self.bias.value()), pass))
     }
 
     fn visit<V: Visit>(&mut self, visitor: &mut V) {
         self.weight.visit(visitor);
         self.bias.visit(visitor);
-    }
-}
-
-/// A pre-norm block: attention, then a two-layer MLP, each added to its input.
-#[derive(Debug, Clone)]
-struct Block {
-    norm1: LayerNorm,
-    attn: Attention,
-    norm2: LayerNorm,
-    fc1: Linear,
-    fc2: Linear,
-}
-
-impl Block {
-    fn new(plan: &ssl_plan::Vit, scope: &Scope) -> Self {
-        let (dim, hidden) = (plan.dim, plan.hidden);
-        // `fan_out` is that of one of q, k, v where a weight holds all three.
-        let linear = |scope: Scope, shape: [usize; 2], fan_out: usize| {
-            let (weight, bias) = match plan.init {
-                Init::MocoV3 => (Start::xavier(shape[0], fan_out), Start::Zeros),
-                Init::Torchvision | Init::Pytorch => {
-                    (Start::fan_in(shape[0]), Start::fan_in(shape[0]))
-                }
-            };
-            Linear::new(&scope, shape, weight, Some(bias))
-        };
-        let (attn, mlp) = (scope.enter("attn"), scope.enter("mlp"));
-        Block {
-            norm1: LayerNorm::new(&scope.enter("norm1"), dim, plan.norm_eps),
-            attn: Attention::new(
-                linear(attn.enter("qkv"), [dim, 3 * dim], dim),
-                linear(attn.enter("proj"), [dim, dim], dim),
-                plan.heads,
-            ),
-            norm2: LayerNorm::new(&scope.enter("norm2"), dim, plan.norm_eps),
-            fc1: linear(mlp.enter("fc1"), [dim, hidden], hidden),
-            fc2: linear(mlp.enter("fc2"), [hidden, dim], dim),
-        }
-    }
-
-    /// `[batch * N, dim]`, or `[batch, dim]` out where only the first token
-    /// asks.
-    fn forward(&self, x: Tensor<2>, batch: usize, queries: Queries, pass: Pass) -> Tensor<2> {
-        let attended = self
-            .attn
-            .forward(self.norm1.forward(x.clone()), batch, queries, pass);
-        let x = match queries {
-            Queries::All => x,
-            Queries::First => first_tokens(x, batch),
-        };
-        let x = x + pass.widen(attended);
-        let hidden = self.fc1.forward(self.norm2.forward(x.clone()), pass);
-        x + pass.widen(self.fc2.forward(gelu(hidden), pass))
-    }
-
-    fn visit<V: Visit>(&mut self, visitor: &mut V) {
-        self.norm1.visit(visitor);
-        self.attn.visit(visitor);
-        self.norm2.visit(visitor);
-        self.fc1.visit(visitor);
-        self.fc2.visit(visitor);
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! Each rule computes what PyTorch's (or, for LARS, MoCo v3's) computes;
 //! learning rate and weight decay are asked from their schedules at every
-//! step. Classes in `exclude` take no weight decay and no LARS scaling. A
-//! tensor without a gradient is left alone, as in PyTorch.
+//! step. Classes in `exclude` take no weight decay and no scaling by norms. A
+//! tensor without a gradient is left alone, as in PyTorch, and so is a stage
+//! while it is frozen.
 
 mod rules;
 #[cfg(test)]
@@ -12,12 +13,14 @@ mod tests;
 use std::collections::BTreeMap;
 
 use burn::tensor::{Gradients, Tensor};
-use ssl_plan::{Optimizer as Recipe, Rule};
+use ssl_plan::{Clip, Optimizer as Recipe, Rule};
 
-use crate::model::Model;
+use crate::model::{Member, Model};
 use crate::nets::{Kind, Visit};
 use crate::pointwise::apply;
-use rules::{Adamw, Momentum, lars_gradient};
+use rules::{
+    Adamw, LambDirection, Momentum, clip_factor, lars_gradient, norm, norm_ratio, squares,
+};
 
 /// State of one parameter, held as the parameter is updated: as a matrix
 /// `[rows, columns]`, a vector as one row.
@@ -56,11 +59,37 @@ impl Optimizer {
     pub fn step(&mut self, model: &mut Model, gradients: &mut Gradients, step: usize) {
         let lr = self.lr(step);
         let weight_decay = self.recipe.weight_decay.at(step as f64);
-        model.visit_trained(&mut Walk {
-            optimizer: self,
-            gradients,
-            lr,
-            weight_decay,
+        let clip = match self.recipe.clip {
+            None => Bound::None,
+            Some(Clip::Parameter { norm }) => Bound::Each(norm),
+            Some(Clip::Global { norm }) => {
+                let mut total = Squares {
+                    gradients,
+                    sum: None,
+                };
+                each_stage(model, step, |member, stage| {
+                    member.network.visit_stage(stage, &mut total);
+                });
+                match total.sum {
+                    Some(sum) => Bound::All(clip_factor(sum.sqrt(), norm)),
+                    None => Bound::None,
+                }
+            }
+        };
+        each_stage(model, step, |member, stage| {
+            let constant = self.recipe.constant_lr.contains(&member.name);
+            let lr = if constant { self.recipe.peak_lr } else { lr };
+            member.network.visit_stage(
+                stage,
+                &mut Walk {
+                    optimizer: self,
+                    gradients,
+                    clip: &clip,
+                    lr,
+                    weight_decay,
+                },
+            );
+            member.network.project_stage(stage);
         });
     }
 
@@ -75,9 +104,58 @@ impl Optimizer {
     }
 }
 
+/// Every stage of the trained nets that is updated at a step.
+fn each_stage(model: &mut Model, step: usize, mut visit: impl FnMut(&mut Member, usize)) {
+    for member in model.trained() {
+        for stage in 0..member.network.stage_count() {
+            let frozen = member.stages.get(stage).map_or(0, |s| s.frozen_steps);
+            if step >= frozen {
+                visit(member, stage);
+            }
+        }
+    }
+}
+
+/// The bound on a step's gradients.
+enum Bound {
+    None,
+    /// On the norm of each.
+    Each(f64),
+    /// A factor for all, `[1, 1]`.
+    All(Tensor<2>),
+}
+
+/// The sum of the squares of all gradients, `[1, 1]`.
+struct Squares<'a> {
+    gradients: &'a Gradients,
+    sum: Option<Tensor<2>>,
+}
+
+impl Visit for Squares<'_> {
+    fn tensor<const D: usize>(&mut self, _: &str, kind: Kind, tensor: &mut Tensor<D>) {
+        if !matches!(kind, Kind::Trained(_)) {
+            return;
+        }
+        if let Some(gradient) = tensor.grad(self.gradients) {
+            let own = squares(&gradient.reshape(as_matrix(tensor)));
+            self.sum = Some(match self.sum.take() {
+                Some(sum) => sum + own,
+                None => own,
+            });
+        }
+    }
+}
+
+/// The shape in which a tensor is updated.
+fn as_matrix<const D: usize>(tensor: &Tensor<D>) -> [usize; 2] {
+    let rows = if D > 1 { tensor.dims()[0] } else { 1 };
+    [rows, tensor.shape().num_elements() / rows.max(1)]
+}
+
 struct Walk<'a> {
     optimizer: &'a mut Optimizer,
     gradients: &'a mut Gradients,
+    clip: &'a Bound,
     lr: f64,
     weight_decay: f64,
 }
@@ -95,11 +173,18 @@ impl Visit for Walk<'_> {
         let slot = self.optimizer.slots.entry(key.to_owned()).or_default();
 
         let dims = tensor.dims();
-        let rows = if D > 1 { dims[0] } else { 1 };
-        let shape = [rows, tensor.shape().num_elements() / rows.max(1)];
+        let shape = as_matrix(tensor);
         // Out of its place, so that it can be changed in place.
         let value = tensor.extract().inner().reshape(shape);
         let gradient = gradient.reshape(shape);
+        let gradient = match self.clip {
+            Bound::None => gradient,
+            Bound::Each(bound) => {
+                let factor = clip_factor(norm(&gradient), *bound);
+                gradient * factor
+            }
+            Bound::All(factor) => gradient * factor.clone(),
+        };
         let hyper = Hyper {
             lr: self.lr,
             weight_decay,
@@ -114,7 +199,7 @@ impl Visit for Walk<'_> {
 struct Hyper {
     lr: f64,
     weight_decay: f64,
-    /// Whether LARS scales it.
+    /// Whether LARS or LAMB scales it.
     scaled: bool,
 }
 
@@ -149,10 +234,35 @@ impl Slot {
                     weight_decay,
                     momentum,
                     nesterov,
+                    rate_inside: false,
                 };
                 self.descend(rule, p, g)
             }
-            Rule::Lars { momentum, trust } => {
+            Rule::Lamb { betas, eps } => {
+                let rule = LambDirection {
+                    weight_decay,
+                    betas,
+                    eps,
+                    updates: self.updates,
+                };
+                let state = [
+                    or_zeros(&mut self.first, &p),
+                    or_zeros(&mut self.second, &p),
+                ];
+                let (direction, [first, second]) = apply(&rule, p.clone(), g, state);
+                (self.first, self.second) = (Some(first), Some(second));
+                if scaled {
+                    let trust = norm_ratio(&p, &direction, 1.0);
+                    p - direction * trust.mul_scalar(lr)
+                } else {
+                    p - direction.mul_scalar(lr)
+                }
+            }
+            Rule::Lars {
+                momentum,
+                trust,
+                lr_in_momentum,
+            } => {
                 let g = if scaled {
                     lars_gradient(&p, g, weight_decay, trust)
                 } else {
@@ -163,6 +273,7 @@ impl Slot {
                     weight_decay: 0.0,
                     momentum,
                     nesterov: false,
+                    rate_inside: lr_in_momentum,
                 };
                 self.descend(rule, p, g)
             }

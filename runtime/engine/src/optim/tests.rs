@@ -52,6 +52,7 @@ fn ten_steps_end_where_pytorchs_end() {
             Rule::Lars {
                 momentum: 0.9,
                 trust: 0.001,
+                lr_in_momentum: false,
             },
         ),
     ];
@@ -88,6 +89,7 @@ fn lars_has_its_known_values() {
     let rule = Rule::Lars {
         momentum: 0.9,
         trust: 0.001,
+        lr_in_momentum: false,
     };
     let p = matrix(vec![1.0, 2.0, 3.0, 4.0], 2);
     let g = matrix(vec![0.1, -0.2, 0.3, 0.4], 2);
@@ -125,6 +127,7 @@ fn lars_leaves_zero_norms_unscaled() {
     let rule = Rule::Lars {
         momentum: 0.9,
         trust: 0.001,
+        lr_in_momentum: false,
     };
     let hyper = Hyper {
         lr: 0.5,
@@ -230,6 +233,7 @@ fn excluded_classes_do_not_decay() {
         }),
         input: embedding,
         output: embedding,
+        frozen_steps: 0,
     }];
     let nets = [Net {
         name: "head".into(),
@@ -256,6 +260,9 @@ fn excluded_classes_do_not_decay() {
             lr: Schedule::constant(0.5),
             weight_decay: Schedule::constant(0.1),
             exclude,
+            clip: None,
+            constant_lr: Vec::new(),
+            peak_lr: 0.5,
         });
         let x = matrix((0..32).map(|i| (i as f32).sin()).collect(), 8);
         let head = model.member("head").unwrap();

@@ -117,7 +117,7 @@ impl Session {
             recipe.train.seed,
             &device,
         )?;
-        let step = Step::new(&recipe.step, &knn_features(&plan))?;
+        let mut step = Step::new(&recipe.step, &knn_features(&plan), recipe.train.seed)?;
         let mut optimizer = Optimizer::new(recipe.train.optimizer.clone());
         let mut banks: Vec<Bank> = (recipe.monitors.iter())
             .filter_map(|monitor| match monitor {
@@ -152,6 +152,7 @@ impl Session {
             Some(set) => {
                 State {
                     model: &mut model,
+                    step: &mut step,
                     optimizer: &mut optimizer,
                     banks: &mut banks,
                     progress: &mut progress,
@@ -169,6 +170,7 @@ impl Session {
                     model
                         .load(&tensors)
                         .map_err(|misfit| unfit(misfit.to_string()))?;
+                    model.project();
                 }
                 None
             }
@@ -279,6 +281,7 @@ impl Session {
         }
         let state = State {
             model: &mut self.model,
+            step: &mut self.step,
             optimizer: &mut self.optimizer,
             banks: &mut self.banks,
             progress: &mut self.progress,

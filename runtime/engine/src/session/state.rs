@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
-use ssl_plan::{Module, Plan};
+use ssl_plan::{Module, NodeId, Plan};
 
 use crate::error::EngineError;
 use crate::judge::{Bank, Evaluation, SavedBank};
@@ -14,6 +14,7 @@ use crate::model::Model;
 use crate::optim::{Optimizer, Slot};
 use crate::run::checkpoint::{self, Part, Set};
 use crate::run::{RunDirectory, encode, recipe};
+use crate::step::{Held, Step};
 use crate::weights::{self, NamedTensor};
 
 /// Where a run stands, beside its tensors.
@@ -39,6 +40,8 @@ pub struct Progress {
 pub struct State<'a> {
     /// The networks.
     pub model: &'a mut Model,
+    /// What its queues and running means hold.
+    pub step: &'a mut Step,
     /// The optimiser.
     pub optimizer: &'a mut Optimizer,
     /// The banks of the kNN monitors.
@@ -54,6 +57,8 @@ struct Document {
     /// Updates that each parameter has seen.
     updates: BTreeMap<String, u32>,
     banks: Vec<Option<BankDocument>>,
+    /// The row that each queue of the step replaces next, by node.
+    cursors: BTreeMap<NodeId, usize>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -65,6 +70,7 @@ struct BankDocument {
 
 const NETS: &str = "nets.safetensors";
 const OPTIMIZER: &str = "optimizer.safetensors";
+const STEP: &str = "step.safetensors";
 const MONITORS: &str = "monitors.safetensors";
 const STATE: &str = "state.json";
 const PLAN: &str = "plan.json";
@@ -92,6 +98,9 @@ impl State<'_> {
                     })
                 })
                 .collect(),
+            cursors: (self.step.held().iter())
+                .map(|(id, held)| (*id, held.cursor))
+                .collect(),
         };
         let features: Vec<NamedTensor> = (saved.into_iter().enumerate())
             .filter_map(|(i, bank)| {
@@ -107,6 +116,7 @@ impl State<'_> {
         let parts = vec![
             part(NETS, || encode(&self.model.collect())),
             part(OPTIMIZER, || encode(&moments(slots)?)),
+            part(STEP, || encode(&contents(self.step.held())?)),
             part(MONITORS, || encode(&features)),
             part(STATE, || Ok(serde_json::to_vec_pretty(&document)?)),
             part(PLAN, || Ok(serde_json::to_vec_pretty(plan)?)),
@@ -144,6 +154,10 @@ impl State<'_> {
         (self.model.load(&nets)).map_err(|misfit| unfit(misfit.to_string()))?;
         let slots = to_slots(tensors(OPTIMIZER)?, document.updates, device);
         self.optimizer.restore(slots.map_err(unfit)?);
+        let held = to_held(tensors(STEP)?, &document.cursors, device);
+        if !self.step.restore(held.map_err(unfit)?) {
+            return Err(unfit(format!("`{STEP}` is of another step")));
+        }
 
         let mut features: BTreeMap<String, NamedTensor> = (tensors(MONITORS)?.into_iter())
             .map(|tensor| (tensor.key.clone(), tensor))
@@ -229,6 +243,34 @@ fn to_slots(
     Ok(slots)
 }
 
+/// What the step holds, by node.
+fn contents(held: &BTreeMap<NodeId, Held>) -> io::Result<Vec<NamedTensor>> {
+    let tensor = |(id, held): (&NodeId, &Held)| {
+        Ok(NamedTensor {
+            key: id.to_string(),
+            shape: held.content.dims().to_vec(),
+            data: held.content.try_to_vec_as().map_err(io::Error::other)?,
+        })
+    };
+    held.iter().map(tensor).collect()
+}
+
+fn to_held(
+    tensors: Vec<NamedTensor>,
+    cursors: &BTreeMap<NodeId, usize>,
+    device: &Device,
+) -> Result<BTreeMap<NodeId, Held>, String> {
+    let held = |NamedTensor { key, shape, data }: NamedTensor| {
+        let id = key.parse::<NodeId>().ok().filter(|_| shape.len() == 2);
+        let id = id.ok_or_else(|| format!("`{key}` is nothing that a step holds"))?;
+        let cursor = cursors.get(&id).copied();
+        let cursor = cursor.ok_or_else(|| format!("`{key}` has no place to go on at"))?;
+        let content = Tensor::from_data(TensorData::new(data, shape), device);
+        Ok((id, Held { content, cursor }))
+    };
+    tensors.into_iter().map(held).collect()
+}
+
 /// Writes the networks as they are: `weights/nets.safetensors` with every
 /// tensor under its full name, and each backbone by itself under timm's or
 /// torchvision's names. Their names relative to the run directory.
@@ -247,7 +289,7 @@ pub fn export(model: &Model, directory: &RunDirectory) -> Result<Vec<String>, En
     write("nets", &model.collect())?;
     for member in model.members() {
         for (i, stage) in member.stages.iter().enumerate() {
-            if matches!(stage.module, Module::Mlp(_)) {
+            if !matches!(stage.module, Module::Vit(_) | Module::Resnet(_)) {
                 continue;
             }
             let name = match &stage.name {

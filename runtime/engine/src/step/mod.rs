@@ -2,22 +2,25 @@
 //!
 //! Nodes are walked once in their order; a node is one value, however often
 //! it is used. What only a metric needs is computed only where the metric is
-//! read, except that every net is forwarded in every step: a forward in
-//! training mode moves running statistics, and how often a run logs must not
-//! change what it computes.
+//! read, except that every stage of a net, every queue and every running mean
+//! is computed in every step: these change what they hold, and how often a run
+//! logs must not change what it computes.
 
+mod memory;
 #[cfg(test)]
 mod tests;
 mod value;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use burn::tensor::Tensor;
 use ssl_plan::{FeatureOf, Graph, NodeId, Op, Track};
 
 use crate::error::EngineError;
 use crate::model::Model;
-use crate::nets::Mode;
+use crate::nets::{Mask, Mode};
+pub use memory::Held;
+use memory::Memory;
 use value::{Array, Value};
 
 /// A graph that is ready to run.
@@ -25,9 +28,10 @@ pub struct Step {
     graph: Graph,
     /// Whether every step needs the node.
     always: Vec<bool>,
-    /// Net nodes whose stage outputs are kept, as (node, stage), one for each
-    /// feature asked for.
-    features: Vec<(NodeId, usize)>,
+    /// Stage nodes whose outputs are kept, one for each feature asked for.
+    features: Vec<NodeId>,
+    memory: Memory,
+    seed: u64,
 }
 
 /// What one step computed.
@@ -42,13 +46,18 @@ pub struct Outputs {
 
 impl Step {
     /// Prepares a graph. `features` are stage outputs under a view that
-    /// [`Step::run`] keeps; the step must compute them.
+    /// [`Step::run`] keeps; the step must compute them. The seed keys masks
+    /// and what queues start from.
     ///
     /// # Errors
     ///
     /// [`EngineError::Plan`] where a node uses a later one, or a feature is
     /// none of the step's.
-    pub fn new(graph: &Graph, features: &[(&FeatureOf, &str)]) -> Result<Self, EngineError> {
+    pub fn new(
+        graph: &Graph,
+        features: &[(&FeatureOf, &str)],
+        seed: u64,
+    ) -> Result<Self, EngineError> {
         let graph = graph.clone();
         let count = graph.nodes.len();
         for (id, node) in graph.nodes.iter().enumerate() {
@@ -62,7 +71,12 @@ impl Step {
             return Err(EngineError::plan("the step's loss or a track is no node"));
         }
         let mut always: Vec<bool> = (graph.nodes.iter())
-            .map(|node| matches!(node.op, Op::Net { .. }))
+            .map(|node| {
+                matches!(
+                    node.op,
+                    Op::Stage { .. } | Op::Queue { .. } | Op::RunningMean { .. }
+                )
+            })
             .collect();
         always[graph.loss] = true;
         close(&graph, &mut always);
@@ -70,12 +84,8 @@ impl Step {
         let features = features
             .iter()
             .map(|(feature, view)| {
-                let node = graph.nodes.iter().position(|node| {
-                    matches!(&node.op, Op::Net { net, input } if *net == feature.net
-                        && matches!(&graph.nodes[*input].op, Op::View { view: v } if v == view))
-                });
                 let net = &feature.net;
-                node.map(|node| (node, feature.stage)).ok_or_else(|| {
+                find(&graph, feature, view).ok_or_else(|| {
                     EngineError::plan(format!("the step never runs `{net}` on view `{view}`"))
                 })
             })
@@ -84,7 +94,20 @@ impl Step {
             graph,
             always,
             features,
+            memory: Memory::new(seed),
+            seed,
         })
+    }
+
+    /// What queues and running means hold after the steps so far, by node.
+    pub fn held(&self) -> &BTreeMap<NodeId, Held> {
+        self.memory.held()
+    }
+
+    /// Puts what was held in its place. False, and nothing changes, where it
+    /// is not of this step.
+    pub fn restore(&mut self, held: BTreeMap<NodeId, Held>) -> bool {
+        self.memory.restore(held, &self.graph)
     }
 
     /// The tracked scalars.
@@ -93,14 +116,15 @@ impl Step {
     }
 
     /// Computes the step on the views of a batch, `[B, 3, H, W]` each.
-    /// `step` is what schedules are asked for.
+    /// `step` is what schedules are asked for. Queues and running means take
+    /// in what was computed.
     ///
     /// # Errors
     ///
     /// [`EngineError::Plan`] where the graph is ill-typed or the loss reaches
     /// no parameter.
     pub fn run(
-        &self,
+        &mut self,
         model: &mut Model,
         views: &HashMap<String, Tensor<4>>,
         step: usize,
@@ -114,9 +138,16 @@ impl Step {
             close(&self.graph, &mut needed);
         }
         let mut values = vec![None; self.graph.nodes.len()];
-        let features = self.compute(&mut values, &needed, model, views, step)?;
+        self.compute(&mut values, &needed, model, views, step)?;
+        self.memory.update(&self.graph, &values, step);
+        let features = (self.features.iter())
+            .map(|&id| Some(values[id].clone()?.signal()?.feature()?.inner()))
+            .collect::<Option<_>>()
+            .ok_or_else(|| EngineError::plan("a monitored stage gives no feature"))?;
         let scalar = |id: NodeId| match &values[id] {
-            Some(Value::Array(array)) => Some(array.tensor.clone().reshape([1])),
+            Some(Value::Array(array)) if array.tensor.dims() == [1, 1] => {
+                Some(array.tensor.clone().reshape([1]))
+            }
             _ => None,
         };
         let loss = scalar(self.graph.loss)
@@ -139,66 +170,124 @@ impl Step {
         })
     }
 
-    /// Computes the needed nodes that have no value yet; the features asked
-    /// for.
+    /// Computes the needed nodes that have no value yet.
     fn compute(
-        &self,
+        &mut self,
         values: &mut [Option<Value>],
         needed: &[bool],
         model: &mut Model,
         views: &HashMap<String, Tensor<4>>,
         step: usize,
-    ) -> Result<Vec<Tensor<2>>, EngineError> {
-        let mut features = vec![None; self.features.len()];
-        for (id, node) in self.graph.nodes.iter().enumerate() {
+    ) -> Result<(), EngineError> {
+        let Step {
+            graph,
+            memory,
+            seed,
+            ..
+        } = self;
+        for (id, node) in graph.nodes.iter().enumerate() {
             if !needed[id] || values[id].is_some() {
                 continue;
             }
-            let value = if let Op::Net { net, input } = &node.op {
-                let stages = forward(model, net, values[*input].as_ref())?;
-                for (slot, (node, stage)) in features.iter_mut().zip(&self.features) {
-                    if *node == id {
-                        *slot = stages.get(*stage).map(|x| x.clone().inner());
-                    }
+            let array = |x: &NodeId| values.get(*x)?.clone()?.array();
+            let value = match &node.op {
+                Op::Stage {
+                    net,
+                    stage,
+                    input,
+                    mask,
+                } => {
+                    let input = values[*input].clone();
+                    let mask = mask.map(|id| values[id].clone());
+                    Some(forward(model, net, *stage, input, mask)?)
                 }
-                let last = stages.into_iter().last();
-                last.map(|x| Value::Array(Array::matrix(x)))
-            } else {
-                evaluate(&node.op, values, views, step)
+                Op::Queue { x, length } => {
+                    array(x).and_then(|x| memory.queue(id, *length, &x).map(Value::Array))
+                }
+                Op::RunningMean { x, .. } => {
+                    array(x).and_then(|x| memory.mean(id, &x).map(Value::Array))
+                }
+                Op::RandomMask { x, count, hidden } => match &values[*x] {
+                    Some(Value::Image(image)) if hidden <= count => {
+                        let device = image.device().without_autodiff();
+                        let sizes = [image.dims()[0], *count, *hidden];
+                        let mask = Mask::draw(*seed, [step, id], sizes, &device);
+                        mask.map(|mask| Value::Mask(Box::new(mask)))
+                    }
+                    _ => None,
+                },
+                op => evaluate(op, values, views, step),
             };
             values[id] = Some(value.ok_or_else(|| {
                 EngineError::plan(format!("node {id} of the step cannot be computed"))
             })?);
         }
-        let features = features.into_iter().collect::<Option<_>>();
-        features.ok_or_else(|| EngineError::plan("a monitored net has no such stage"))
+        Ok(())
     }
 }
 
-/// The outputs of all stages of a net in training mode.
+/// The node of a stage whose inputs lead to a view through earlier stages of
+/// the same net only; one that sees every patch where there is one.
+fn find(graph: &Graph, feature: &FeatureOf, view: &str) -> Option<NodeId> {
+    let under = |id: NodeId| {
+        let mut id = id;
+        let mut masked = false;
+        let mut later = feature.stage + 1;
+        loop {
+            match &graph.nodes[id].op {
+                Op::Stage {
+                    net,
+                    stage,
+                    input,
+                    mask,
+                } if *net == feature.net && *stage < later => {
+                    masked |= mask.is_some();
+                    (id, later) = (*input, *stage);
+                }
+                Op::View { view: v } if v == view && later <= feature.stage => return Some(masked),
+                _ => return None,
+            }
+        }
+    };
+    let is_stage = |id: &NodeId| matches!(&graph.nodes[*id].op, Op::Stage { stage, .. } if *stage == feature.stage);
+    let nodes = (0..graph.nodes.len()).filter(is_stage);
+    nodes
+        .filter_map(|id| Some((under(id)?, id)))
+        .min()
+        .map(|(_, id)| id)
+}
+
+/// One stage of a net in training mode.
 fn forward(
     model: &mut Model,
     net: &str,
-    input: Option<&Value>,
-) -> Result<Vec<Tensor<2>>, EngineError> {
+    stage: usize,
+    input: Option<Value>,
+    mask: Option<Option<Value>>,
+) -> Result<Value, EngineError> {
     let member = model
         .member(net)
         .ok_or_else(|| EngineError::plan(format!("the step calls `{net}`, which is no net")))?;
     let detached = member.is_average();
+    let unfit = || {
+        EngineError::plan(format!(
+            "stage {stage} of `{net}` does not take what the step gives it"
+        ))
+    };
+    let mask = match mask {
+        None => None,
+        Some(Some(Value::Mask(mask))) => Some(mask),
+        Some(_) => return Err(unfit()),
+    };
+    let input = input.and_then(Value::signal).ok_or_else(unfit)?;
+    let input = if detached { input.detach() } else { input };
     let network = &mut member.network;
-    match input.cloned() {
-        Some(Value::Image(image)) => Ok(network.forward_image(image, Mode::Train)),
-        Some(Value::Array(array)) => {
-            let array = if detached { array.detach() } else { array };
-            Ok(network.forward_embedding(array.tensor, Mode::Train))
-        }
-        _ => Err(EngineError::plan(format!(
-            "the step gives `{net}` no image and no embedding"
-        ))),
-    }
+    let output = network.forward_stage(stage, input, mask.as_deref(), Mode::Train);
+    output.map(Value::from).ok_or_else(unfit)
 }
 
-/// Any node but a net's. `None` where it is ill-typed.
+/// Any node but one that has something beside its inputs to read. `None`
+/// where it is ill-typed.
 fn evaluate(
     op: &Op,
     values: &[Option<Value>],
@@ -206,41 +295,54 @@ fn evaluate(
     step: usize,
 ) -> Option<Value> {
     let get = |id: &NodeId| values.get(*id)?.clone();
-    let array = |id: &NodeId| match get(id)? {
-        Value::Array(array) => Some(array),
-        _ => None,
-    };
+    let array = |id: &NodeId| get(id)?.array();
     Some(Value::Array(match op {
-        Op::Net { .. } => return None,
+        Op::Stage { .. } | Op::Queue { .. } | Op::RunningMean { .. } | Op::RandomMask { .. } => {
+            return None;
+        }
         Op::View { view } => return views.get(view).cloned().map(Value::Image),
         Op::Scalar { value } => return Some(Value::Number(value.at(step as f64))),
         Op::Binary { f, left, right } => return value::binary(*f, get(left)?, get(right)?),
         Op::Unary { f, x } => match get(x)? {
             Value::Number(x) => return Some(Value::Number(value::unary_number(*f, x))),
-            Value::Array(x) => x.unary(*f),
-            Value::Image(_) => return None,
+            other => other.array()?.unary(*f),
         },
-        Op::Detach { x } => match get(x)? {
-            Value::Array(x) => x.detach(),
-            other => return Some(other),
-        },
+        Op::Detach { x } => return Some(get(x)?.detach()),
         Op::L2Normalize { x, eps } => array(x)?.l2_normalize(*eps),
-        Op::Matmul { left, right } => array(left)?.matmul(array(right)?),
-        Op::Transpose { x } => array(x)?.transpose(),
+        Op::Standardize { x, eps } => array(x)?.standardize(*eps),
+        Op::Matmul { left, right } => array(left)?.matmul(array(right)?)?,
+        Op::Transpose { x } => array(x)?.transpose()?,
         Op::Concat { xs, axis } => {
-            let xs = xs.iter().map(array).collect::<Option<_>>()?;
-            Array::concat(xs, *axis)?
+            let xs = xs.iter().map(get).collect::<Option<_>>()?;
+            return Value::concat(xs, *axis);
         }
+        Op::Slice {
+            x,
+            axis,
+            start,
+            end,
+        } => return get(x)?.slice(*axis, *start..*end),
         Op::Softmax { x } => array(x)?.softmax(),
         Op::LogSoftmax { x } => array(x)?.log_softmax(),
-        Op::Diagonal { x } => array(x)?.diagonal(),
+        Op::LogSumExp { x } => array(x)?.log_sum_exp()?,
+        Op::Column { x } => array(x)?.column()?,
+        Op::Diagonal { x } => array(x)?.diagonal()?,
         Op::MaskDiagonal { x } => array(x)?.mask_diagonal(),
+        Op::Sinkhorn {
+            x,
+            epsilon,
+            iterations,
+        } => array(x)?.sinkhorn(*epsilon, *iterations)?,
+        Op::Nearest { x, among } => array(x)?.nearest(array(among)?)?,
+        Op::Patchify { x, patch } => match get(x)? {
+            Value::Image(image) => Array::patches(image, *patch)?,
+            _ => return None,
+        },
         Op::Reduce { f, x, axis } => match get(x)? {
             Value::Image(image) if axis.is_none() => {
                 Array::matrix(image.flatten(1, 3)).reduce(*f, None)?
             }
-            Value::Array(x) => x.reduce(*f, *axis)?,
-            _ => return None,
+            other => other.array()?.reduce(*f, *axis)?,
         },
     }))
 }

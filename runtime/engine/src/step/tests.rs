@@ -140,7 +140,7 @@ impl Wiring {
             loss,
             tracks: Vec::new(),
         };
-        let step_graph = Step::new(&graph, &[]).unwrap();
+        let mut step_graph = Step::new(&graph, &[], 0).unwrap();
         let mut model = Model::new(&[], Precision::Float32, 0, &Device::flex()).unwrap();
         let mut values: Vec<Option<Value>> = vec![None; graph.nodes.len()];
         for (slot, tensor) in values.iter_mut().zip(given) {

@@ -40,10 +40,15 @@ impl Wiring {
         self.add(Op::View { view: view.into() })
     }
 
-    fn net(&mut self, net: &str, input: NodeId) -> NodeId {
-        self.add(Op::Net {
-            net: net.into(),
-            input,
+    /// The first so many stages of a net in a row.
+    fn net(&mut self, net: &str, stages: usize, input: NodeId) -> NodeId {
+        (0..stages).fold(input, |input, stage| {
+            self.add(Op::Stage {
+                net: net.into(),
+                stage,
+                input,
+                mask: None,
+            })
         })
     }
 
@@ -119,10 +124,10 @@ impl Wiring {
 fn graph() -> Graph {
     let mut w = Wiring::new();
     let (a, b) = (w.view("a"), w.view("b"));
-    let (z_a, z_b) = (w.net("encoder", a), w.net("encoder", b));
+    let (z_a, z_b) = (w.net("encoder", 2, a), w.net("encoder", 2, b));
     w.track(z_a);
-    let (q_a, q_b) = (w.net("predictor", z_a), w.net("predictor", z_b));
-    let (k_a, k_b) = (w.net("momentum", a), w.net("momentum", b));
+    let (q_a, q_b) = (w.net("predictor", 1, z_a), w.net("predictor", 1, z_b));
+    let (k_a, k_b) = (w.net("momentum", 2, a), w.net("momentum", 2, b));
     let (first, second) = (w.info_nce(q_a, k_b), w.info_nce(q_b, k_a));
     let loss = w.binary(BinaryOp::Add, first, second);
     w.minimize(loss)
@@ -138,6 +143,7 @@ fn nets(steps: f64) -> Vec<Net> {
             width: 8,
         },
         output: Shape::Embedding { dim: DIM },
+        frozen_steps: 0,
     };
     let projector = mlp(Some("projector"), &[DIM, HIDDEN, HIDDEN, OUT]);
     let predictor = mlp(None, &[OUT, HIDDEN, OUT]);
@@ -180,6 +186,8 @@ fn vit() -> Vit {
         pool: Pool::Cls,
         position: Position::Sincos2d,
         frozen_patch_projection: true,
+        mlp_norm: BlockNorm::Layer,
+        final_norm: true,
         norm_eps: 1e-6,
         init: Init::MocoV3,
     }
@@ -211,6 +219,7 @@ fn mlp(name: Option<&str>, widths: &[usize]) -> Stage {
         }),
         input: Shape::Embedding { dim: widths[0] },
         output: Shape::Embedding { dim: widths[count] },
+        frozen_steps: 0,
     }
 }
 
@@ -309,6 +318,9 @@ pub fn digits(epochs: usize, seed: u64) -> Plan {
                     lr: warmup_cosine(2e-3 * batch as f64 / 256.0, steps as f64),
                     weight_decay: Schedule::constant(0.05),
                     exclude: Vec::new(),
+                    clip: None,
+                    constant_lr: Vec::new(),
+                    peak_lr: 2e-3 * batch as f64 / 256.0,
                 },
                 precision: Precision::Float32,
                 seed,

@@ -74,7 +74,7 @@ fn interrupt(plan: &Plan, options: Options, after: usize) -> PathBuf {
 fn results(out: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut results = BTreeMap::new();
     let sets = out.join("checkpoints");
-    for name in ["nets", "optimizer", "monitors"] {
+    for name in ["nets", "optimizer", "step", "monitors"] {
         let file = sets.join(format!("step-000010/{name}.safetensors"));
         results.insert(format!("last {name}"), fs::read(file).unwrap());
     }
@@ -326,8 +326,8 @@ impl Files for Full {
 #[test]
 fn a_full_disk_loses_nothing_that_was_saved() {
     let expected = in_one_piece();
-    // Source, plan and metrics are three writes, a set is six.
-    for after in 9..15 {
+    // Source, plan and metrics are three writes, a set is seven.
+    for after in 10..17 {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path();
         let mut full = options(out);
@@ -350,7 +350,7 @@ fn a_full_disk_loses_nothing_that_was_saved() {
             "{text}"
         );
         assert_eq!(names(&out.join("checkpoints")), ["step-000003"]);
-        if after == 12 {
+        if after == 13 {
             finish(&plan(), resumed(out));
             assert_same(out, &expected);
         }

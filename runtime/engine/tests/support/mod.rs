@@ -10,8 +10,8 @@ use burn::tensor::{Gradients, Tensor, TensorData};
 use ssl_engine::nets::{Kind, Network, Visit};
 use ssl_engine::weights::{self, NamedTensor, Unexpected};
 use ssl_plan::{
-    Activation, Block, Init, Mlp, MlpLayer, Module, Norm, Pool, Position, Resnet, Shape, Stage,
-    Stem, Vit,
+    Activation, Block, BlockNorm, Init, Mlp, MlpLayer, Module, Norm, Pool, Position, Resnet, Shape,
+    Stage, Stem, Vit,
 };
 
 pub fn fixtures(name: &str) -> PathBuf {
@@ -34,6 +34,7 @@ pub fn stage(name: Option<&str>, module: Module) -> Stage {
         module,
         input: shape,
         output: shape,
+        frozen_steps: 0,
     }
 }
 
@@ -50,6 +51,8 @@ pub fn tiny_vit() -> Vit {
         pool: Pool::Cls,
         position: Position::Learned,
         frozen_patch_projection: false,
+        mlp_norm: BlockNorm::Layer,
+        final_norm: true,
         norm_eps: 1e-6,
         init: Init::MocoV3,
     }
@@ -77,6 +80,8 @@ pub fn resnet(block: Block, layers: [usize; 4], stem: Stem) -> Resnet {
         block,
         layers,
         stem,
+        width: 1,
+        selective_kernel: false,
         zero_init_residual: false,
         norm_eps: 1e-5,
         norm_momentum: 0.1,

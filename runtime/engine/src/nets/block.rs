@@ -1,0 +1,121 @@
+//! The block of a transformer, shared by encoders and decoders.
+
+use burn::tensor::Tensor;
+use ssl_plan::BlockNorm;
+
+use super::Visit;
+use super::gelu::gelu;
+use super::layers::{Attention, BatchNorm, LayerNorm, Linear, Pass, Queries, first_tokens};
+use super::start::{Scope, Start};
+
+/// PyTorch's defaults for a BatchNorm.
+const BATCH_NORM_EPS: f64 = 1e-5;
+const BATCH_NORM_MOMENTUM: f64 = 0.1;
+
+/// What a block is made to.
+pub(super) struct Shape {
+    pub(super) dim: usize,
+    pub(super) hidden: usize,
+    pub(super) heads: usize,
+    pub(super) norm_eps: f64,
+    pub(super) mlp_norm: BlockNorm,
+}
+
+/// A pre-norm block: attention, then a two-layer MLP, each added to its input.
+#[derive(Debug, Clone)]
+pub(super) struct Block {
+    norm1: LayerNorm,
+    attn: Attention,
+    norm2: Norm,
+    fc1: Linear,
+    fc2: Linear,
+}
+
+#[derive(Debug, Clone)]
+enum Norm {
+    Layer(LayerNorm),
+    Batch(Box<BatchNorm>),
+}
+
+impl Block {
+    /// `linear` makes a linear map from its scope, its `[in, out]` shape, and
+    /// the fan out of what it holds: that of one of q, k, v for all three.
+    pub(super) fn new(
+        shape: &Shape,
+        scope: &Scope,
+        linear: impl Fn(Scope, [usize; 2], usize) -> Linear,
+    ) -> Self {
+        let &Shape { dim, hidden, .. } = shape;
+        let (attn, mlp) = (scope.enter("attn"), scope.enter("mlp"));
+        let second = scope.enter("norm2");
+        Block {
+            norm1: LayerNorm::new(&scope.enter("norm1"), dim, shape.norm_eps),
+            attn: Attention::new(
+                linear(attn.enter("qkv"), [dim, 3 * dim], dim),
+                linear(attn.enter("proj"), [dim, dim], dim),
+                shape.heads,
+            ),
+            norm2: match shape.mlp_norm {
+                BlockNorm::Layer => Norm::Layer(LayerNorm::new(&second, dim, shape.norm_eps)),
+                BlockNorm::Batch => Norm::Batch(Box::new(BatchNorm::new(
+                    &second,
+                    dim,
+                    Some(Start::Ones),
+                    BATCH_NORM_EPS,
+                    BATCH_NORM_MOMENTUM,
+                ))),
+            },
+            fc1: linear(mlp.enter("fc1"), [dim, hidden], hidden),
+            fc2: linear(mlp.enter("fc2"), [hidden, dim], dim),
+        }
+    }
+
+    /// Whether a token's output depends on no other token's but through
+    /// attention, so that the last block may compute the first one alone.
+    pub(super) fn is_tokenwise(&self) -> bool {
+        matches!(self.norm2, Norm::Layer(_))
+    }
+
+    /// `[batch * N, dim]`, or `[batch, dim]` out where only the first token
+    /// asks.
+    pub(super) fn forward(
+        &mut self,
+        x: Tensor<2>,
+        batch: usize,
+        queries: Queries,
+        pass: Pass,
+    ) -> Tensor<2> {
+        let attended = self
+            .attn
+            .forward(self.norm1.forward(x.clone()), batch, queries, pass);
+        let x = match queries {
+            Queries::All => x,
+            Queries::First => first_tokens(x, batch),
+        };
+        let x = x + pass.widen(attended);
+        let normed = match &mut self.norm2 {
+            Norm::Layer(norm) => norm.forward(x.clone()),
+            Norm::Batch(norm) => norm.forward(x.clone(), pass),
+        };
+        let hidden = self.fc1.forward(normed, pass);
+        x + pass.widen(self.fc2.forward(gelu(hidden), pass))
+    }
+
+    pub(super) fn visit<V: Visit>(&mut self, visitor: &mut V) {
+        self.norm1.visit(visitor);
+        self.attn.visit(visitor);
+        match &mut self.norm2 {
+            Norm::Layer(norm) => norm.visit(visitor),
+            Norm::Batch(norm) => norm.visit(visitor),
+        }
+        self.fc1.visit(visitor);
+        self.fc2.visit(visitor);
+    }
+}
+
+/// Every block in order, all tokens.
+pub(super) fn run(blocks: &mut [Block], x: Tensor<2>, batch: usize, pass: Pass) -> Tensor<2> {
+    blocks
+        .iter_mut()
+        .fold(x, |x, block| block.forward(x, batch, Queries::All, pass))
+}
