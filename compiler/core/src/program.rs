@@ -327,6 +327,16 @@ impl Program {
         }
     }
 
+    /// The pipeline of the first file, or of a module that it imports.
+    pub fn named(&self, name: &str) -> Option<&Pipeline> {
+        let root = self.root()?;
+        let (unit, name) = match name.split_once('.') {
+            None => (root, name),
+            Some((module, name)) => (self.units.get(*root.imports.get(module)?)?, name),
+        };
+        unit.pipelines.get(name)
+    }
+
     /// The pipeline that a path names from where it stands.
     pub fn pipeline(&self, path: &Dotted) -> Option<&Pipeline> {
         let (unit, name) = self.place(path)?;

@@ -169,24 +169,21 @@ impl Checker<'_> {
         let mut out = Vec::new();
         for entry in &self.source.effective.eval {
             let path = format!("eval.{}", entry.name.name);
-            if entry
-                .call
-                .callee()
-                .is_some_and(|c| c.name == "linear" || c.name == "finetune")
-            {
+            let Some(args) = self.bind(Group::Eval, &entry.call, Some(&path), Scope::Top) else {
+                continue;
+            };
+            if args.function != "knn" {
+                self.feature_of(&args, step);
                 self.report(
                     Diagnostic::warning(
                         Code::NOT_YET,
-                        format!("`{}` is not supported yet", entry.name.name),
+                        format!("`{}` is checked, and not carried out yet", args.function),
                     )
-                    .at(entry.call.expr.span, "will be left out")
+                    .at(entry.call.expr.span, "left out of the run")
                     .help("judge by `knn(...)` for now"),
                 );
                 continue;
             }
-            let Some(args) = self.bind(Group::Eval, &entry.call, Some(&path), Scope::Top) else {
-                continue;
-            };
             out.extend(self.knn_eval(&args, data, views, step));
         }
         out

@@ -4,6 +4,7 @@ use ssl_diagnostics::{Code, Diagnostic, FileId, SourceMap};
 use ssl_syntax::ast::{Ident, Pipeline};
 
 use super::apply::Merger;
+use super::assign::dotted;
 use super::{Change, Effective, Entry, View, set};
 use crate::names;
 use crate::program::{Program, Unit};
@@ -17,7 +18,7 @@ pub fn effective(
     sets: &[(FileId, String)],
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Effective> {
-    let chosen = choose(program.root()?, wanted, diagnostics)?;
+    let chosen = choose(program, wanted, diagnostics)?;
     let chain = chain_of(chosen, program, diagnostics);
 
     let mut merger = Merger {
@@ -39,20 +40,30 @@ pub fn effective(
 }
 
 fn choose<'a>(
-    unit: &'a Unit,
+    program: &'a Program,
     wanted: Option<&str>,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<&'a Pipeline> {
+    let unit: &Unit = program.root()?;
     let names = || unit.pipelines.keys().map(String::as_str);
-    if let Some(wanted) = wanted {
-        let found = unit.pipelines.get(wanted);
+    // A file of sweeps alone is judged by what they vary.
+    let varied = || {
+        let first = unit
+            .sweeps
+            .values()
+            .next()
+            .filter(|_| unit.pipelines.is_empty());
+        first.map(|s| dotted(&s.of.segments))
+    };
+    if let Some(wanted) = wanted.map(str::to_owned).or_else(varied) {
+        let found = program.named(&wanted);
         if found.is_none() {
             diagnostics.push(
                 Diagnostic::error(
                     Code::UNKNOWN_PIPELINE,
                     format!("the file has no pipeline `{wanted}`"),
                 )
-                .maybe_help(names::suggestion(wanted, names())),
+                .maybe_help(names::suggestion(&wanted, names())),
             );
         }
         return found;

@@ -338,6 +338,31 @@ functions! {
         field("view", W::View, F::Absent,
             "how an image is prepared; resized to 8/7 of the first view's size and cropped to it"),
     ]
+    Eval "linear" "a linear classifier on frozen features (linear probing)" [
+        field("feature", W::Feature, F::Required, "which output is the feature"),
+        field("epochs", W::Epochs, F::Float(90.0), "passes over the labelled images"),
+        field("batch", COUNT, F::Int(1024), "images per step"),
+        field("lr", W::Positive, F::Required, "learning rate at the start; falls to 0 along half a cosine"),
+        field("momentum", PROBABILITY, F::Float(0.9), "share of the old velocity"),
+        field("weight_decay", W::Float(0.0, INF), F::Float(0.0), "weight decay"),
+    ]
+    Eval "finetune" "end-to-end fine-tuning with a linear head, AdamW" [
+        field("feature", W::Feature, F::Required, "which output is the feature"),
+        field("data", W::Text, F::Absent, "a folder of labelled images; the run's own"),
+        field("test", W::Text, F::Absent, "a folder of held-out images with the same classes"),
+        field("epochs", W::Epochs, F::Float(100.0), "passes over the labelled images"),
+        field("batch", COUNT, F::Int(1024), "images per step"),
+        field("lr", W::Positive, F::Required, "learning rate at its peak; falls to 0 along half a cosine"),
+        field("warmup", W::Time, F::Epochs(5.0), "time in which the rate rises from 0"),
+        field("weight_decay", W::Float(0.0, INF), F::Float(0.05), "weight decay"),
+        field("layer_decay", PROBABILITY, F::Float(1.0), "factor on the rate from one layer to the one before"),
+        field("drop_path", PROBABILITY, F::Float(0.0), "probability of leaving out the last block"),
+        field("label_smoothing", PROBABILITY, F::Float(0.0), "share of the target that goes to all classes"),
+        field("mixup", W::Float(0.0, INF), F::Float(0.0), "alpha of mixup; 0 for none"),
+        field("cutmix", W::Float(0.0, INF), F::Float(0.0), "alpha of CutMix; 0 for none"),
+        field("random_erasing", PROBABILITY, F::Float(0.0), "probability of erasing a rectangle"),
+        field("randaugment", W::Bool, F::Bool(false), "RandAugment of magnitude 9, deviation 0.5"),
+    ]
 }
 
 /// Every built-in function.
