@@ -16,11 +16,9 @@ fn plan(module: &str, pipeline: &str, set: &[&str]) -> Plan {
         pipeline: Some("mine".into()),
         set: set.iter().map(|s| (*s).to_owned()).collect(),
         demand: Demand::Run,
+        ..Request::default()
     };
-    let out = ssl_core::compile(
-        &request,
-        &Bench(|_: &std::path::Path| Some(text.clone())),
-    );
+    let out = ssl_core::compile(&request, &Bench(|_: &std::path::Path| Some(text.clone())));
     out.plan.expect("the library compiles")
 }
 
@@ -31,7 +29,12 @@ fn print() {
             let name = line.split(' ').nth(1).unwrap();
             let p = plan(module, name, &[]);
             let e = &p.expected;
-            println!("{module}.{name}: {:?} {:?} {:?}", e.collapsed.as_ref().map(|s| (s.at(0.0), s.at(1e9))), e.least.as_ref().map(|s| (s.value.at(0.0),s.value.at(1e9))), e.least.as_ref().map(|l| l.exact));
+            println!(
+                "{module}.{name}: {:?} {:?} {:?}",
+                e.collapsed.as_ref().map(|s| (s.at(0.0), s.at(1e9))),
+                e.least.as_ref().map(|s| (s.value.at(0.0), s.value.at(1e9))),
+                e.least.as_ref().map(|l| l.exact)
+            );
         }
     }
 }

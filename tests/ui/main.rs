@@ -55,12 +55,21 @@ fn last_pipeline(path: &Path) -> Option<String> {
     names.next_back().or(Some(first)).map(str::to_owned)
 }
 
+/// The bytes that a case has, as its line `// memory: 64 MiB` says.
+fn memory(path: &Path) -> Option<u64> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let mut lines = text.lines();
+    let mib = lines.find_map(|l| l.strip_prefix("// memory: ")?.strip_suffix(" MiB"))?;
+    Some(mib.parse::<u64>().ok()? << 20)
+}
+
 fn compile(path: &Path) -> Compilation {
     let (dir, name) = (path.parent(), path.file_name());
     let request = Request {
         path: name.expect("a case is a file").into(),
         pipeline: last_pipeline(path),
         demand: Demand::Run,
+        memory: memory(path),
         ..Request::default()
     };
     let dir = dir.expect("a case lies in a folder");

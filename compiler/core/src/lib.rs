@@ -7,6 +7,7 @@
 
 mod check;
 mod estimate;
+mod memory;
 pub mod merge;
 mod names;
 mod program;
@@ -18,6 +19,7 @@ mod value;
 mod world;
 
 pub use estimate::{parameters_of, total_parameters};
+pub use memory::size;
 pub use program::STD;
 pub use sweep::{Sweep, Variant};
 pub use world::{DatasetInfo, Demand, RecordedInfo, World, WorldError};
@@ -38,6 +40,9 @@ pub struct Request {
     pub set: Vec<String>,
     /// Whether the data must be there.
     pub demand: Demand,
+    /// Bytes that the device that trains has; a plan that takes more is an
+    /// error.
+    pub memory: Option<u64>,
 }
 
 /// What a compilation gives.
@@ -134,6 +139,9 @@ pub fn compile(request: &Request, world: &dyn World) -> Compilation {
         let (plan, diagnostics) = check::check(source, world, broken);
         out.diagnostics.extend(diagnostics);
         out.plan = plan;
+    }
+    if !out.failed() {
+        memory::judge(&mut out, request, world);
     }
     out.diagnostics
         .sort_by_key(|d| (d.span().unwrap_or_default(), std::cmp::Reverse(d.severity)));

@@ -84,6 +84,8 @@ codes! {
     LABELS = "E0504", "labels are needed and not there";
     // 06: loose ends
     UNUSED = "E0601", "something is never used";
+    // 07: the machine
+    MEMORY = "E0701", "a step does not fit into the memory";
 }
 
 /// Every code, in order.

@@ -20,7 +20,7 @@ pub use net::{
     Activation, Block, BlockNorm, Init, Linear, Mlp, MlpLayer, Module, Net, NetKind, Norm, Pool,
     Position, Resnet, Shape, Stage, Stem, Vit, VitDecoder,
 };
-pub use origin::{Bound, Estimate, Expected, Origin, ParameterCount, Resolved};
+pub use origin::{Bound, Estimate, Expected, Flops, Origin, ParameterCount, Resolved};
 pub use schedule::{Curve, Schedule, Segment};
 pub use train::{Clip, Optimizer, ParamClass, Precision, Rule, Train};
 

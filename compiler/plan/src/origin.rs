@@ -40,19 +40,66 @@ pub enum Origin {
     Default,
 }
 
-/// Size and cost of a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// Size and cost of a run. Bytes are those of the CPU backend; of a GPU's
+/// memory, the backend's own pools take more.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
     /// Exact parameter counts.
     pub parameters: Vec<ParameterCount>,
-    /// Bytes of all weights, averages included.
+    /// Bytes of all weights and running statistics, averages included.
     pub weight_bytes: u64,
+    /// Of these, the bytes of averages.
+    #[serde(default)]
+    pub average_bytes: u64,
     /// Bytes of gradients.
     pub gradient_bytes: u64,
     /// Bytes of the optimiser's state.
     pub optimizer_bytes: u64,
-    /// Bytes that the forward pass keeps for the backward pass, estimated.
+    /// Bytes of queues, running means and the banks of monitors.
+    #[serde(default)]
+    pub state_bytes: u64,
+    /// Bytes of all values that are held when the forward passes are through.
     pub activation_bytes: u64,
+    /// Bytes of the batch that is in use.
+    #[serde(default)]
+    pub batch_bytes: u64,
+    /// Bytes of batches that are prepared meanwhile, in the host's memory.
+    #[serde(default)]
+    pub ahead_bytes: u64,
+    /// Bytes at the worst moment of a step: what stands, the batch, and
+    /// activations and gradients as they come and go.
+    #[serde(default)]
+    pub step_bytes: u64,
+    /// Bytes at the worst moment of saving a checkpoint, in the host's memory
+    /// where that is the device's.
+    #[serde(default)]
+    pub save_bytes: u64,
+    /// Work of one step.
+    #[serde(default)]
+    pub flops: Flops,
+}
+
+/// Floating-point operations of one step; a multiplication and an addition
+/// are two. Matrix products and convolutions in full, one for each number of
+/// the loss's other operations; norms, activations and softmax within a net
+/// are left out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Flops {
+    /// Forward passes of the trained nets, and the loss.
+    pub forward: f64,
+    /// Forward passes of averages.
+    pub averages: f64,
+    /// Backward passes.
+    pub backward: f64,
+    /// The optimiser, and the update of averages.
+    pub update: f64,
+}
+
+impl Flops {
+    /// All of a step.
+    pub fn total(&self) -> f64 {
+        self.forward + self.averages + self.backward + self.update
+    }
 }
 
 /// Parameters of one stage.

@@ -66,6 +66,7 @@ pub fn run(options: &Options) -> ExitCode {
             let choice = Choice {
                 pipeline: Some(sweep.of.clone()),
                 set: variant.set.clone(),
+                memory: options.subject.choice.memory,
             };
             let mut compilation = choice.compile(&options.subject.file, Demand::Check);
             failed |= compilation.failed();

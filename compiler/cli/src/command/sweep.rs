@@ -222,12 +222,11 @@ fn cost(runs: &[Run]) -> String {
     let rows = runs.iter().map(|r| {
         let e = &r.plan.estimate;
         let trained: u64 = e.parameters.iter().map(|p| p.trained).sum();
-        let memory = e.weight_bytes + e.gradient_bytes + e.optimizer_bytes + e.activation_bytes;
         vec![
             r.label.clone(),
             thousands(r.plan.recipe.train.steps as u64),
             thousands(trained),
-            size(memory),
+            size(e.step_bytes),
         ]
     });
     table(&["run", "steps", "trained parameters", "memory"], rows)

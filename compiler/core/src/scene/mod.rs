@@ -139,8 +139,10 @@ const PIECES: usize = 32;
 /// A function of the step as a schedule: one number where it does not move,
 /// else straight between points.
 fn over(last: f64, f: impl Fn(f64) -> Option<f64>) -> Option<Schedule> {
+    // What float64 rounds away is no loss.
+    let whole = |x: f64| if x.abs() < 1e-12 { 0.0 } else { x };
     let points = (0..=PIECES)
-        .map(|i| f(last * i as f64 / PIECES as f64))
+        .map(|i| f(last * i as f64 / PIECES as f64).map(whole))
         .collect::<Option<Vec<f64>>>()?;
     let first = points.first().copied()?;
     if points
