@@ -7,7 +7,11 @@
 mod words;
 
 pub use generated::{Rule, SslParser};
-pub use words::{ITEM_KEYWORDS, KEYWORDS, SECTION_KEYWORDS, STATEMENT_KEYWORDS, Word, describe};
+pub use words::{
+    ITEM_KEYWORDS, KEYWORDS, SECTION_KEYWORDS, STATEMENT_KEYWORDS, Word, describe, is_keyword,
+};
+
+extern crate alloc;
 
 mod generated {
     #![allow(missing_docs)]

@@ -18,6 +18,33 @@ pub const KEYWORDS: &[&str] = &[
     "vary", "allow", "then", "in", "for", "where", "after", "before", "true", "false",
 ];
 
+/// Whether a word is one of [`KEYWORDS`].
+pub fn is_keyword(word: &str) -> bool {
+    matches!(
+        word,
+        "pipeline"
+            | "sweep"
+            | "fn"
+            | "use"
+            | "extends"
+            | "param"
+            | "let"
+            | "drop"
+            | "minimize"
+            | "track"
+            | "vary"
+            | "allow"
+            | "then"
+            | "in"
+            | "for"
+            | "where"
+            | "after"
+            | "before"
+            | "true"
+            | "false"
+    )
+}
+
 /// What could have stood at a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Word {
@@ -39,7 +66,7 @@ pub fn describe(rule: Rule) -> Option<Word> {
         Rule::quantity | Rule::number | Rule::text | Rule::boolean | Rule::list => Thing("a value"),
         Rule::group | Rule::reference | Rule::neg | Rule::KW_FOR => Thing("a value"),
         Rule::missing | Rule::missing_arg => Thing("a value"),
-        Rule::ident | Rule::path | Rule::arg_name | Rule::word => Thing("a name"),
+        Rule::ident | Rule::path | Rule::dotted | Rule::arg_name | Rule::word => Thing("a name"),
         Rule::bind | Rule::fn_param => Thing("a name"),
         Rule::unit => Thing("a unit"),
         Rule::ty | Rule::ty_arg => Thing("a type"),
@@ -56,9 +83,7 @@ pub fn describe(rule: Rule) -> Option<Word> {
         Rule::KW_MINIMIZE | Rule::KW_TRACK | Rule::KW_VARY => Thing("a statement"),
         Rule::KW_ALLOW => Thing("a statement"),
         Rule::line_end | Rule::EOI => LineEnd,
-        Rule::then | Rule::KW_THEN | Rule::ramp | Rule::range | Rule::range_in => Operator,
-        Rule::pipe | Rule::eq | Rule::ne | Rule::le | Rule::ge => Operator,
-        Rule::lt | Rule::gt | Rule::add | Rule::sub | Rule::mul | Rule::div => Operator,
+        Rule::operator | Rule::continuation => Operator,
         Rule::block | Rule::lbrace => Token("{"),
         Rule::rbrace => Token("}"),
         Rule::fn_params | Rule::params | Rule::args | Rule::lparen => Token("("),
@@ -97,6 +122,7 @@ mod tests {
     fn keywords_are_the_words_that_name_nothing() {
         for word in KEYWORDS {
             assert!(!takes(Rule::ident, word), "{word}");
+            assert!(is_keyword(word), "{word}");
             assert!(takes(Rule::ident, &format!("{word}s")), "{word}s");
         }
         for word in SECTION_KEYWORDS
@@ -104,6 +130,7 @@ mod tests {
             .chain(&["as", "of", "mode", "epochs"])
         {
             assert!(takes(Rule::ident, word), "{word}");
+            assert!(!is_keyword(word), "{word}");
         }
         for word in ITEM_KEYWORDS.iter().chain(STATEMENT_KEYWORDS) {
             assert!(KEYWORDS.contains(word), "{word}");
@@ -121,7 +148,7 @@ mod tests {
         for not in ["1.", "1e", "_1", "1..2", "-1", "0x10", "1.e5"] {
             assert!(!takes(Rule::number, not), "{not}");
         }
-        for quantity in ["10%", "40 epochs", "24GiB", "1e3 s", "3\tpx"] {
+        for quantity in ["10%", "40 epochs", "24GiB", "1e3 s", "3  px"] {
             assert!(takes(Rule::quantity, quantity), "{quantity}");
         }
         for not in ["1 then", "1\nepochs", "1 in", "2 f(", "2 name: "] {

@@ -8,12 +8,14 @@
 //! (`NAME.stderr`); `SSLC_UPDATE=1 cargo test` writes it anew.
 
 mod bench;
+mod fixes;
+mod lints;
 mod mutants;
 
 use std::path::{Path, PathBuf};
 
 use bench::Bench;
-use ssl_core::{Compilation, Demand, Request};
+use ssl_core::{Demand, Request, Whole};
 
 /// What a comment expects.
 #[derive(Debug, PartialEq)]
@@ -45,16 +47,6 @@ fn expectations(text: &str) -> Vec<Expected> {
     out
 }
 
-/// The last pipeline of a file, where it has several.
-fn last_pipeline(path: &Path) -> Option<String> {
-    let text = std::fs::read_to_string(path).ok()?;
-    let mut names = text
-        .lines()
-        .filter_map(|l| l.strip_prefix("pipeline ")?.split([' ', '{']).next());
-    let first = names.next()?;
-    names.next_back().or(Some(first)).map(str::to_owned)
-}
-
 /// The bytes that a case has, as its line `// memory: 64 MiB` says.
 fn memory(path: &Path) -> Option<u64> {
     let text = std::fs::read_to_string(path).ok()?;
@@ -63,24 +55,37 @@ fn memory(path: &Path) -> Option<u64> {
     Some(mib.parse::<u64>().ok()? << 20)
 }
 
-fn compile(path: &Path) -> Compilation {
+/// Every pipeline of a case, and every variant of its sweeps.
+fn check(path: &Path) -> Whole {
     let (dir, name) = (path.parent(), path.file_name());
     let request = Request {
         path: name.expect("a case is a file").into(),
-        pipeline: last_pipeline(path),
         demand: Demand::Run,
         memory: memory(path),
         ..Request::default()
     };
     let dir = dir.expect("a case lies in a folder");
     let read = |file: &Path| std::fs::read_to_string(dir.join(file)).ok();
-    ssl_core::compile(&request, &Bench(read))
+    ssl_core::check_file(&request, &Bench(read))
+}
+
+/// All cases, in order of name.
+fn cases() -> Vec<PathBuf> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/ui/cases");
+    let mut cases: Vec<PathBuf> = std::fs::read_dir(&dir)
+        .expect("the cases are there")
+        .filter_map(|e| Some(e.ok()?.path()))
+        .filter(|p| p.extension().is_some_and(|e| e == "ssl"))
+        .collect();
+    cases.sort();
+    assert!(cases.len() >= 10, "the cases are gone");
+    cases
 }
 
 /// Compares the diagnostics of a file with its comments.
 fn judge(path: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(path).expect("a case is readable");
-    let compilation = compile(path);
+    let compilation = check(path);
     let mut wrong = Vec::new();
     let mut expected = expectations(&text);
     for d in &compilation.diagnostics {
@@ -110,7 +115,7 @@ fn judge(path: &Path) -> Vec<String> {
 }
 
 /// Compares the rendering with the one kept beside the file.
-fn snapshot(path: &Path, compilation: &Compilation) -> Option<String> {
+fn snapshot(path: &Path, compilation: &Whole) -> Option<String> {
     let kept = path.with_extension("stderr");
     let now = ssl_diagnostics::render_human(&compilation.map, &compilation.diagnostics, false);
     if std::env::var_os("SSLC_UPDATE").is_some() {
@@ -127,16 +132,8 @@ fn snapshot(path: &Path, compilation: &Compilation) -> Option<String> {
 
 #[test]
 fn every_case_says_what_it_should() {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/ui/cases");
-    let mut cases: Vec<PathBuf> = std::fs::read_dir(&dir)
-        .expect("the cases are there")
-        .filter_map(|e| Some(e.ok()?.path()))
-        .filter(|p| p.extension().is_some_and(|e| e == "ssl"))
-        .collect();
-    cases.sort();
-    assert!(cases.len() >= 10, "the cases are gone");
     let mut wrong = String::new();
-    for case in &cases {
+    for case in &cases() {
         for line in judge(case) {
             wrong += &format!("{}: {line}\n", case.file_name().expect("a file").display());
         }

@@ -8,6 +8,7 @@ mod chart;
 mod command;
 mod files;
 mod output;
+mod paint;
 mod signals;
 mod watch;
 mod world;
@@ -22,6 +23,25 @@ use clap::{Parser, Subcommand};
 struct Cli {
     #[command(subcommand)]
     command: Command,
+    /// How to print what is wrong; `json`, `sarif` and `github` go to standard output, unless a
+    /// result is printed there
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "human",
+        value_name = "FORMAT"
+    )]
+    message_format: output::MessageFormat,
+    /// Whether to colour; `auto` heeds NO_COLOR and CLICOLOR_FORCE
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "auto",
+        value_name = "WHEN"
+    )]
+    color: clap::ColorChoice,
 }
 
 #[derive(Subcommand)]
@@ -30,6 +50,12 @@ enum Command {
     Check(command::check::Options),
     /// Show the resolved run: every value with its origin, steps, parameters, memory
     Plan(command::plan::Options),
+    /// Say where a value comes from: every layer that set it, and what won
+    Why(command::why::Options),
+    /// Say in what two files, pipelines or runs differ by meaning
+    Diff(command::diff::Options),
+    /// Print a stage of the compiler: ast, hir, effective, typed, graph, plan
+    Emit(command::emit::Options),
     /// Say what a diagnostic's code means, with an example
     Explain(command::explain::Options),
     /// Bring files into the one style, in place
@@ -50,16 +76,30 @@ fn main() -> ExitCode {
         }
     };
     std::panic::set_hook(Box::new(internal_error));
+    output::configure(output::Style {
+        format: cli.message_format,
+        colour: cli.color,
+        has_result: !matches!(cli.command, Command::Check(_) | Command::Run(_)),
+    });
     let run = || match cli.command {
         Command::Check(options) => command::check::run(&options),
         Command::Plan(options) => command::plan::run(&options),
+        Command::Why(options) => command::why::run(&options),
+        Command::Diff(options) => command::diff::run(&options),
+        Command::Emit(options) => command::emit::run(&options),
         Command::Explain(options) => command::explain::run(&options),
         Command::Fmt(options) => command::fmt::run(&options),
         Command::Run(options) => command::run::run(&options),
         Command::Sweep(options) => command::sweep::run(&options),
     };
     // What the hook said is all there is to say.
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).unwrap_or(ExitCode::from(2))
+    let code = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
+    output::finish();
+    match code {
+        Err(_) => ExitCode::from(2),
+        Ok(_) if !output::written() => ExitCode::from(74),
+        Ok(code) => code,
+    }
 }
 
 /// Says that the fault is ours, and where, in two lines.

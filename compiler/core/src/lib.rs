@@ -5,29 +5,44 @@
 //! that one mistake never hides another. The crate does no IO: files,
 //! environment variables and data sets are seen through [`World`].
 
+mod allow;
 mod check;
+pub mod compare;
+pub mod emit;
+
 mod estimate;
+mod functions;
 mod memory;
+mod mend;
 pub mod merge;
 mod names;
+mod print;
 mod program;
 mod scene;
 mod schema;
 mod shapes;
 mod sweep;
+mod text;
 mod value;
+mod walk;
+mod whole;
+pub mod why;
+mod wiring;
 mod world;
 
 pub use estimate::{parameters_of, total_parameters};
 pub use memory::size;
+pub use mend::{Mended, mend_file};
 pub use program::STD;
 pub use sweep::{Sweep, Variant};
+pub use whole::{Whole, check_file};
 pub use world::{DatasetInfo, Demand, RecordedInfo, World, WorldError};
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
-use ssl_diagnostics::{Code, Diagnostic, FileId, Severity, SourceMap};
-use ssl_plan::Plan;
+use ssl_diagnostics::{Diagnostic, FileId, Severity, SourceMap};
+use ssl_plan::{Plan, Resolved};
 
 /// What is compiled.
 #[derive(Debug, Clone, Default)]
@@ -58,15 +73,27 @@ pub struct Compilation {
     pub pipelines: Vec<String>,
     /// The file's sweeps, unrolled.
     pub sweeps: Vec<Sweep>,
+    /// Every value that could be resolved, also where there is no plan.
+    pub values: Vec<Resolved>,
+    /// The file that was named.
+    pub(crate) file: Option<FileId>,
+    /// The folder that relative paths start from.
+    pub(crate) here: PathBuf,
+    /// All files with what they define.
+    pub(crate) program: program::Program,
+    /// The pipeline, merged.
+    pub(crate) effective: Option<merge::Effective>,
 }
 
 impl Compilation {
     /// Whether anything was wrong enough to stop.
     pub fn failed(&self) -> bool {
-        self.diagnostics
-            .iter()
-            .any(|d| d.severity == Severity::Error)
+        failed(&self.diagnostics)
     }
+}
+
+fn failed(diagnostics: &[Diagnostic]) -> bool {
+    diagnostics.iter().any(|d| d.severity == Severity::Error)
 }
 
 /// Compiles one pipeline of a file.
@@ -77,77 +104,39 @@ pub fn compile(request: &Request, world: &dyn World) -> Compilation {
         plan: None,
         pipelines: Vec::new(),
         sweeps: Vec::new(),
+        values: Vec::new(),
+        file: None,
+        here: world.absolute(std::path::Path::new(".")),
+        program: program::Program::default(),
+        effective: None,
     };
-    let name = request.path.display().to_string();
-    let text = match world.read(&request.path) {
-        Ok(text) => text,
-        Err(e) => {
-            out.diagnostics.push(
-                Diagnostic::error(
-                    Code::FILE,
-                    format!("`{name}` cannot be read: {}", e.message),
-                )
-                .maybe_help(e.help),
-            );
-            return out;
-        }
-    };
-    let Some(file) = out.map.add(name, text) else {
-        out.diagnostics.push(Diagnostic::error(
-            Code::FILE,
-            "the file is larger than 4 GiB",
-        ));
+    let Some(mut text) = text::Text::load(request, world, &mut out.map, &mut out.diagnostics)
+    else {
         return out;
     };
-    let program = program::load(
-        world,
-        &mut out.map,
-        file,
-        &request.path,
-        &mut out.diagnostics,
-    );
-    let sets: Vec<(FileId, String)> = request
-        .set
-        .iter()
-        .filter_map(|s| Some((out.map.add("--set", s.as_str())?, s.clone())))
-        .collect();
-    out.pipelines = program
-        .root()
-        .map(|r| r.pipelines.keys().cloned().collect())
-        .unwrap_or_default();
-
-    let trees = program.root().into_iter().flat_map(|r| r.sweeps.values());
-    out.sweeps = trees
-        .filter_map(|tree| sweep::unroll(&out.map, tree, &mut out.diagnostics))
-        .collect();
-
-    let broken = out.failed();
-    let effective = merge::effective(
-        &out.map,
-        &program,
-        request.pipeline.as_deref(),
-        &sets,
-        &mut out.diagnostics,
-    );
-    if let Some(effective) = effective {
-        let source = check::Source {
-            map: &out.map,
-            effective: &effective,
-            program: &program,
-            demand: request.demand,
-        };
-        let (plan, diagnostics) = check::check(source, world, broken);
-        out.diagnostics.extend(diagnostics);
-        out.plan = plan;
-    }
-    if !out.failed() {
-        memory::judge(&mut out, request, world);
-    }
-    out.diagnostics
-        .sort_by_key(|d| (d.span().unwrap_or_default(), std::cmp::Reverse(d.severity)));
-    out.diagnostics.dedup();
+    out.pipelines = text.pipelines();
+    out.sweeps = text.sweeps(&out.map);
+    let sets = text.sets(&request.set, &mut out.map);
+    let of_file = std::mem::take(&mut text.diagnostics);
+    let one = text.one(request, world, &out.map, &sets);
+    out.diagnostics = one.allowed(of_file);
+    out.diagnostics.extend(one.diagnostics);
+    in_order(&mut out.diagnostics);
+    out.plan = one.plan;
+    out.values = one.values;
+    out.effective = one.effective;
+    out.file = Some(text.file);
+    out.program = text.program;
     if out.failed() {
         out.plan = None;
     }
     out
+}
+
+/// By place, the worst of a place first, equal ones once.
+fn in_order(diagnostics: &mut Vec<Diagnostic>) {
+    diagnostics.sort_by_key(|d| (d.span().unwrap_or_default(), std::cmp::Reverse(d.severity)));
+    // A function's body is judged for itself and at every call.
+    let mut seen = HashSet::new();
+    diagnostics.retain(|d| seen.insert((d.code, d.message.clone(), d.span())));
 }

@@ -6,30 +6,31 @@
 use ssl_diagnostics::{Code, Diagnostic, SourceMap, Span};
 use ssl_plan::{Estimate, Op, Origin, Plan, Precision};
 
-use crate::{Compilation, Request, World};
 
-/// Adds an error where the plan takes more than the request's memory.
-pub fn judge(out: &mut Compilation, request: &Request, world: &dyn World) {
-    let (Some(memory), Some(plan)) = (request.memory, &out.plan) else {
-        return;
-    };
+/// An error where a plan takes more than the memory. `bytes` compiles the
+/// pipeline with further `--set` arguments and says what that takes.
+pub fn judge(
+    plan: &Plan,
+    memory: u64,
+    map: &SourceMap,
+    bytes: impl Fn(&[String]) -> Option<u64>,
+) -> Option<Diagnostic> {
     let needed = plan.estimate.step_bytes;
     if needed <= memory {
-        return;
+        return None;
     }
-    let mut diagnostic = Diagnostic::error(
-        Code::MEMORY,
-        format!(
-            "a step takes about {}, and {} are there",
-            size(needed),
-            size(memory)
-        ),
-    )
-    .help(help(plan, request, world, memory));
-    if let Some(span) = place(&out.map, plan, "data.batch") {
-        diagnostic = diagnostic.at(span, parts(&plan.estimate));
-    }
-    out.diagnostics.push(diagnostic);
+    let with = |changes: &[String]| bytes(changes).filter(|b| *b <= memory);
+    let message = format!(
+        "a step takes about {}, and {} are there",
+        size(needed),
+        size(memory)
+    );
+    let diagnostic = Diagnostic::error(Code::MEMORY, message).help(help(plan, with));
+    let label = parts(&plan.estimate);
+    Some(match place(map, plan, "data.batch") {
+        Some(span) => diagnostic.at(span, label),
+        None => diagnostic,
+    })
 }
 
 /// The largest parts of a step's memory.
@@ -54,14 +55,7 @@ fn parts(e: &Estimate) -> String {
     named.join(", ")
 }
 
-fn help(plan: &Plan, request: &Request, world: &dyn World, memory: u64) -> String {
-    let with = |changes: &[String]| {
-        let mut request = request.clone();
-        request.memory = None;
-        request.set.extend(changes.iter().cloned());
-        let bytes = crate::compile(&request, world).plan?.estimate.step_bytes;
-        (bytes <= memory).then_some(bytes)
-    };
+fn help(plan: &Plan, with: impl Fn(&[String]) -> Option<u64>) -> String {
     let batch = |n: usize| format!("data.batch={n}");
     let bf16 = "train.precision=bf16".to_owned();
     let wide = plan.recipe.train.precision == Precision::Float32;

@@ -2,6 +2,7 @@
 //! the standard library. A name belongs to the file that its span lies in, so
 //! an inherited expression means what it meant where it was written.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
@@ -10,7 +11,8 @@ use ssl_syntax::ast::{
     File, Function, Ident, Item, Path as Dotted, Pipeline, Sweep, Use, UseTarget,
 };
 
-use crate::{World, names};
+use crate::names::Meant;
+use crate::{World, functions};
 
 /// The standard library, embedded. What `loss` defines needs no import.
 macro_rules! library {
@@ -34,7 +36,7 @@ pub struct Unit {
     /// Global offsets of its text.
     extent: Span,
     /// Imported names and what they stand for.
-    imports: IndexMap<String, usize>,
+    imports: IndexMap<String, (usize, Span)>,
     /// Pipelines by name.
     pub pipelines: IndexMap<String, Pipeline>,
     /// Sweeps by name.
@@ -48,6 +50,15 @@ pub struct Program {
     units: Vec<Unit>,
     /// The unit whose functions need no import.
     prelude: usize,
+    /// Functions that call themselves, by their names' places.
+    recursive: HashSet<Span>,
+}
+
+impl Unit {
+    /// The names that it imports, and where.
+    pub fn imports(&self) -> impl Iterator<Item = (&str, Span)> {
+        self.imports.iter().map(|(n, (_, at))| (n.as_str(), *at))
+    }
 }
 
 /// Reads files into a program.
@@ -83,7 +94,9 @@ pub fn load(
     if let Some(prelude) = loader.module("loss", None) {
         loader.program.prelude = prelude;
     }
-    loader.program
+    let mut program = loader.program;
+    program.recursive = functions::judge(&program, map, diagnostics);
+    program
 }
 
 fn identity(world: &dyn World, path: &Path) -> String {
@@ -140,7 +153,7 @@ impl Loader<'_> {
         self.open.pop();
         let (pipelines, sweeps, functions) = self.definitions(&parsed.file);
         if let Some(unit) = self.program.units.get_mut(index) {
-            unit.imports = imports.into_iter().map(|(n, (u, _))| (n, u)).collect();
+            unit.imports = imports;
             (unit.pipelines, unit.sweeps, unit.functions) = (pipelines, sweeps, functions);
         }
         index
@@ -228,7 +241,7 @@ impl Loader<'_> {
         self.diagnostics.push(
             Diagnostic::error(Code::UNKNOWN_NAME, format!("there is no module `{text}`"))
                 .at(path.span, "not a module of the standard library")
-                .maybe_help(names::suggestion(&text, known.iter().map(String::as_str))),
+                .meant(&text, known.iter().map(String::as_str)),
         );
         None
     }
@@ -294,10 +307,52 @@ impl Loader<'_> {
     }
 }
 
+impl Unit {
+    /// Global offsets of its text.
+    pub fn extent(&self) -> Span {
+        self.extent
+    }
+
+    /// Its functions, in order.
+    pub fn functions(&self) -> impl Iterator<Item = &Function> {
+        self.functions.values()
+    }
+}
+
 impl Program {
+    /// Every file, in the order in which they were read.
+    pub fn units(&self) -> &[Unit] {
+        &self.units
+    }
+
+    /// The names that a file imports, with what they stand for.
+    pub fn imports<'p>(&'p self, unit: &'p Unit) -> impl Iterator<Item = (&'p str, &'p Unit)> {
+        let target = |(name, (at, _)): (&'p String, &(usize, Span))| {
+            Some((name.as_str(), self.units.get(*at)?))
+        };
+        unit.imports.iter().filter_map(target)
+    }
+
+    /// Whether a place lies in what needs no import.
+    pub fn in_prelude(&self, span: Span) -> bool {
+        let extent = self.units.get(self.prelude).map(|u| u.extent);
+        extent.is_some_and(|e| e.start <= span.start && span.start <= e.end)
+    }
+
+    /// Names of the functions that need no import.
+    pub fn prelude_names(&self) -> impl Iterator<Item = String> {
+        let functions = self.units.get(self.prelude).map(|u| &u.functions);
+        functions.into_iter().flat_map(|f| f.keys().cloned())
+    }
+
     /// The file that was named.
     pub fn root(&self) -> Option<&Unit> {
         self.units.first()
+    }
+
+    /// Whether a function calls itself, which has been reported.
+    pub fn is_recursive(&self, f: &Function) -> bool {
+        self.recursive.contains(&f.name.span)
     }
 
     /// The file that a span lies in.
@@ -322,7 +377,7 @@ impl Program {
         let from = self.unit_of(path.span).or(self.root())?;
         match path.segments.as_slice() {
             [name] => Some((from, name)),
-            [module, name] => Some((self.units.get(*from.imports.get(&module.name)?)?, name)),
+            [module, name] => Some((self.units.get(from.imports.get(&module.name)?.0)?, name)),
             _ => None,
         }
     }
@@ -332,7 +387,7 @@ impl Program {
         let root = self.root()?;
         let (unit, name) = match name.split_once('.') {
             None => (root, name),
-            Some((module, name)) => (self.units.get(*root.imports.get(module)?)?, name),
+            Some((module, name)) => (self.units.get(root.imports.get(module)?.0)?, name),
         };
         unit.pipelines.get(name)
     }
@@ -373,7 +428,7 @@ impl Program {
             return Vec::new();
         };
         let mut all = of(unit);
-        for (name, target) in &unit.imports {
+        for (name, (target, _)) in &unit.imports {
             if let Some(target) = self.units.get(*target) {
                 all.extend(of(target).into_iter().map(|n| format!("{name}.{n}")));
             }

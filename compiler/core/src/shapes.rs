@@ -56,13 +56,20 @@ pub struct Misfit {
     pub message: String,
     /// The way out.
     pub help: String,
+    /// Whether the call is at fault, and the module may fit another.
+    pub in_call: bool,
 }
 
 fn misfit<T>(message: String, help: impl Into<String>) -> Result<T, Misfit> {
     Err(Misfit {
         message,
         help: help.into(),
+        in_call: false,
     })
+}
+
+fn bad_call<T>(message: String, help: impl Into<String>) -> Result<T, Misfit> {
+    misfit(message, help).map_err(|m| Misfit { in_call: true, ..m })
 }
 
 /// A shape for messages: `Image[3, 224, 224]`.
@@ -88,7 +95,7 @@ impl ModuleSpec {
         match self {
             ModuleSpec::Vit(_) | ModuleSpec::VitDecoder(_) => {}
             _ if input.mask.is_some() => {
-                return misfit(
+                return bad_call(
                     "this module sees no patches, and gets a mask".into(),
                     "give the mask to a `vit` or a `vit_decoder`",
                 );
@@ -127,7 +134,7 @@ impl ModuleSpec {
             (ModuleSpec::VitDecoder(spec), Shape::Tokens { count, dim }) => {
                 spec.build(count, dim, input.mask)
             }
-            (ModuleSpec::VitDecoder(_), shape) => misfit(
+            (ModuleSpec::VitDecoder(_), shape) => bad_call(
                 format!("`vit_decoder` takes tokens, and gets {}", show(&shape)),
                 "give it what a `vit(pool: tokens)` returns",
             ),
@@ -135,7 +142,7 @@ impl ModuleSpec {
                 format!("a backbone takes an image, and gets {}", show(&shape)),
                 "call it on a view",
             ),
-            (_, Shape::Tokens { .. }) => misfit(
+            (_, Shape::Tokens { .. }) => bad_call(
                 format!("a head takes an embedding, and gets {}", show(&input.shape)),
                 "let the backbone pool its tokens: `pool: cls` or `pool: mean`",
             ),

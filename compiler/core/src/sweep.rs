@@ -2,9 +2,11 @@
 //! arguments, so it is checked, run and explained like a single run.
 
 use ssl_diagnostics::{Code, Diagnostic, SourceMap, Span};
-use ssl_syntax::ast::{ExprKind, StmtKind, Sweep as Tree};
+use ssl_syntax::ast::{Expr, ExprKind, Path, StmtKind, Sweep as Tree};
 
-use crate::names;
+use crate::merge::Set;
+use crate::names::Meant;
+use crate::program::Program;
 
 /// How the values of several `vary` lines are combined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,65 +29,72 @@ const MODES: [(&str, Mode); 3] = [
 const LIMIT: usize = 10_000;
 
 /// One run of a sweep.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Variant {
     /// `path=value`, as `--set` takes it; empty for the pipeline as it is.
     pub set: Vec<String>,
+    /// Which value of which axis.
+    pub(crate) picks: Vec<(usize, usize)>,
 }
 
 /// A sweep, unrolled.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Sweep {
     /// Its name.
     pub name: String,
+    /// Its documentation, a line each.
+    pub docs: Vec<String>,
     /// The pipeline that is varied.
     pub of: String,
     /// Its runs in order.
     pub variants: Vec<Variant>,
+    /// Its `vary` lines.
+    pub(crate) axes: Vec<Axis>,
+}
+
+/// A `vary` line.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Axis {
+    path: Path,
+    /// The whole line.
+    pub span: Span,
+    /// Its values, and each as `--set` takes it.
+    pub values: Vec<(Expr, String)>,
+}
+
+impl Sweep {
+    /// What a variant changes, where it stands in the file.
+    pub(crate) fn sets(&self, variant: &Variant) -> Vec<Set> {
+        let set = |(axis, value): &(usize, usize)| {
+            let axis = self.axes.get(*axis)?;
+            let (expr, text) = axis.values.get(*value)?;
+            Some(Set::Vary(axis.path.clone(), expr.clone(), text.clone()))
+        };
+        variant.picks.iter().filter_map(set).collect()
+    }
 }
 
 /// Unrolls a sweep. `None` where it is not understood, which is reported.
 pub(crate) fn unroll(
     map: &SourceMap,
+    program: &Program,
     tree: &Tree,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Sweep> {
-    let mut axes: Vec<(Vec<String>, Span)> = Vec::new();
-    let mut mode = Mode::Grid;
-    let before = diagnostics.len();
+    let mut reader = Reader {
+        map,
+        axes: Vec::new(),
+        mode: None,
+        diagnostics,
+    };
+    let before = reader.diagnostics.len();
     for stmt in &tree.body.stmts {
         match &stmt.kind {
-            StmtKind::Vary { path, values } => {
-                let ExprKind::List(items) = &values.kind else {
-                    diagnostics.push(
-                        Diagnostic::error(Code::TYPE, "`vary` takes a list of values")
-                            .at(values.span, "not a list")
-                            .help("write `vary PATH in [A, B]`"),
-                    );
-                    continue;
-                };
-                let name = map.text(path.span);
-                let sets = items
-                    .iter()
-                    .map(|i| format!("{name}={}", map.text(i.span)))
-                    .collect();
-                axes.push((sets, stmt.span));
-            }
+            StmtKind::Vary { path, values } => reader.vary(path, values, stmt.span),
             StmtKind::Assign { path, value, .. } if map.text(path.span) == "mode" => {
-                let text = map.text(value.span);
-                match MODES.iter().find(|(n, _)| *n == text) {
-                    Some((_, m)) => mode = *m,
-                    None => diagnostics.push(
-                        Diagnostic::error(
-                            Code::UNKNOWN_VARIANT,
-                            format!("`{text}` is not a mode of a sweep"),
-                        )
-                        .at(value.span, "not a mode")
-                        .maybe_help(names::suggestion(text, MODES.iter().map(|(n, _)| *n))),
-                    ),
-                }
+                reader.mode(value);
             }
-            _ => diagnostics.push(
+            _ => reader.diagnostics.push(
                 Diagnostic::error(Code::SYNTAX, "this does not belong into a sweep").at(
                     stmt.span,
                     "a sweep takes `vary PATH in [...]` and `mode = ...`",
@@ -93,6 +102,7 @@ pub(crate) fn unroll(
             ),
         }
     }
+    let (axes, mode) = (reader.axes, reader.mode.map_or(Mode::Grid, |m| m.0));
     if axes.is_empty() && diagnostics.len() == before {
         diagnostics.push(
             Diagnostic::error(
@@ -103,59 +113,155 @@ pub(crate) fn unroll(
             .help("write `vary PATH in [A, B]`"),
         );
     }
-    let variants = combine(mode, &axes, diagnostics);
+    let of = map.text(tree.of.span).to_owned();
+    if program.pipeline(&tree.of).is_none() {
+        let known = program.pipeline_names(tree.of.span);
+        diagnostics.push(
+            Diagnostic::error(
+                Code::UNKNOWN_PIPELINE,
+                format!("there is no pipeline `{of}` to vary"),
+            )
+            .at(tree.of.span, "not defined, not imported")
+            .meant(&of, known.iter().map(String::as_str)),
+        );
+    }
+    let picks = combine(mode, &axes, diagnostics);
+    let text = |(axis, value): &(usize, usize)| {
+        let axis: &Axis = axes.get(*axis)?;
+        Some(axis.values.get(*value)?.1.clone())
+    };
+    let variants = picks
+        .into_iter()
+        .map(|picks| Variant {
+            set: picks.iter().filter_map(text).collect(),
+            picks,
+        })
+        .collect();
     (diagnostics.len() == before).then(|| Sweep {
         name: tree.name.name.clone(),
-        of: map.text(tree.of.span).to_owned(),
+        docs: tree.docs.lines.iter().map(|l| l.node.clone()).collect(),
+        of,
         variants,
+        axes,
     })
 }
 
+/// Reads the lines of a sweep.
+struct Reader<'a> {
+    map: &'a SourceMap,
+    axes: Vec<Axis>,
+    mode: Option<(Mode, Span)>,
+    diagnostics: &'a mut Vec<Diagnostic>,
+}
+
+impl Reader<'_> {
+    fn vary(&mut self, path: &Path, values: &Expr, span: Span) {
+        let items = match &values.kind {
+            ExprKind::List(items) if !items.is_empty() => items,
+            ExprKind::Missing => return,
+            kind => {
+                let empty = matches!(kind, ExprKind::List(_));
+                self.diagnostics.push(
+                    Diagnostic::error(Code::TYPE, "`vary` takes a list of values")
+                        .at(values.span, if empty { "no values" } else { "not a list" })
+                        .help("write `vary PATH in [A, B]`"),
+                );
+                return;
+            }
+        };
+        let name = self.map.text(path.span);
+        let same = |a: &&Axis| self.map.text(a.path.span) == name;
+        if let Some(first) = self.axes.iter().find(same) {
+            self.diagnostics.push(
+                Diagnostic::error(Code::DUPLICATE, format!("`{name}` is varied twice"))
+                    .at(path.span, "varied again")
+                    .at(first.path.span, "first varied here")
+                    .help("put all values into one list"),
+            );
+            return;
+        }
+        let valued = |i: &Expr| (i.clone(), format!("{name}={}", self.map.text(i.span)));
+        self.axes.push(Axis {
+            path: path.clone(),
+            span,
+            values: items.iter().map(valued).collect(),
+        });
+    }
+
+    fn mode(&mut self, value: &Expr) {
+        let text = self.map.text(value.span);
+        if let Some((_, first)) = self.mode {
+            self.diagnostics.push(
+                Diagnostic::error(Code::DUPLICATE, "the sweep has two modes")
+                    .at(value.span, "a second one")
+                    .at(first, "the first")
+                    .help("keep one of them"),
+            );
+            return;
+        }
+        match MODES.iter().find(|(n, _)| *n == text) {
+            Some((_, m)) => self.mode = Some((*m, value.span)),
+            None => self.diagnostics.push(
+                Diagnostic::error(
+                    Code::UNKNOWN_VARIANT,
+                    format!("`{text}` is not a mode of a sweep"),
+                )
+                .at(value.span, "not a mode")
+                .meant(text, MODES.iter().map(|(n, _)| *n)),
+            ),
+        }
+    }
+}
+
+/// Which value of which axis each variant takes.
 fn combine(
     mode: Mode,
-    axes: &[(Vec<String>, Span)],
+    axes: &[Axis],
     diagnostics: &mut Vec<Diagnostic>,
-) -> Vec<Variant> {
+) -> Vec<Vec<(usize, usize)>> {
+    let picks = |axis: usize, a: &Axis| (0..a.values.len()).map(move |value| (axis, value));
     match mode {
-        Mode::OneAtATime => std::iter::once(Variant { set: Vec::new() })
-            .chain(axes.iter().flat_map(|(values, _)| values).map(|v| Variant {
-                set: vec![v.clone()],
-            }))
+        Mode::OneAtATime => std::iter::once(Vec::new())
+            .chain(
+                axes.iter()
+                    .enumerate()
+                    .flat_map(|(i, a)| picks(i, a))
+                    .map(|pick| vec![pick]),
+            )
             .collect(),
         Mode::Zip => {
-            let length = axes.first().map_or(0, |(v, _)| v.len());
-            if let Some((values, span)) = axes.iter().find(|(v, _)| v.len() != length) {
+            let length = axes.first().map_or(0, |a| a.values.len());
+            if let Some(other) = axes.iter().find(|a| a.values.len() != length) {
                 diagnostics.push(
                     Diagnostic::error(
                         Code::ARGUMENTS,
                         format!(
                             "`zip` joins lists of one length, and here are {} and {length} values",
-                            values.len()
+                            other.values.len()
                         ),
                     )
-                    .at(*span, format!("{} values", values.len()))
+                    .at(other.span, format!("{} values", other.values.len()))
                     .at(
-                        axes.first().map_or(*span, |(_, s)| *s),
+                        axes.first().map_or(other.span, |a| a.span),
                         format!("{length} values"),
-                    ),
+                    )
+                    .help("give all lists the same length, or `mode = grid` for all combinations"),
                 );
                 return Vec::new();
             }
             (0..length)
-                .map(|i| Variant {
-                    set: axes.iter().filter_map(|(v, _)| v.get(i).cloned()).collect(),
-                })
+                .map(|value| (0..axes.len()).map(|axis| (axis, value)).collect())
                 .collect()
         }
         Mode::Grid => {
             let count = axes
                 .iter()
-                .try_fold(1usize, |n, (v, _)| n.checked_mul(v.len()));
+                .try_fold(1usize, |n, a| n.checked_mul(a.values.len()));
             if count.is_none_or(|n| n > LIMIT) {
                 diagnostics.push(
                     Diagnostic::error(Code::RANGE, format!("this grid has more than {LIMIT} runs"))
                         .at(
-                            axes.first().map_or(Span::default(), |(_, s)| *s),
+                            axes.first().map_or(Span::default(), |a| a.span),
                             "and this is one side of it",
                         )
                         .help("vary fewer values, or `mode = one_at_a_time`"),
@@ -163,14 +269,11 @@ fn combine(
                 return Vec::new();
             }
             axes.iter()
-                .fold(vec![Variant { set: Vec::new() }], |done, (values, _)| {
+                .enumerate()
+                .fold(vec![Vec::new()], |done, (i, axis)| {
                     done.iter()
                         .flat_map(|d| {
-                            values.iter().map(|v| {
-                                let mut set = d.set.clone();
-                                set.push(v.clone());
-                                Variant { set }
-                            })
+                            picks(i, axis).map(|pick| d.iter().copied().chain([pick]).collect())
                         })
                         .collect()
                 })

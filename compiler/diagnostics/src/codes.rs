@@ -56,6 +56,7 @@ codes! {
     UNKNOWN_UNIT = "E0106", "there is no such unit";
     UNKNOWN_PIPELINE = "E0107", "there is no such pipeline";
     UNKNOWN_VARIABLE = "E0108", "an environment variable is not set";
+    UNKNOWN_LINT = "E0109", "there is no such lint";
     // 02: merging
     DUPLICATE = "E0201", "a name is set twice in one block";
     OVERRIDE_NOTHING = "E0202", "an override or drop hits nothing";
@@ -70,6 +71,7 @@ codes! {
     RANGE = "E0303", "a value is out of its range";
     ARGUMENTS = "E0304", "a function has too many or too few arguments";
     ARITHMETIC = "E0305", "an arithmetic operation has no result";
+    UNUSUAL = "E0306", "a value is unusual for its place";
     // 04: shapes and wiring
     SHAPE = "E0401", "shapes do not fit";
     NO_GRADIENT = "E0402", "a loss reaches no parameters";
@@ -77,6 +79,7 @@ codes! {
     EMA_OF_EMA = "E0404", "an average of an average";
     COLLAPSE = "E0405", "the loss can be minimised by a constant output";
     TRANSFORM_ORDER = "E0406", "a transform stands in the wrong place";
+    PREDICTOR_SIDE = "E0407", "a predictor stands on the wrong side";
     // 05: data, batch, time
     BATCH = "E0501", "the batch does not fit the data";
     DATA = "E0502", "the data cannot be used";
@@ -84,6 +87,10 @@ codes! {
     LABELS = "E0504", "labels are needed and not there";
     // 06: loose ends
     UNUSED = "E0601", "something is never used";
+    NO_EFFECT = "E0602", "a statement changes nothing";
+    DANGLING_DOC = "E0603", "documentation precedes nothing";
+    USELESS_ALLOW = "E0604", "an `allow` allows nothing";
+    SWEEP = "E0605", "a sweep does the same run twice";
     // 07: the machine
     MEMORY = "E0701", "a step does not fit into the memory";
 }

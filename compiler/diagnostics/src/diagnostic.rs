@@ -1,6 +1,6 @@
 //! The one diagnostic type.
 
-use crate::{Code, Span};
+use crate::{Code, Fix, Lint, Span};
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -33,19 +33,6 @@ pub struct Label {
     pub text: String,
 }
 
-/// An edit that mends the cause.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Fix {
-    /// What it does, in the imperative.
-    pub title: String,
-    /// What is replaced.
-    pub span: Span,
-    /// By what.
-    pub replacement: String,
-    /// Whether a machine may apply it unasked: the meaning is certain.
-    pub certain: bool,
-}
-
 /// Something to tell the user about a source.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Diagnostic {
@@ -53,6 +40,8 @@ pub struct Diagnostic {
     pub code: Code,
     /// How bad.
     pub severity: Severity,
+    /// The name by which a pipeline may allow it; warnings alone have one.
+    pub lint: Option<&'static str>,
     /// One sentence: lower case, code in backticks, no final period.
     pub message: String,
     /// The place first, then related places.
@@ -69,7 +58,15 @@ impl Diagnostic {
         Self::new(code, Severity::Error, message)
     }
 
-    /// A warning at a place.
+    /// A warning that a pipeline may allow by the lint's name.
+    pub fn lint(lint: Lint, message: impl Into<String>) -> Self {
+        let mut out = Self::new(lint.code, Severity::Warning, message);
+        out.lint = Some(lint.name);
+        out
+    }
+
+    /// A warning at a place that cannot be allowed: what it speaks of will not
+    /// be done.
     pub fn warning(code: Code, message: impl Into<String>) -> Self {
         Self::new(code, Severity::Warning, message)
     }
@@ -78,6 +75,7 @@ impl Diagnostic {
         Diagnostic {
             code,
             severity,
+            lint: None,
             message: message.into(),
             labels: Vec::new(),
             help: None,
@@ -115,6 +113,13 @@ impl Diagnostic {
     #[must_use]
     pub fn fix(mut self, fix: Fix) -> Self {
         self.fixes.push(fix);
+        self
+    }
+
+    /// Adds an edit, where there is one.
+    #[must_use]
+    pub fn maybe_fix(mut self, fix: Option<Fix>) -> Self {
+        self.fixes.extend(fix);
         self
     }
 

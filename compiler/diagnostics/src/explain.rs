@@ -64,7 +64,7 @@ pub fn explain(code: Option<&str>) -> Result<String, String> {
 
 /// Markdown as it is, but for its title's mark, and for snippets, which are
 /// indented by four in place of their fences.
-fn plain(page: &str) -> String {
+pub(crate) fn plain(page: &str) -> String {
     let mut out = String::new();
     let mut fenced = false;
     for line in page.lines() {
@@ -79,6 +79,13 @@ fn plain(page: &str) -> String {
         };
     }
     out
+}
+
+/// The first paragraph of a page on one line; `None` where it has none.
+pub(crate) fn summary(page: &str) -> Option<String> {
+    let mut blocks = page.split("\n\n").map(str::trim);
+    let text = blocks.find(|b| !b.is_empty() && !b.starts_with('#') && !b.starts_with("```"))?;
+    Some(text.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 /// The code that a wrong one was most likely meant to be; `None` where it

@@ -4,11 +4,18 @@
 mod codes;
 mod diagnostic;
 mod explain;
+mod fix;
+mod lints;
 mod render;
 mod source;
 
 pub use codes::{Code, CodeInfo, all as all_codes, info as code_info};
-pub use diagnostic::{Diagnostic, Fix, Label, Severity};
+pub use diagnostic::{Diagnostic, Label, Severity};
 pub use explain::{Snippet, explain, snippets};
-pub use render::{Look, MessageFormat, render_human, render_human_as, render_json, render_short};
+pub use fix::{Edit, Fix, apply_fixes, whole_lines};
+pub use lints::{Lint, all as all_lints, by_name as lint};
+pub use render::{
+    Look, MessageFormat, render_github, render_human, render_human_as, render_json, render_sarif,
+    render_short,
+};
 pub use source::{FileId, SourceFile, SourceMap, Span};

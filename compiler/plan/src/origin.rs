@@ -38,6 +38,11 @@ pub enum Origin {
     },
     /// The language's default.
     Default,
+    /// It follows from another value.
+    Derived {
+        /// Path of the other value.
+        path: String,
+    },
 }
 
 /// Size and cost of a run. Bytes are those of the CPU backend; of a GPU's

@@ -3,6 +3,7 @@
 
 pub mod ast;
 mod format;
+mod level;
 mod parse;
 mod trivia;
 

@@ -10,7 +10,10 @@ use std::collections::HashMap;
 use burn::tensor::{Device, Tensor, TensorData};
 use ssl_engine::nets::{Kind, Mode, Network};
 use ssl_engine::weights::NamedTensor;
-use ssl_plan::{Activation, Block, Init, Mlp, MlpLayer, Module, Pool, Position, Stem, Vit};
+use ssl_plan::{
+    Activation, Block, BlockNorm, Init, Linear, Mlp, MlpLayer, Module, Pool, Position, Resnet,
+    Stage, Stem, Vit,
+};
 use support::{
     array, assert_close, assert_near, batch_norm, fill, fixture, gradients, norm, resnet, stage,
     tensors, tiny_vit, values,
@@ -43,9 +46,13 @@ fn forward(network: &mut Network, input: &Input, mode: Mode, device: &Device) ->
 
 /// Training pass, gradients, running statistics and evaluation of one case.
 fn check(case: &str, module: Module, input: Input, gradients_within: f64) {
+    check_stages(case, &[stage(None, module)], input, gradients_within);
+}
+
+fn check_stages(case: &str, stages: &[Stage], input: Input, gradients_within: f64) {
     let expected: HashMap<String, NamedTensor> = fixture(&format!("networks/{case}.safetensors"));
     let device = Device::flex().autodiff();
-    let mut network = Network::new("net", &[stage(None, module)], 0, &device);
+    let mut network = Network::new("net", stages, 0, &device);
     fill(&mut network);
 
     let output = forward(&mut network, &input, Mode::Train, &device);
@@ -162,6 +169,145 @@ fn vit_without_position_on_an_oblong_image() {
         Input::Image([2, 3, 8, 12]),
         TOLERANCE,
     );
+}
+
+#[test]
+fn vit_with_batch_norm_before_its_mlps_and_no_norm_at_the_end() {
+    let vit = Vit {
+        mlp_norm: BlockNorm::Batch,
+        final_norm: false,
+        ..tiny_vit()
+    };
+    check(
+        "vit_batch",
+        Module::Vit(vit),
+        Input::Image([3, 3, 8, 8]),
+        TOLERANCE,
+    );
+}
+
+/// Views of another size than the network's: the learned positions are
+/// interpolated, and the gradient goes through that.
+#[test]
+fn vit_under_images_of_another_size() {
+    check(
+        "vit_resized",
+        Module::Vit(tiny_vit()),
+        Input::Image([3, 3, 12, 10]),
+        TOLERANCE,
+    );
+}
+
+/// The class token is the first of the tokens, and the feature.
+#[test]
+fn vit_with_all_tokens_has_the_class_token_as_its_feature() {
+    let pool = Pool::Tokens;
+    let vit = Vit { pool, ..tiny_vit() };
+    check(
+        "vit_cls",
+        Module::Vit(vit),
+        Input::Image([3, 3, 8, 8]),
+        TOLERANCE,
+    );
+}
+
+#[test]
+fn mlp_with_gelu() {
+    let layer = |input, output, activation| MlpLayer {
+        input,
+        output,
+        bias: true,
+        norm: None,
+        activation,
+    };
+    let mlp = Mlp {
+        layers: vec![layer(12, 24, Some(Activation::Gelu)), layer(24, 8, None)],
+        init: Init::Pytorch,
+    };
+    let input = Input::Embedding([9, 12]);
+    check("mlp_gelu", Module::Mlp(mlp), input, TOLERANCE);
+}
+
+#[test]
+fn a_weight_normalised_linear_map() {
+    let linear = Linear {
+        input: 12,
+        output: 20,
+        bias: false,
+        weight_norm: true,
+    };
+    let input = Input::Embedding([9, 12]);
+    check("weight_norm", Module::Linear(linear), input, TOLERANCE);
+}
+
+/// A plain linear map, then rows of length 1.
+#[test]
+fn unit_embeddings() {
+    let linear = Linear {
+        input: 12,
+        output: 20,
+        bias: true,
+        weight_norm: false,
+    };
+    check_stages(
+        "unit_rows",
+        &[
+            stage(Some("0"), Module::Linear(linear)),
+            stage(Some("1"), Module::L2Normalize { eps: 1e-12 }),
+        ],
+        Input::Embedding([9, 12]),
+        TOLERANCE,
+    );
+}
+
+#[test]
+fn selective_kernels_on_maps_of_odd_size() {
+    let resnet = Resnet {
+        selective_kernel: true,
+        ..resnet(Block::Bottleneck, [1; 4], Stem::Imagenet)
+    };
+    check(
+        "selective_small",
+        Module::Resnet(resnet),
+        Input::Image([4, 3, 40, 40]),
+        LOOSE,
+    );
+}
+
+#[test]
+fn a_resnet_of_twice_the_width() {
+    let resnet = Resnet {
+        width: 2,
+        ..resnet(Block::Bottleneck, [1; 4], Stem::Imagenet)
+    };
+    check(
+        "wide_small",
+        Module::Resnet(resnet),
+        Input::Image([2, 3, 40, 40]),
+        LOOSE,
+    );
+}
+
+/// As many parameters as `simclr2.py` counts, which are those of SimCLR v2's
+/// table in millions (24, 35, 94, 140), and torchvision-like ResNet-200.
+#[test]
+fn resnets_have_their_known_sizes() {
+    for (layers, width, selective_kernel, expected) in [
+        ([3, 4, 6, 3], 1, false, 23_508_032),
+        ([3, 4, 6, 3], 1, true, 35_215_584),
+        ([3, 4, 6, 3], 2, false, 93_907_072),
+        ([3, 4, 6, 3], 2, true, 140_306_048),
+        ([3, 24, 36, 3], 1, false, 62_624_832),
+    ] {
+        let resnet = Resnet {
+            width,
+            selective_kernel,
+            ..resnet(Block::Bottleneck, layers, Stem::Imagenet)
+        };
+        let stages = [stage(None, Module::Resnet(resnet))];
+        let network = Network::new("net", &stages, 0, &Device::flex());
+        assert_eq!(network.parameters()[0].trained, expected);
+    }
 }
 
 #[test]

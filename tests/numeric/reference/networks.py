@@ -31,6 +31,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
 import formula
+from simclr2 import Resnet
 
 
 def vit(**options):
@@ -63,11 +64,78 @@ def mlp():
     )
 
 
+class TokenBatchNorm(nn.BatchNorm1d):
+    """BatchNorm over all tokens of the batch, in the place of a LayerNorm."""
+
+    def forward(self, x):
+        return super().forward(x.flatten(0, 1)).reshape(x.shape)
+
+
+def vit_batch():
+    """BatchNorm before the MLPs (MoCo v3's BN variants), no norm at the end."""
+    network = vit()
+    network.norm = nn.Identity()
+    for block in network.blocks:
+        block.norm2 = TokenBatchNorm(16)
+    return network
+
+
+class Resized(nn.Module):
+    """A ViT under images of another size than its own, its positions
+    interpolated as DINO's are (to a size, not by a factor)."""
+
+    def __init__(self, **options):
+        super().__init__()
+        self.vit = vit(dynamic_img_size=True, **options)
+        self.vit.dynamic_img_size = False
+
+    def forward(self, x):
+        vit, grid = self.vit, (x.shape[2] // 2, x.shape[3] // 2)
+        x = vit.patch_embed.proj(x).flatten(2).transpose(1, 2)
+        first, table = vit.pos_embed[:, :1], vit.pos_embed[:, 1:]
+        table = table.reshape(1, 4, 4, -1).permute(0, 3, 1, 2)
+        table = nn.functional.interpolate(table, grid, mode="bicubic", align_corners=False)
+        x = x + table.flatten(2).transpose(1, 2)
+        x = torch.cat([(vit.cls_token + first).expand(len(x), -1, -1), x], 1)
+        return vit.norm(vit.blocks(x))[:, 0]
+
+    def state_dict(self, *args, **kwargs):
+        return self.vit.state_dict(*args, **kwargs)
+
+    def load_state_dict(self, state):
+        return self.vit.load_state_dict(state)
+
+    def named_parameters(self):
+        return self.vit.named_parameters()
+
+
+class WeightNorm(nn.Linear):
+    """DINO's last layer: rows of length 1, their gain fixed."""
+
+    def forward(self, x):
+        return nn.functional.linear(x, nn.functional.normalize(self.weight, dim=1))
+
+
+class Normalize(nn.Module):
+    def forward(self, x):
+        return nn.functional.normalize(x, dim=1)
+
+
 CASES = {
     "vit_cls": (lambda: vit(), (3, 3, 8, 8)),
     "vit_mean": (lambda: vit(class_token=False, global_pool="avg"), (3, 3, 8, 8)),
     "vit_plain": (lambda: vit(img_size=(8, 12), pos_embed="none", num_heads=4), (2, 3, 8, 12)),
     "mlp": (mlp, (9, 12)),
+    "vit_batch": (vit_batch, (3, 3, 8, 8)),
+    "vit_resized": (Resized, (3, 3, 12, 10)),
+    "mlp_gelu": (
+        lambda: nn.Sequential(nn.Linear(12, 24), nn.GELU(), nn.Linear(24, 8)),
+        (9, 12),
+    ),
+    "weight_norm": (lambda: WeightNorm(12, 20, bias=False), (9, 12)),
+    "unit_rows": (lambda: nn.Sequential(nn.Linear(12, 20), Normalize()), (9, 12)),
+    "selective_small": (lambda: Resnet([1, 1, 1, 1], 1, True), (4, 3, 40, 40)),
+    "wide_small": (lambda: Resnet([1, 1, 1, 1], 2, False), (2, 3, 40, 40)),
     "resnet18": (lambda: resnet(torchvision.models.resnet18, False), (4, 3, 64, 64)),
     "resnet50": (lambda: resnet(torchvision.models.resnet50, True), (4, 3, 32, 32)),
 }
@@ -122,6 +190,7 @@ def tables():
         "vit_small": keys_of(small),
         "resnet18_imagenet": keys_of(resnet(torchvision.models.resnet18, False)),
         "resnet50_imagenet": keys_of(resnet(torchvision.models.resnet50, False)),
+        "selective50": keys_of(Resnet([3, 4, 6, 3], 1, True)),
     }
 
 

@@ -3,86 +3,105 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use ssl_core::Demand;
+use similar::TextDiff;
+use ssl_core::{Demand, Request, Whole, check_file, mend_file};
 
-use super::{Choice, Subject};
-use crate::output::{self, MessageFormat};
+use super::Subject;
+use crate::world::{Disk, reason};
+use crate::{files, output};
 
 /// Options of `sslc check`.
 #[derive(Args)]
 pub struct Options {
     #[command(flatten)]
     subject: Subject,
-    /// How to print what is wrong
-    #[arg(long, value_enum, default_value = "human")]
-    message_format: MessageFormat,
+    /// Mend what has one certain mend, in place; what the file imports stays as it is
+    #[arg(long)]
+    fix: bool,
+    /// With --fix: write nothing, show what would change
+    #[arg(long, requires = "fix")]
+    diff: bool,
 }
 
-/// Checks every pipeline of the file, or the one that is named.
+/// Checks every pipeline of the file with every variant of its sweeps, or the
+/// one pipeline that is named.
 pub fn run(options: &Options) -> ExitCode {
-    let mut choice = options.subject.choice.clone();
-    let first = choice.compile(&options.subject.file, Demand::Check);
-    let sweeps = if choice.pipeline.is_none() {
-        first.sweeps.clone()
-    } else {
-        Vec::new()
+    let choice = &options.subject.choice;
+    let request = Request {
+        path: options.subject.file.clone(),
+        pipeline: choice.pipeline.clone(),
+        set: choice.set.clone(),
+        demand: Demand::Check,
+        memory: choice.memory,
     };
-    let several = choice.pipeline.is_none() && first.pipelines.len() > 1;
-    let mut failed = false;
-    let compilations = if several {
-        let names = first.pipelines.clone();
-        names
-            .into_iter()
-            .map(|name| {
-                choice.pipeline = Some(name);
-                choice.compile(&options.subject.file, Demand::Check)
-            })
-            .collect()
-    } else {
-        vec![first]
-    };
+    if !options.fix {
+        return show(&check_file(&request, &Disk));
+    }
+    let mended = mend_file(&request, &Disk);
+    let name = request.path.display().to_string();
+    let changed = mended.before.as_ref().filter(|b| **b != mended.text);
+    if let Some(before) = changed {
+        if options.diff {
+            let diff = TextDiff::from_lines(before.as_str(), mended.text.as_str());
+            output::print(&diff.unified_diff().header(&name, &name).to_string());
+        } else if let Err(e) = files::replace(&request.path, &mended.text) {
+            output::eprint(&format!(
+                "error: `{name}` cannot be written: {}\n",
+                reason(&e)
+            ));
+            return ExitCode::from(74);
+        } else if output::human() {
+            let mends = match mended.done.len() {
+                1 => "1 mend".to_owned(),
+                n => format!("{n} mends"),
+            };
+            output::print(&format!("{name}: {mends}\n"));
+            for done in &mended.done {
+                output::print(&format!("  {done}\n"));
+            }
+        }
+    }
+    show(&mended.whole)
+}
+
+/// Prints what is wrong, and what every pipeline and sweep comes to.
+fn show(whole: &Whole) -> ExitCode {
+    output::counted(&whole.map, &whole.diagnostics);
     let mut lines = String::new();
-    let mut shown = Vec::new();
-    for mut compilation in compilations {
-        failed |= compilation.failed();
-        // What a base has wrong, all that extend it have wrong.
-        compilation.diagnostics.retain(|d| !shown.contains(d));
-        shown.extend(compilation.diagnostics.iter().cloned());
-        output::diagnostics(&compilation, options.message_format);
-        if let Some(plan) = &compilation.plan {
+    for (name, plan) in &whole.pipelines {
+        if let Some(plan) = plan {
             let (trained, frozen) = ssl_core::total_parameters(&plan.recipe);
             lines += &format!(
-                "{}: fine, {} steps, {} parameters\n",
-                plan.pipeline,
+                "{name}: fine, {} steps, {} parameters\n",
                 plan.recipe.train.steps,
                 trained + frozen
             );
-        } else if !compilation.failed() {
-            lines += "nothing wrong in the text; without the data the run cannot be planned\n";
+        } else if !whole.failed() {
+            lines += &format!(
+                "{name}: nothing wrong in the text; without the data the run cannot be planned\n"
+            );
         }
     }
-    for sweep in &sweeps {
-        for variant in &sweep.variants {
-            let choice = Choice {
-                pipeline: Some(sweep.of.clone()),
-                set: variant.set.clone(),
-                memory: options.subject.choice.memory,
-            };
-            let mut compilation = choice.compile(&options.subject.file, Demand::Check);
-            failed |= compilation.failed();
-            compilation.diagnostics.retain(|d| !shown.contains(d));
-            shown.extend(compilation.diagnostics.iter().cloned());
-            output::diagnostics(&compilation, options.message_format);
-        }
+    for sweep in &whole.sweeps {
+        let about = sweep
+            .docs
+            .first()
+            .map_or(String::new(), |d| format!(": {d}"));
         lines += &format!(
-            "{}: {} runs of {}\n",
+            "{}: {} runs of {}{about}\n",
             sweep.name,
             sweep.variants.len(),
             sweep.of
         );
     }
-    if options.message_format == MessageFormat::Human {
+    if output::human() {
+        let fixable = |d: &&ssl_diagnostics::Diagnostic| d.fixes.iter().any(|f| f.certain);
+        match whole.diagnostics.iter().filter(fixable).count() {
+            0 => {}
+            1 => output::eprint("`sslc check --fix` mends 1 of them\n"),
+            n => output::eprint(&format!("`sslc check --fix` mends {n} of them\n")),
+        }
         output::print(&lines);
     }
-    ExitCode::from(u8::from(failed))
+    ExitCode::from(u8::from(whole.failed()))
 }

@@ -125,7 +125,7 @@ fn formatted(name: &str, text: &str) -> Option<(Formatted, Outcome)> {
     };
     let formatted = format(&map, file);
     let list = &formatted.diagnostics;
-    output::eprint(&ssl_diagnostics::render_human(&map, list, output::colour()));
+    output::report(&map, list);
     let mut outcome = Outcome::Fine;
     if list.iter().any(|d| d.severity == Severity::Error) {
         outcome = Outcome::Wrong;

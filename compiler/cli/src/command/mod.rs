@@ -1,11 +1,14 @@
 //! The commands, and what they share: naming a pipeline and compiling it.
 
 pub mod check;
+pub mod diff;
+pub mod emit;
 pub mod explain;
 pub mod fmt;
 pub mod plan;
 pub mod run;
 pub mod sweep;
+pub mod why;
 
 use std::path::PathBuf;
 

@@ -9,7 +9,11 @@ pub use ssl_core::size;
 use ssl_plan::{Origin, Plan};
 
 use super::Subject;
-use crate::output::{self, MessageFormat};
+use crate::output;
+
+/// Said where a file is fine and its data is not there.
+pub const NO_DATA: &str = "there is no plan without the number of training images: make the data \
+    available, or state it with `--set data.samples=NUMBER`\n";
 
 /// Options of `sslc plan`.
 #[derive(Args)]
@@ -27,13 +31,10 @@ pub fn run(options: &Options) -> ExitCode {
         .subject
         .choice
         .compile(&options.subject.file, Demand::Check);
-    output::diagnostics(&compilation, MessageFormat::Human);
+    output::diagnostics(&compilation);
     let Some(plan) = &compilation.plan else {
         if !compilation.failed() {
-            output::eprint(
-                "there is no plan without the number of training images: make the data available, \
-                 or state it with `--set data.samples=NUMBER`\n",
-            );
+            output::eprint(NO_DATA);
         }
         return ExitCode::from(1);
     };
@@ -268,7 +269,7 @@ fn flops(n: f64) -> String {
 }
 
 /// Who set a value, for a reader.
-fn origin(origin: &Origin) -> String {
+pub fn origin(origin: &Origin) -> String {
     match origin {
         Origin::File {
             file,
@@ -281,6 +282,7 @@ fn origin(origin: &Origin) -> String {
         },
         Origin::Set { text } => format!("--set {text}"),
         Origin::Default => "default".into(),
+        Origin::Derived { path } => format!("from {path}"),
     }
 }
 

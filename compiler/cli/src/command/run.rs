@@ -9,7 +9,7 @@ use ssl_engine::{DeviceChoice, EngineError, Options as EngineOptions, Outcome, S
 use ssl_plan::{FORMAT, Plan};
 
 use super::Choice;
-use crate::output::{self, MessageFormat};
+use crate::output;
 use crate::signals::Signals;
 use crate::watch::Watch;
 
@@ -183,8 +183,9 @@ fn compiled(
 ) -> Result<Job, ExitCode> {
     let compilation = options.choice.compile(file, Demand::Run);
     if compilation.failed() || !options.machine.quiet {
-        output::diagnostics(&compilation, MessageFormat::Human);
+        output::diagnostics(&compilation);
     }
+    output::finish();
     let Some(plan) = compilation.plan else {
         return Err(ExitCode::from(1));
     };

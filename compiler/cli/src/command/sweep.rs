@@ -12,7 +12,7 @@ use ssl_plan::Plan;
 use super::plan::{size, thousands};
 use super::run::{Machine, train};
 use super::{Choice, table};
-use crate::output::{self, MessageFormat};
+use crate::output;
 
 /// Options of `sslc sweep`.
 #[derive(Args)]
@@ -127,7 +127,7 @@ fn choose(options: &Options) -> Result<Sweep, ExitCode> {
     match found {
         Some(i) => Ok(read.sweeps.swap_remove(i)),
         None if names.is_empty() => {
-            output::diagnostics(&read, MessageFormat::Human);
+            output::diagnostics(&read);
             output::eprint("error: the file has no sweep that could run\n");
             Err(ExitCode::from(1))
         }
@@ -172,7 +172,7 @@ fn compile(options: &Options, sweep: &Sweep) -> Option<Vec<Run>> {
             .diagnostics
             .retain(|d| !shown.contains(&d.message));
         shown.extend(compilation.diagnostics.iter().map(|d| d.message.clone()));
-        output::diagnostics(&compilation, MessageFormat::Human);
+        output::diagnostics(&compilation);
         runs.extend(plan.map(|plan| Run {
             folder: slug(&variant.set),
             label,
@@ -180,6 +180,7 @@ fn compile(options: &Options, sweep: &Sweep) -> Option<Vec<Run>> {
             source,
         }));
     }
+    output::finish();
     fine.then_some(runs)
 }
 

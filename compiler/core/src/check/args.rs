@@ -9,7 +9,7 @@ use super::Checker;
 use super::eval::Scope;
 use super::schedule::time_of;
 use crate::merge::{Layer, Setting};
-use crate::names;
+use crate::names::{self, Meant};
 use crate::schema::{Fallback, Field, Function, Group, Want, function, in_group};
 use crate::value::{CurveSpec, Part, ScheduleSpec, Time, Unit, Value};
 
@@ -167,7 +167,7 @@ impl Args {
 }
 
 /// The value of a parameter where nothing is written.
-pub(super) fn fallback(fallback: &Fallback) -> Option<Value> {
+pub(crate) fn fallback(fallback: &Fallback) -> Option<Value> {
     Some(match fallback {
         Fallback::Required | Fallback::Absent => return None,
         Fallback::Int(i) => Value::Int(*i),
@@ -358,7 +358,7 @@ impl Checker<'_> {
                     format!("`{}` has no argument `{}`", function.name, name.name),
                 )
                 .at(name.span, "not known")
-                .maybe_help(names::suggestion(&name.name, known)),
+                .meant(&name.name, known),
             );
         }
         found

@@ -1,10 +1,10 @@
 //! Fits a constant to what a place wants, or says why it does not fit.
 
-use ssl_diagnostics::{Code, Diagnostic, Span};
+use ssl_diagnostics::{Code, Diagnostic, Fix, Span};
 
 use super::Checker;
 use crate::schema::{INF, Want};
-use crate::value::{ScheduleSpec, Unit, Value, show_number};
+use crate::value::{ScheduleSpec, Time, Unit, Value, show_number};
 
 impl Checker<'_> {
     /// The value as wanted. Whole numbers serve as numbers, `%` as a fraction,
@@ -12,6 +12,14 @@ impl Checker<'_> {
     pub(super) fn coerce(&mut self, value: Value, want: &Want, span: Span) -> Option<Value> {
         match (want, &value) {
             (Want::Int(low, high), _) => {
+                let x = self.whole(&value, want, span)?;
+                self.bounded(x as f64, *low as f64, *high as f64, want, span)?;
+                Some(Value::Int(x))
+            }
+            (Want::Images(low, high), Value::Quantity(x, Unit::Images)) => {
+                self.coerce(Value::Float(*x), &Want::Images(*low, *high), span)
+            }
+            (Want::Images(low, high), _) => {
                 let x = self.whole(&value, want, span)?;
                 self.bounded(x as f64, *low as f64, *high as f64, want, span)?;
                 Some(Value::Int(x))
@@ -89,31 +97,11 @@ impl Checker<'_> {
                 self.coerce(Value::Float(*x), &Want::Float(1e-9, 1e9), span)
             }
             (Want::Epochs, Value::Quantity(x, Unit::Steps)) => {
-                self.report(
-                    Diagnostic::error(
-                        Code::UNIT,
-                        "a number of steps stands where epochs are counted",
-                    )
-                    .at(span, "steps")
-                    .help(format!(
-                        "write `steps = {}` in place of `epochs`",
-                        show_number(*x)
-                    )),
-                );
+                self.other_length(*x, Unit::Steps, span);
                 None
             }
             (Want::Steps, Value::Quantity(x, Unit::Epochs)) => {
-                self.report(
-                    Diagnostic::error(
-                        Code::UNIT,
-                        "a number of epochs stands where steps are counted",
-                    )
-                    .at(span, "epochs")
-                    .help(format!(
-                        "write `epochs = {}` in place of `steps`",
-                        show_number(*x)
-                    )),
-                );
+                self.other_length(*x, Unit::Epochs, span);
                 None
             }
             (Want::Epochs, _) if value.number().is_some() => {
@@ -137,7 +125,12 @@ impl Checker<'_> {
                 self.report(
                     Diagnostic::error(Code::UNIT, "this time has no unit")
                         .at(span, "epochs or steps?")
-                        .help(format!("write `{value} epochs` or `{value} steps`")),
+                        .help(format!("write `{value} epochs` or `{value} steps`"))
+                        .fix(Fix::maybe(
+                            "say the unit",
+                            Span::new(span.end, span.end),
+                            " epochs",
+                        )),
                 );
                 None
             }
@@ -167,6 +160,46 @@ impl Checker<'_> {
                 None
             }
         }
+    }
+
+    /// What a number of epochs or steps is in the other unit, where the data
+    /// tells.
+    pub(super) fn conversion(&self, x: f64, unit: Unit) -> Option<String> {
+        let pace = self.pace? as f64;
+        let (here, there) = match unit {
+            Unit::Epochs => (Time::Epochs(x), Time::Steps((x * pace).round())),
+            Unit::Steps => (Time::Steps(x), Time::Epochs(x / pace)),
+            _ => return None,
+        };
+        let are = if x == 1.0 { "is" } else { "are" };
+        Some(format!("{here} {are} {there} here"))
+    }
+
+    /// Reports steps where epochs are counted, or the other way round.
+    fn other_length(&mut self, x: f64, unit: Unit, span: Span) {
+        let (given, wanted) = match unit {
+            Unit::Steps => ("steps", "epochs"),
+            _ => ("epochs", "steps"),
+        };
+        let mut help = format!(
+            "write `{given} = {}` in place of `{wanted}`",
+            show_number(x)
+        );
+        if let Some(conversion) = self.conversion(x, unit) {
+            help = format!("{help}; {conversion}");
+        }
+        let field = self.source.effective.train.get(wanted);
+        let field = field.filter(|f| f.expr.span == span).map(|f| f.target);
+        let at = field.map(|target| self.segment(target, wanted));
+        self.report(
+            Diagnostic::error(
+                Code::UNIT,
+                format!("a number of {given} stands where {wanted} are counted"),
+            )
+            .at(span, given)
+            .help(help)
+            .maybe_fix(at.map(|at| Fix::certain(format!("write `{given}`"), at, given))),
+        );
     }
 
     fn whole(&mut self, value: &Value, want: &Want, span: Span) -> Option<i64> {

@@ -10,7 +10,7 @@
 use std::collections::BTreeSet;
 
 use indexmap::IndexMap;
-use ssl_diagnostics::{Code, Diagnostic};
+use ssl_diagnostics::{Diagnostic, Lint};
 use ssl_plan::{Graph, NodeId, Op};
 
 use super::Checker;
@@ -107,12 +107,10 @@ fn unit_stages(specs: &IndexMap<String, NetSpec>) -> BTreeSet<Place> {
 }
 
 impl Checker<'_> {
-    /// Warns of a loss that a constant output minimises, unless `allow(collapse)`.
+    /// Warns of a loss that a constant output minimises, which
+    /// `allow(collapse)` takes back.
     pub(super) fn collapse(&mut self, graph: &Graph, specs: &IndexMap<String, NetSpec>) {
         let effective = self.source.effective;
-        if effective.allow.iter().any(|l| l.name == "collapse") {
-            return;
-        }
         let unit = unit_stages(specs);
         let wiring = Wiring { graph, unit: &unit };
         let Some((same, apart)) = wiring.constant_and_apart() else {
@@ -129,11 +127,11 @@ impl Checker<'_> {
         };
         let same = if same.abs() < 1e-9 { 0.0 } else { same };
         self.report(
-            Diagnostic::warning(Code::COLLAPSE, "a constant output minimises this loss")
+            Diagnostic::lint(Lint::COLLAPSE, "a constant output minimises this loss")
                 .at(
                     setting.expr.span,
                     format!(
-                        "it is {} where every image has the same feature, and no lower anywhere",
+                        "it is {} where every image has the same feature, and not lower where they differ",
                         crate::value::show_number(same)
                     ),
                 )

@@ -1,13 +1,14 @@
 //! The `data` section: what is read, and how much of it there is.
 
-use ssl_diagnostics::{Code, Diagnostic, Severity, Span};
+use ssl_diagnostics::{Code, Diagnostic, Fix, Severity, Span};
 use ssl_plan::{Data, OnCorrupt, Source};
 use ssl_syntax::ast::SectionKind;
 
 use super::Checker;
 use super::eval::Scope;
 use crate::merge::{Setting, Settings};
-use crate::schema::{Group, fields_of};
+use crate::names::Meant;
+use crate::schema::{Group, Want, fields_of, function};
 use crate::value::Value;
 use crate::{DatasetInfo, Demand, names};
 
@@ -55,17 +56,71 @@ impl Checker<'_> {
     pub(super) fn known_fields(&mut self, kind: SectionKind, settings: &Settings) {
         let fields = fields_of(kind);
         for (name, setting) in settings {
-            if !fields.iter().any(|f| f.name == name) {
-                self.report(
-                    Diagnostic::error(
-                        Code::UNKNOWN_FIELD,
-                        format!("`{}` has no field `{name}`", kind.keyword()),
-                    )
-                    .at(setting.target, "not a field")
-                    .maybe_help(names::suggestion(name, fields.iter().map(|f| f.name))),
-                );
+            if fields.iter().any(|f| f.name == name) {
+                continue;
             }
+            let section = kind.keyword();
+            let at = self.segment(setting.target, name);
+            let error = Diagnostic::error(
+                Code::UNKNOWN_FIELD,
+                format!("`{section}` has no field `{name}`"),
+            )
+            .at(setting.target, "not a field");
+            // What is there already is not what was meant.
+            let free = fields
+                .iter()
+                .map(|f| f.name)
+                .filter(|f| !settings.contains_key(*f));
+            self.report(match self.argument_of(kind, settings, name) {
+                Some((field, function)) => {
+                    let help = format!(
+                        "`{name}` is an argument of `{function}`: write `{field}.{name} = ...`, or `{field} = {function}(..., {name}: ...)`"
+                    );
+                    let after = settings.get(&field).is_some_and(|f| {
+                        f.layer != setting.layer || f.target.start < setting.target.start
+                    });
+                    let title = format!("write `{field}.{name}`");
+                    error.help(help).fix(Fix {
+                        certain: after,
+                        ..Fix::maybe(title, at, format!("{field}.{name}"))
+                    })
+                }
+                None if names::nearest(name, free.clone()).is_some() => {
+                    error.meant_at(at, name, free)
+                }
+                None => match self.home_of(kind, name) {
+                    Some(home) => error.help(format!("`{name}` belongs into `{home}`")),
+                    None => error.meant_at(at, name, fields.iter().map(|f| f.name)),
+                },
+            });
         }
+    }
+
+    /// The field of a section whose function has an argument of this name.
+    fn argument_of(
+        &self,
+        kind: SectionKind,
+        settings: &Settings,
+        name: &str,
+    ) -> Option<(String, String)> {
+        settings.iter().find_map(|(field, setting)| {
+            let schema = fields_of(kind).iter().find(|f| f.name == field)?;
+            let Want::Call(group) = schema.want else {
+                return None;
+            };
+            let called = function(group, &setting.callee()?.name)?;
+            let has = called.params.iter().any(|p| p.name == name);
+            has.then(|| (field.clone(), called.name.to_owned()))
+        })
+    }
+
+    /// The other section that has a field of this name.
+    fn home_of(&self, kind: SectionKind, name: &str) -> Option<&'static str> {
+        [SectionKind::Data, SectionKind::Train]
+            .into_iter()
+            .filter(|k| *k != kind)
+            .find(|k| fields_of(*k).iter().any(|f| f.name == name))
+            .map(SectionKind::keyword)
     }
 
     /// A field's value, written down with its origin.

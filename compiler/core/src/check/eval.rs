@@ -6,7 +6,7 @@ use ssl_syntax::ast::{BinOp, Expr, ExprKind, Ident, Path};
 
 use super::Checker;
 use crate::merge::{Constant, Setting};
-use crate::names;
+use crate::names::{self, Meant};
 use crate::schema::{Fallback, Group, INF, Want, fields_of, function};
 use crate::value::{UNITS, Value};
 use ssl_syntax::ast::SectionKind;
@@ -181,7 +181,7 @@ impl Checker<'_> {
                     format!("there is no unit `{}`", unit.name),
                 )
                 .at(unit.span, "not a unit")
-                .maybe_help(names::suggestion(&unit.name, all)),
+                .meant(&unit.name, all),
             );
             return None;
         };
@@ -222,7 +222,11 @@ impl Checker<'_> {
                         )
                         .at(left.span, a.describe())
                         .at(right.span, b.describe())
-                        .help("write both in one unit: an epoch has `samples / batch` steps"),
+                        .help(match self.conversion(*x, *u) {
+                            Some(said) => format!("write both in one unit: {said}"),
+                            None => "write both in one unit: an epoch has `samples / batch` steps"
+                                .to_owned(),
+                        }),
                     );
                     return None;
                 }
@@ -307,6 +311,7 @@ impl Checker<'_> {
         if let [name] = path.segments.as_slice()
             && let Some(constant) = effective.constants.get(&name.name)
         {
+            self.read.insert(name.name.clone());
             return self.constant_value(constant);
         }
         let names: Vec<&str> = path.segments.iter().map(|s| s.name.as_str()).collect();
@@ -368,7 +373,7 @@ impl Checker<'_> {
                     format!("there is no type `{}` for a constant", ty.name.name),
                 )
                 .at(ty.span, "not a type of constants")
-                .maybe_help(names::suggestion(&ty.name.name, known)),
+                .meant(&ty.name.name, known),
             );
         }
         found.map(|(_, w)| *w)
@@ -419,7 +424,7 @@ impl Checker<'_> {
                     format!("`{section}` has no field `{name}`"),
                 )
                 .at(span, "not a field")
-                .maybe_help(names::suggestion(name, known)),
+                .meant(name, known),
             );
             return None;
         };
@@ -468,17 +473,12 @@ impl Checker<'_> {
         setting: &Setting,
         evaluate: impl FnOnce(&mut Self) -> Option<Value>,
     ) -> Option<Value> {
-        if self.open.iter().any(|k| k == key) {
-            let mut circle: Vec<&str> = self
-                .open
-                .iter()
-                .map(String::as_str)
-                .skip_while(|k| *k != key)
-                .collect();
-            circle.push(key);
+        if self.open.contains(key) {
+            let open = self.open.iter().map(String::as_str);
+            let circle = open.skip_while(|k| *k != key).chain([key]);
             let message = format!(
                 "values depend on each other in a circle: {}",
-                circle.join(" -> ")
+                names::circle(circle)
             );
             self.report(
                 Diagnostic::error(Code::VALUE_CYCLE, message)
@@ -490,8 +490,8 @@ impl Checker<'_> {
         if let Some(value) = self.known.get(key) {
             return value.clone();
         }
-        self.open.push(key.to_owned());
-        let value = evaluate(self);
+        self.open.insert(key.to_owned());
+        let value = names::deeper(|| evaluate(self));
         self.open.pop();
         self.known.insert(key.to_owned(), value.clone());
         value

@@ -7,18 +7,25 @@ mod lists;
 mod nets;
 mod ops;
 mod state;
+mod usual;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-use indexmap::IndexMap;
-use ssl_diagnostics::{Code, Diagnostic, Span};
+use indexmap::{IndexMap, IndexSet};
+use ssl_diagnostics::{Code, Diagnostic, Lint, Span};
 use ssl_plan::{Graph, Node, NodeId, Op, Stage, Track, View};
 
 use super::Checker;
 use super::nets::{NetSpec, StageSpec};
 use crate::merge::Step;
+use crate::names::Meant;
 use crate::shapes::ModuleSpec;
 use crate::value::Clock;
+
+/// Names of the primitive operations.
+pub fn operations() -> impl Iterator<Item = &'static str> + Clone {
+    ops::OPS.iter().map(|(name, _)| *name)
+}
 
 /// A value while the graph is built.
 #[derive(Debug, Clone, PartialEq)]
@@ -191,12 +198,12 @@ struct Builder<'b, 'a> {
     /// Values of the step's names.
     done: HashMap<String, Option<Item>>,
     /// Names under evaluation.
-    open: Vec<String>,
+    open: IndexSet<String>,
     /// Functions under evaluation.
     depth: usize,
     called: Vec<String>,
     /// Names of the step that something uses.
-    used: Vec<String>,
+    used: HashSet<String>,
 }
 
 impl Checker<'_> {
@@ -227,10 +234,10 @@ impl Checker<'_> {
             ids: HashMap::new(),
             nets: HashMap::new(),
             done: HashMap::new(),
-            open: Vec::new(),
+            open: IndexSet::new(),
             depth: 0,
             called: Vec::new(),
-            used: Vec::new(),
+            used: HashSet::new(),
         };
         builder.run()
     }
@@ -260,33 +267,41 @@ impl Checker<'_> {
                             "never called"
                         },
                     )
-                    .help(format!("use it in the loss, or `drop {name}`")),
+                    .help(match step.calls(name) {
+                        true => format!("call `{name}` on the side of the loss that takes the gradient, without `stopgrad` behind it, or `drop {name}`"),
+                        false => format!("use it in the loss, or `drop {name}`"),
+                    }),
                 ),
                 NetSpec::Stages(stages) => self.idle_stages(name, stages, step),
                 NetSpec::Ema { .. } if !step.calls(name) => self.report(
-                    Diagnostic::warning(Code::UNUSED, format!("the net `{name}` is never called"))
-                        .at(span, "without effect")
-                        .help(format!("call it in `step`, or `drop {name}`")),
+                    Diagnostic::lint(
+                        Lint::UNUSED_NET,
+                        format!("the net `{name}` is never called"),
+                    )
+                    .at(span, "without effect")
+                    .help(format!("call it in `step`, or `drop {name}`")),
                 ),
                 _ => {}
             }
         }
         for (name, view) in &effective.views {
-            let judged = effective.eval.iter().chain(&effective.monitor).any(|e| {
-                self.source
-                    .map
-                    .text(e.call.expr.span)
-                    .contains(name.as_str())
-            });
+            let judged = effective
+                .eval
+                .iter()
+                .chain(&effective.monitor)
+                .any(|e| e.call.names_view(name));
             let extended = effective
                 .views
                 .values()
                 .any(|v| v.extends.as_ref().is_some_and(|e| e.name == *name));
             if !step.params.contains(name) && !judged && !extended {
                 self.report(
-                    Diagnostic::warning(Code::UNUSED, format!("the view `{name}` is never used"))
-                        .at(view.name.span, "without effect")
-                        .help(format!("take it in `step(..., {name})`, or `drop {name}`")),
+                    Diagnostic::lint(
+                        Lint::UNUSED_VIEW,
+                        format!("the view `{name}` is never used"),
+                    )
+                    .at(view.name.span, "without effect")
+                    .help(format!("take it in `step(..., {name})`, or `drop {name}`")),
                 );
             }
         }
@@ -355,14 +370,13 @@ impl Builder<'_, '_> {
                     .views
                     .keys()
                     .map(String::as_str);
-                let help = crate::names::suggestion(&param.name, known);
                 self.checker.report(
                     Diagnostic::error(
                         Code::UNKNOWN_NAME,
                         format!("there is no view `{}`", param.name),
                     )
                     .at(param.span, "not a view")
-                    .maybe_help(help),
+                    .meant(&param.name, known),
                 );
             }
         }
@@ -394,7 +408,7 @@ impl Builder<'_, '_> {
         for (name, setting) in &step.bindings {
             if loss.is_some() && !self.used.contains(name) {
                 self.checker.report(
-                    Diagnostic::warning(Code::UNUSED, format!("`{name}` is never used"))
+                    Diagnostic::lint(Lint::UNUSED_NAME, format!("`{name}` is never used"))
                         .at(setting.target, "without effect")
                         .help(format!(
                             "use it, or remove it (`drop {name}` where it is inherited)"
@@ -470,7 +484,7 @@ struct Locals {
 }
 
 /// The single views that a name stands for.
-fn members(views: &IndexMap<String, View>, name: &str) -> Vec<String> {
+pub(super) fn members(views: &IndexMap<String, View>, name: &str) -> Vec<String> {
     if views.contains_key(name) {
         return vec![name.to_owned()];
     }

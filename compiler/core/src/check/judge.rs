@@ -1,7 +1,7 @@
 //! Monitors and evaluations.
 
 use indexmap::IndexMap;
-use ssl_diagnostics::{Code, Diagnostic, Span};
+use ssl_diagnostics::{Code, Diagnostic, Lint, Span};
 use ssl_plan::{Eval, FeatureOf, Interpolation, Monitor, NormPer, Transform, View};
 
 use super::Checker;
@@ -37,7 +37,7 @@ impl Checker<'_> {
                     },
                     every,
                 }),
-                _ => self.knn_monitor(&args, every, clock, data, step),
+                _ => self.knn_monitor(&path, &args, every, clock, data, step),
             };
             out.extend(monitor);
         }
@@ -49,7 +49,7 @@ impl Checker<'_> {
         let every = whole_steps(clock, args.time("every").unwrap_or(Time::Steps(1.0)));
         if clock.known && every > clock.steps {
             self.report(
-                Diagnostic::warning(Code::TIME, "this monitor never reads anything")
+                Diagnostic::lint(Lint::NEVER_FIRES, "this monitor never reads anything")
                     .at(args.span("every"), format!("{every} steps"))
                     .at(
                         self.length_span(),
@@ -61,8 +61,10 @@ impl Checker<'_> {
         every
     }
 
+    #[allow(clippy::too_many_arguments)]
     fn knn_monitor(
         &mut self,
+        path: &str,
         args: &Args,
         every: usize,
         clock: &Clock,
@@ -95,7 +97,10 @@ impl Checker<'_> {
         };
         let k = args.int("k")?;
         let bank = bank.max(1);
-        self.record("monitor.knn.bank.images", &bank, ssl_plan::Origin::Default);
+        let origin = ssl_plan::Origin::Derived {
+            path: format!("{path}.bank"),
+        };
+        self.record(format!("{path}.bank.images"), &bank, origin);
         let k = self.enough(k, bank, args);
         self.needs_labels(data, args.span);
         Some(Monitor::Knn {
@@ -113,8 +118,8 @@ impl Checker<'_> {
     fn enough(&mut self, k: usize, there: usize, args: &Args) -> usize {
         if k > there {
             self.report(
-                Diagnostic::warning(
-                    Code::RANGE,
+                Diagnostic::lint(
+                    Lint::TOO_MANY_NEIGHBOURS,
                     format!("{k} neighbours are asked, and there are {there}"),
                 )
                 .at(args.span("k"), format!("will be {there}"))
@@ -127,8 +132,8 @@ impl Checker<'_> {
     fn needs_labels(&mut self, data: &DataSection, span: Span) {
         if data.labelled() == Some(false) {
             self.report(
-                Diagnostic::warning(
-                    Code::LABELS,
+                Diagnostic::lint(
+                    Lint::NO_LABELS,
                     "nearest neighbours need labels, and the data has none",
                 )
                 .at(span, "no accuracy; the spread of the features at most")
@@ -200,7 +205,7 @@ impl Checker<'_> {
         let trained_on = step.first_view_of(&feature.net).and_then(|v| views.get(&v));
         if matches!(data.source, Some(ssl_plan::Source::Recorded { .. })) {
             self.report(
-                Diagnostic::warning(Code::LABELS, "stored views have no labels to judge by")
+                Diagnostic::lint(Lint::NO_LABELS, "stored views have no labels to judge by")
                     .at(args.span, "will be left out"),
             );
             return None;

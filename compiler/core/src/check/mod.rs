@@ -8,24 +8,40 @@ mod data;
 mod eval;
 mod graph;
 mod judge;
+mod loose;
 mod nets;
 mod plan;
 mod refer;
 mod schedule;
+mod side;
 mod train;
+mod usual;
 mod views;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
+use indexmap::{IndexMap, IndexSet};
 use ssl_diagnostics::{Code, Diagnostic, SourceMap, Span};
-use ssl_plan::{Origin, Resolved};
+use ssl_plan::{Origin, Plan, Resolved};
 
 use crate::merge::{Effective, Layer, Setting};
 use crate::program::Program;
 use crate::value::Value;
 use crate::{Demand, World};
 
+pub(crate) use args::fallback;
+pub use graph::operations;
 pub use plan::check;
+
+/// What a check gives.
+pub struct Checked {
+    /// The run, where it could be understood whole.
+    pub plan: Option<Plan>,
+    /// Every value that could be resolved.
+    pub values: Vec<Resolved>,
+    /// What was wrong.
+    pub diagnostics: Vec<Diagnostic>,
+}
 
 /// What is checked.
 #[derive(Clone, Copy)]
@@ -44,14 +60,18 @@ pub struct Source<'a> {
 pub struct Checker<'a> {
     source: Source<'a>,
     world: &'a dyn World,
-    diagnostics: Vec<Diagnostic>,
-    /// Every resolved value with its origin, for the plan.
-    values: Vec<Resolved>,
+    diagnostics: IndexSet<Diagnostic>,
+    /// Every resolved value with its origin, for the plan, by its path.
+    values: IndexMap<String, Resolved>,
     /// Values of constants and fields that were asked for by path; `None` for
     /// one that is wrong, and for one under evaluation.
     known: HashMap<String, Option<Value>>,
     /// Paths under evaluation, to find circles.
-    open: Vec<String>,
+    open: IndexSet<String>,
+    /// Steps in an epoch, once the data is known.
+    pace: Option<usize>,
+    /// Constants that something reads.
+    read: HashSet<String>,
 }
 
 impl<'a> Checker<'a> {
@@ -59,33 +79,47 @@ impl<'a> Checker<'a> {
         Checker {
             source,
             world,
-            diagnostics: Vec::new(),
-            values: Vec::new(),
+            diagnostics: IndexSet::new(),
+            values: IndexMap::new(),
             known: HashMap::new(),
-            open: Vec::new(),
+            open: IndexSet::new(),
+            pace: None,
+            read: HashSet::new(),
         }
     }
 
     fn report(&mut self, diagnostic: Diagnostic) {
-        if !self.diagnostics.contains(&diagnostic) {
-            self.diagnostics.push(diagnostic);
-        }
+        self.diagnostics.insert(diagnostic);
     }
 
     fn error(&mut self, code: Code, message: impl Into<String>, at: Span, label: &str) {
         self.report(Diagnostic::error(code, message).at(at, label));
     }
 
+    /// The place of a name within a path: of `batch` in `data.batch`.
+    fn segment(&self, path: Span, name: &str) -> Span {
+        let text = self.source.map.text(path);
+        let mut at = 0;
+        for part in text.split('.') {
+            if part.trim() == name {
+                let blank = part.len() - part.trim_start().len();
+                let start = path.start + u32::try_from(at + blank).unwrap_or(0);
+                let length = u32::try_from(name.len()).unwrap_or(0);
+                return Span::new(start, start + length);
+            }
+            at += part.len() + 1;
+        }
+        path
+    }
+
     /// Writes a resolved value down.
     fn record(&mut self, path: impl Into<String>, value: &impl ToString, origin: Origin) {
         let path = path.into();
-        if !self.values.iter().any(|v| v.path == path) {
-            self.values.push(Resolved {
-                path,
-                value: value.to_string(),
-                origin,
-            });
-        }
+        self.values.entry(path).or_insert_with_key(|path| Resolved {
+            path: path.clone(),
+            value: value.to_string(),
+            origin,
+        });
     }
 
     /// Where a setting came from.

@@ -128,7 +128,10 @@ impl Checker<'_> {
             "vit_decoder" => {
                 let dim = args.int("dim")?;
                 let hidden = args.int("hidden").unwrap_or(4 * dim);
-                self.record(format!("{path}.hidden"), &hidden, ssl_plan::Origin::Default);
+                let origin = ssl_plan::Origin::Derived {
+                    path: format!("{path}.dim"),
+                };
+                self.record(format!("{path}.hidden"), &hidden, origin);
                 Some(ModuleSpec::VitDecoder(DecoderSpec {
                     dim,
                     depth: args.int("depth")?,
@@ -187,12 +190,14 @@ impl Checker<'_> {
             );
             return None;
         };
-        let origin = ssl_plan::Origin::Default;
+        let from = |key: &str| ssl_plan::Origin::Derived {
+            path: format!("{path}.{key}"),
+        };
         for (key, value) in [("dim", dim), ("depth", depth), ("heads", heads)] {
-            self.record(format!("{path}.{key}"), &value, origin.clone());
+            self.record(format!("{path}.{key}"), &value, from("size"));
         }
         let hidden = args.int("hidden").unwrap_or(4 * dim);
-        self.record(format!("{path}.hidden"), &hidden, origin);
+        self.record(format!("{path}.hidden"), &hidden, from("dim"));
         Some(VitSpec {
             patch: args.int("patch")?,
             dim,

@@ -4,21 +4,17 @@ use ssl_diagnostics::{Code, Diagnostic};
 use ssl_plan::{FORMAT, Monitor, Net, NetKind, Plan, Recipe, View};
 
 use super::nets::NetSpec;
-use super::{Checker, Source};
+use super::{Checked, Checker, Source};
 use crate::World;
 use crate::estimate;
 use crate::scene::{self, Wiring};
 
 /// Checks a pipeline. `broken` says that its text was: then what is missing
 /// may stand in what could not be read, and is not reported.
-pub fn check(
-    source: Source<'_>,
-    world: &dyn World,
-    broken: bool,
-) -> (Option<Plan>, Vec<Diagnostic>) {
+pub fn check(source: Source<'_>, world: &dyn World, broken: bool) -> Checked {
     let mut checker = Checker::new(source, world);
     let plan = checker.plan();
-    let mut diagnostics = checker.diagnostics;
+    let mut diagnostics: Vec<Diagnostic> = checker.diagnostics.into_iter().collect();
     if broken {
         let follows = [
             Code::MISSING,
@@ -28,15 +24,25 @@ pub fn check(
         ];
         diagnostics.retain(|d| !follows.contains(&d.code));
     }
-    (plan, diagnostics)
+    Checked {
+        plan,
+        values: checker.values.into_values().collect(),
+        diagnostics,
+    }
 }
 
 impl Checker<'_> {
     fn plan(&mut self) -> Option<Plan> {
+        let data = self.data();
+        let batch = data.batch.filter(|b| *b > 0);
+        self.pace = data
+            .samples
+            .zip(batch)
+            .map(|(s, b)| s / b)
+            .filter(|s| *s > 0);
         for constant in self.source.effective.constants.values() {
             self.constant_value(constant);
         }
-        let data = self.data();
         let clock = self.clock(&data);
         let views = self.views(&data);
         let specs = self.nets();
@@ -44,7 +50,11 @@ impl Checker<'_> {
         let train = self.train(&clock);
         let mut monitors = self.monitors(&clock, &data, &mut step);
         let evals = self.evals(&data, &views, &step);
+        self.usual_averages(&specs);
         self.loose_ends(&specs, &step);
+        if step.is_whole() {
+            self.unread_constants();
+        }
         // One image has no other to be told from.
         let nodes = monitors.iter_mut().filter_map(|m| match m {
             Monitor::Knn { node, .. } => Some(node),
@@ -54,19 +64,10 @@ impl Checker<'_> {
         if let Some(graph) = graph.as_ref().filter(|_| clock.batch > 1) {
             self.collapse(graph, &specs);
         }
-        for lint in &self.source.effective.allow {
-            if lint.name != "collapse" {
-                self.report(
-                    Diagnostic::error(
-                        Code::UNKNOWN_NAME,
-                        format!("there is no lint `{}` to allow", lint.name),
-                    )
-                    .at(lint.span, "not a lint")
-                    .help("the lint that can be allowed is `collapse`"),
-                );
-            }
+        if let Some(graph) = &graph {
+            self.unread_views(graph, &views);
+            self.predictor_side(graph, &specs);
         }
-
         let mut nets = Vec::new();
         for (name, spec) in &specs {
             let kind = match spec {
@@ -120,7 +121,7 @@ impl Checker<'_> {
             compiler: env!("CARGO_PKG_VERSION").to_owned(),
             pipeline: self.source.effective.name.name.clone(),
             recipe,
-            values: std::mem::take(&mut self.values),
+            values: self.values.values().cloned().collect(),
             estimate,
             expected,
         })

@@ -7,7 +7,7 @@ use ssl_syntax::ast::{Expr, ExprKind, Ident, Path, SectionKind};
 use super::Checker;
 use super::eval::Scope;
 use crate::merge::{NetBody, Setting};
-use crate::names;
+use crate::names::{self, Meant};
 use crate::schema::{Want, fields_of, functions};
 use crate::value::Value;
 
@@ -34,7 +34,7 @@ impl Checker<'_> {
                 format!("`{text}` is not one of the choices"),
             )
             .at(path.span, "not a choice here")
-            .maybe_help(names::suggestion(&text, choices.iter().copied())),
+            .meant(&text, choices.iter().copied()),
         );
         None
     }
@@ -48,7 +48,7 @@ impl Checker<'_> {
                 self.report(
                     Diagnostic::error(Code::UNKNOWN_NAME, format!("there is no view `{text}`"))
                         .at(path.span, "not a view")
-                        .maybe_help(names::suggestion(&text, views.keys().map(String::as_str))),
+                        .meant(&text, views.keys().map(String::as_str)),
                 );
                 None
             }
@@ -91,10 +91,7 @@ impl Checker<'_> {
                     format!("there is no net `{}`", head.name),
                 )
                 .at(head.span, "not a net")
-                .maybe_help(names::suggestion(
-                    &head.name,
-                    nets.keys().map(String::as_str),
-                )),
+                .meant(&head.name, nets.keys().map(String::as_str)),
             );
             return None;
         }
@@ -111,7 +108,7 @@ impl Checker<'_> {
                         format!("the net `{}` has no stage `{}`", head.name, extra.name),
                     )
                     .at(extra.span, "not a stage")
-                    .maybe_help(names::suggestion(&extra.name, stages)),
+                    .meant(&extra.name, stages),
                 );
                 None
             }
@@ -183,10 +180,7 @@ impl Checker<'_> {
         };
         let near = names::nearest(&name.name, fitting.clone())
             .and_then(|n| functions().iter().find(|f| f.name == n));
-        let help = match near {
-            Some(f) => Some(format!("did you mean `{}`: {}?", f.name, f.doc)),
-            None => names::suggestion(&name.name, fitting),
-        };
+        let described = near.map(|f| format!("did you mean `{}`: {}?", f.name, f.doc));
         self.report(
             Diagnostic::error(Code::UNKNOWN_FUNCTION, message)
                 .at(
@@ -197,7 +191,8 @@ impl Checker<'_> {
                         "not known"
                     },
                 )
-                .maybe_help(help),
+                .meant(&name.name, fitting)
+                .maybe_help(described),
         );
     }
 
@@ -213,18 +208,17 @@ impl Checker<'_> {
                 }
             }
         }
-        let help = names::nearest(&text, known.iter().map(String::as_str))
-            .map(|n| format!("did you mean `{n}`?"));
         self.report(
             Diagnostic::error(
                 Code::UNKNOWN_NAME,
                 format!("`{text}` stands for nothing here"),
             )
             .at(path.span, "not a constant, not a field")
-            .maybe_help(help.or_else(|| {
+            .maybe_help(
                 Some(format!("define it: `param {text}: Float = ...`"))
-                    .filter(|_| !text.contains('.'))
-            })),
+                    .filter(|_| !text.contains('.')),
+            )
+            .near(&text, known.iter().map(String::as_str)),
         );
     }
 }

@@ -1,6 +1,6 @@
 //! Schedules: ramps, named curves, `then`.
 
-use ssl_diagnostics::{Code, Diagnostic, Span};
+use ssl_diagnostics::{Code, Diagnostic, Lint, Span};
 use ssl_plan::Schedule;
 use ssl_syntax::ast::{Expr, ExprKind};
 
@@ -126,6 +126,9 @@ impl Checker<'_> {
     /// Puts a schedule on the run and reports what does not fit.
     pub(super) fn place(&mut self, clock: &Clock, spec: &ScheduleSpec, whole: Span) -> Schedule {
         let (schedule, fault) = clock.place(spec);
+        if clock.known {
+            self.milestones(clock, spec, whole);
+        }
         let unit = |steps: f64| {
             let epochs = steps / clock.steps_per_epoch.max(1) as f64;
             format!(
@@ -152,7 +155,7 @@ impl Checker<'_> {
                     .help("shorten this part, train longer, or say it as a share of the run, such as `warmup(10%)`"),
             ),
             Some(ScheduleFault::TooShort(asked, there, span)) => self.report(
-                Diagnostic::warning(Code::TIME, "the schedule ends before the run does")
+                Diagnostic::lint(Lint::SCHEDULE_ENDS_EARLY, "the schedule ends before the run does")
                     .at(span, format!("ends after {}", unit(asked)))
                     .at(whole, format!("the run has {}", unit(there)))
                     .help("leave `over:` out of the last part; now its last value holds on"),
@@ -164,6 +167,40 @@ impl Checker<'_> {
             ),
         }
         schedule
+    }
+}
+
+impl Checker<'_> {
+    /// Milestones of a `step_decay` that lie behind the run.
+    fn milestones(&mut self, clock: &Clock, spec: &ScheduleSpec, whole: Span) {
+        let mut start = 0.0;
+        let total = clock.steps as f64;
+        let lengths: f64 = spec
+            .parts
+            .iter()
+            .filter_map(|p| p.length)
+            .map(|t| clock.in_steps(t))
+            .sum();
+        for part in &spec.parts {
+            let length = part.length.map(|t| clock.in_steps(t));
+            let length = length.unwrap_or((total - lengths).max(0.0));
+            if let CurveSpec::StepDecay { at, .. } = &part.curve {
+                let behind = |t: &&Time| clock.in_steps(**t) >= length;
+                if let Some(late) = at.iter().find(behind) {
+                    let steps = show_number((start + clock.in_steps(*late)).round());
+                    self.report(
+                        Diagnostic::lint(
+                            Lint::NEVER_FIRES,
+                            format!("the milestone at {late} is never reached"),
+                        )
+                        .at(part.span, format!("that is step {steps}"))
+                        .at(whole, format!("the run has {} steps", clock.steps))
+                        .help("choose an earlier milestone, or train longer"),
+                    );
+                }
+            }
+            start += length;
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The `train` section: how long, by which rule, at which rate.
 
-use ssl_diagnostics::{Code, Diagnostic, Span};
+use ssl_diagnostics::{Code, Diagnostic, Lint, Span};
 use ssl_plan::{Clip, Optimizer, ParamClass, Precision, Rule, Train};
 use ssl_syntax::ast::SectionKind;
 
@@ -92,7 +92,27 @@ impl Checker<'_> {
     fn every_field(&mut self, name: &str, clock: &Clock) -> usize {
         let value = self.recorded_field(SECTION, name);
         let time = value.as_ref().and_then(super::schedule::time_of);
-        whole_steps(clock, time.unwrap_or(Time::Steps(1.0)))
+        let every = whole_steps(clock, time.unwrap_or(Time::Steps(1.0)));
+        if let Some(setting) = self.source.effective.train.get(name)
+            && clock.known
+            && every > clock.steps
+        {
+            let (at, message) = (
+                setting.expr.span,
+                match name {
+                    "log" => "no line of the metrics would be written",
+                    _ => "no checkpoint would be written before the end",
+                },
+            );
+            let whole = self.length_span();
+            self.report(
+                Diagnostic::lint(Lint::NEVER_FIRES, message)
+                    .at(at, format!("{every} steps"))
+                    .at(whole, format!("the run has {} steps", clock.steps))
+                    .help("choose a shorter interval"),
+            );
+        }
+        every
     }
 
     fn optimizer(&mut self, clock: &Clock) -> Option<Optimizer> {
@@ -131,26 +151,7 @@ impl Checker<'_> {
             _ => rate,
         };
         let lr = self.place(clock, &spec, whole);
-        if args.function == "adamw"
-            && let Some(peak) = spec
-                .parts
-                .iter()
-                .flat_map(|p| p.curve.ends())
-                .reduce(f64::max)
-            && peak > 0.1
-        {
-            self.report(
-                Diagnostic::warning(
-                    Code::RANGE,
-                    format!(
-                        "a learning rate of {} is that of LARS or SGD, not of AdamW",
-                        crate::value::show_number(peak)
-                    ),
-                )
-                .at(args.span("lr"), "very large for AdamW")
-                .help("AdamW takes about `1e-4 * data.batch / 256`"),
-            );
-        }
+        self.usual_optimizer(&args, &spec);
         let weight_decay = self.place(clock, &args.schedule("weight_decay"), whole);
         let momentum = args.float("momentum");
         let rule = match args.function {

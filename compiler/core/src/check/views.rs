@@ -1,7 +1,7 @@
 //! Views: every transform typed, every size known.
 
 use indexmap::IndexMap;
-use ssl_diagnostics::{Code, Diagnostic, Span};
+use ssl_diagnostics::{Code, Diagnostic, Fix, Lint, Span, whole_lines};
 use ssl_plan::{Interpolation, Source, Transform, View};
 
 use super::Checker;
@@ -45,16 +45,40 @@ impl Checker<'_> {
 
     fn view(&mut self, name: &str, view: &merge::View, data: &DataSection) -> Option<View> {
         let mut transforms: Vec<(Transform, Span)> = Vec::new();
+        let mut idle: Vec<(String, Span)> = Vec::new();
         let mut fine = !view.broken;
         for entry in &view.entries {
             let path = format!("{}.{}", view.name.name, entry.name.name);
             let bound = self.bind(Group::Transform, &entry.call, Some(&path), Scope::Top);
-            match bound.and_then(|args| self.transform(&args)) {
+            let transform = bound.and_then(|args| {
+                let transform = self.transform(&args)?;
+                // What a sweep or `--set` turns off is meant to be off.
+                let outside = entry
+                    .call
+                    .overrides
+                    .values()
+                    .any(|s| matches!(s.layer, merge::Layer::Set(_)));
+                if idles(&transform) && !outside {
+                    idle.push((args.function.to_owned(), entry.call.expr.span));
+                }
+                Some(transform)
+            });
+            match transform {
                 Some(t) => transforms.push((t, entry.call.expr.span)),
                 None => fine = false,
             }
         }
         self.transform_order(&transforms);
+        for (function, at) in idle {
+            self.report(
+                Diagnostic::lint(
+                    Lint::NO_EFFECT,
+                    format!("`{function}` never changes an image here"),
+                )
+                .at(at, "without effect")
+                .help("remove it; in a view that extends another, `drop` it"),
+            );
+        }
         if matches!(data.source, Some(Source::Recorded { .. })) {
             let recorded = data.info.as_ref()?.recorded.as_ref()?;
             let Some(size) = recorded.views.get(name) else {
@@ -106,20 +130,51 @@ impl Checker<'_> {
         let mut normalized: Option<Span> = None;
         for (transform, span) in transforms {
             if let Some(first) = normalized {
-                self.report(
-                    Diagnostic::error(
-                        Code::TRANSFORM_ORDER,
-                        "a transform stands behind `normalize`",
-                    )
-                    .at(*span, "works on images, not on normalised values")
-                    .at(first, "normalised here")
-                    .help("say where it goes: `... before normalize`"),
-                );
+                let again = matches!(transform, Transform::Normalize { .. });
+                let error = Diagnostic::error(
+                    Code::TRANSFORM_ORDER,
+                    format!("{} stands behind `normalize`", described(transform)),
+                )
+                .at(*span, "works on images, not on normalised values")
+                .at(first, "normalised here");
+                self.report(match again {
+                    true => error.help("normalise once, at the end"),
+                    false => error
+                        .help("say where it goes: `... before normalize`")
+                        .maybe_fix(self.before_normalize(*span, first)),
+                });
             }
             if matches!(transform, Transform::Normalize { .. }) {
                 normalized = Some(*span);
             }
         }
+    }
+
+    /// Moves a transform before the `normalize` of the same block, or says
+    /// that it goes there.
+    fn before_normalize(&self, transform: Span, normalize: Span) -> Option<Fix> {
+        let map = self.source.map;
+        let title = "move it before `normalize`";
+        let lines = whole_lines(map, transform);
+        let target = whole_lines(map, normalize);
+        let same_file = map.file_of(transform)?.base == map.file_of(normalize)?.base;
+        if let (Some(lines), Some(target), true) = (lines, target, same_file) {
+            let between = map.text(Span::new(target.end, lines.start));
+            if target.end <= lines.start && !between.contains('}') && !between.contains('{') {
+                let at = Span::new(target.start, target.start);
+                return Some(Fix::certain(title, at, map.text(lines)).and(lines, ""));
+            }
+        }
+        // An entry with a place of its own says it there.
+        let file = map.file_of(transform)?;
+        let end = transform.end.checked_sub(file.base)? as usize;
+        let rest = file.text.get(end..)?.lines().next()?;
+        let written = rest.split("//").next()?.trim_end();
+        let at = Span::new(
+            transform.end,
+            transform.end + u32::try_from(written.len()).ok()?,
+        );
+        Some(Fix::certain(title, at, " before normalize"))
     }
 
     fn transform(&mut self, args: &Args) -> Option<Transform> {
@@ -129,12 +184,15 @@ impl Checker<'_> {
             _ => Interpolation::Bilinear,
         };
         Some(match args.function {
-            "random_resized_crop" => Transform::RandomResizedCrop {
-                size: args.size("size"),
-                scale: args.interval("scale"),
-                ratio: args.interval("ratio"),
-                interpolation,
-            },
+            "random_resized_crop" => {
+                self.usual_range(args, "scale", "{}..1");
+                Transform::RandomResizedCrop {
+                    size: args.size("size"),
+                    scale: args.interval("scale"),
+                    ratio: args.interval("ratio"),
+                    interpolation,
+                }
+            }
             "resize" => Transform::Resize {
                 size: args.int("size")?,
                 interpolation,
@@ -195,6 +253,41 @@ impl Checker<'_> {
             return None;
         }
         Some(Transform::Normalize { mean, std })
+    }
+}
+
+/// A transform for messages.
+fn described(transform: &Transform) -> &'static str {
+    match transform {
+        Transform::RandomResizedCrop { .. } | Transform::CenterCrop { .. } => "a crop",
+        Transform::Resize { .. } => "a resize",
+        Transform::Solarize { .. } => "`solarize`",
+        Transform::ColorJitter { .. } => "`color_jitter`",
+        Transform::Grayscale { .. } => "`grayscale`",
+        Transform::GaussianBlur { .. } => "`gaussian_blur`",
+        Transform::Normalize { .. } => "a second `normalize`",
+        _ => "a transform",
+    }
+}
+
+/// Whether a transform changes no image.
+fn idles(transform: &Transform) -> bool {
+    match transform {
+        Transform::ColorJitter {
+            brightness,
+            contrast,
+            saturation,
+            hue,
+            p,
+        } => {
+            let one = |[a, b]: &[f64; 2]| *a == 1.0 && *b == 1.0;
+            let still = [brightness, contrast, saturation].into_iter().all(one);
+            *p == 0.0 || (still && *hue == [0.0, 0.0])
+        }
+        Transform::Solarize { threshold, p } => *p == 0.0 || *threshold > 255,
+        Transform::GaussianBlur { sigma, p } => *p == 0.0 || *sigma == [0.0, 0.0],
+        Transform::Grayscale { p } | Transform::HorizontalFlip { p } => *p == 0.0,
+        _ => false,
     }
 }
 

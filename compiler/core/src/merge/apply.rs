@@ -8,7 +8,7 @@ use ssl_syntax::ast::{
 };
 
 use super::assign::dotted;
-use super::{Constant, Effective, Layer, Setting};
+use super::{Constant, Effective, Layer, Setting, history};
 
 /// Merges pipelines into one, the base first.
 pub struct Merger<'a> {
@@ -51,9 +51,11 @@ impl Merger<'_> {
     /// overrides must be there.
     pub fn pipeline(&mut self, pipeline: &Pipeline, over: bool) {
         self.out.name = pipeline.name.clone();
+        self.out.own_allow.clear();
         let layer = Layer::Pipeline(pipeline.name.name.clone());
         let mut seen = Seen::default();
         for stmt in &pipeline.body.stmts {
+            history::record(&mut self.out, stmt, &layer, over);
             self.statement(stmt, &layer, over, &mut seen);
         }
     }
@@ -89,7 +91,10 @@ impl Merger<'_> {
                     self.drop_path(path);
                 }
             }
-            StmtKind::Allow { lints } => self.out.allow.extend(lints.iter().cloned()),
+            StmtKind::Allow { lints } => {
+                self.out.allow.extend(lints.iter().cloned());
+                self.out.own_allow.extend(lints.iter().cloned());
+            }
             StmtKind::Section(section) => self.section(section, layer, over, seen),
             StmtKind::Assign { path, value, .. } => {
                 if seen.first(&dotted(&path.segments), path.span, self.diagnostics) {
@@ -127,8 +132,7 @@ impl Merger<'_> {
         open: bool,
         layer: &Layer,
     ) {
-        let old = self.out.constants.get(&name.name).map(|c| c.value.clone());
-        let value = Setting::new(value.clone(), name.span, layer.clone()).replacing(old);
+        let value = Setting::new(value.clone(), name.span, layer.clone());
         self.out.constants.insert(
             name.name.clone(),
             Constant {

@@ -6,7 +6,7 @@ use ssl_syntax::ast::{Expr, ExprKind, Ident, Path};
 use super::apply::Merger;
 use super::entries::{change_entries, remove_entry};
 use super::{Change, Layer, NetBody, Setting, Settings};
-use crate::names;
+use crate::names::Meant;
 
 impl Merger<'_> {
     pub(super) fn nothing_to_drop(&mut self, segments: &[Ident], span: Span, there: &Settings) {
@@ -17,7 +17,7 @@ impl Merger<'_> {
                 format!("there is no `{name}` to drop"),
             )
             .at(span, "nothing of this name is inherited")
-            .maybe_help(names::suggestion(&name, there.keys().map(String::as_str))),
+            .meant(&name, there.keys().map(String::as_str)),
         );
     }
 
@@ -74,7 +74,7 @@ impl Merger<'_> {
                     format!("there is no `{name}` to drop"),
                 )
                 .at(span, "nothing of this name is inherited")
-                .maybe_help(names::suggestion(&name, known.iter().map(String::as_str))),
+                .meant(&name, known.iter().map(String::as_str)),
             );
         }
     }
@@ -112,9 +112,7 @@ impl Merger<'_> {
             }
             ("step", [name]) if out.out.step.is_some() => {
                 if let Some(step) = &mut out.out.step {
-                    let old = step.bindings.get(&name.name).cloned();
-                    step.bindings
-                        .insert(name.name.clone(), setting.replacing(old));
+                    step.bindings.insert(name.name.clone(), setting);
                 }
             }
             (name, []) if out.out.constants.contains_key(name) => {
@@ -122,8 +120,7 @@ impl Merger<'_> {
                     return;
                 };
                 if constant.open {
-                    let old = constant.value.clone();
-                    constant.value = setting.replacing(Some(old));
+                    constant.value = setting;
                 } else {
                     let at = constant.name.span;
                     out.diagnostics.push(
@@ -154,10 +151,7 @@ impl Merger<'_> {
                         format!("there is no `{}` to set", dotted(segments)),
                     )
                     .at(span, "nothing of this name is there")
-                    .maybe_help(names::suggestion(
-                        &head.name,
-                        known.iter().map(String::as_str),
-                    )),
+                    .meant(&head.name, known.iter().map(String::as_str)),
                 );
             }
         }
@@ -169,8 +163,7 @@ impl Merger<'_> {
         };
         match (&mut net.body, rest) {
             (NetBody::Value(old), []) => {
-                let previous = old.clone();
-                *old = setting.replacing(Some(previous));
+                *old = setting;
             }
             (NetBody::Value(old), rest) => set_argument(old, rest, setting, self.diagnostics),
             (NetBody::Stages(stages), [stage, ..]) if stages.contains_key(&stage.name) => {
@@ -184,7 +177,7 @@ impl Merger<'_> {
                         format!("the net `{name}` has no stage `{wanted}`"),
                     )
                     .at(setting.target, "set here")
-                    .maybe_help(names::suggestion(wanted, stages.keys().map(String::as_str))),
+                    .meant(wanted, stages.keys().map(String::as_str)),
                 );
             }
         }
@@ -217,8 +210,7 @@ pub(super) fn set_field(
             if fields.get(rival).is_some_and(|r| r.layer != setting.layer) {
                 fields.shift_remove(rival);
             }
-            let old = fields.get(&name.name).cloned();
-            fields.insert(name.name.clone(), setting.replacing(old));
+            fields.insert(name.name.clone(), setting);
         }
         [name, rest @ ..] => match fields.get_mut(&name.name) {
             Some(field) => set_argument(field, rest, setting, diagnostics),
@@ -228,10 +220,7 @@ pub(super) fn set_field(
                     format!("there is no `{}` whose argument could be set", name.name),
                 )
                 .at(setting.target, "set here")
-                .maybe_help(names::suggestion(
-                    &name.name,
-                    fields.keys().map(String::as_str),
-                )),
+                .meant(&name.name, fields.keys().map(String::as_str)),
             ),
         },
         [] => {}
@@ -258,13 +247,7 @@ pub(super) fn set_argument(
         return;
     }
     if rest.is_empty() {
-        let old = of
-            .overrides
-            .get(&name.name)
-            .cloned()
-            .or_else(|| named_argument(of, &name.name));
-        of.overrides
-            .insert(name.name.clone(), setting.replacing(old));
+        of.overrides.insert(name.name.clone(), setting);
         return;
     }
     if !of.overrides.contains_key(&name.name) {
@@ -312,7 +295,6 @@ pub(super) fn remove(settings: &mut Settings, segments: &[Ident]) -> bool {
 }
 
 pub(super) fn put(settings: &mut Settings, name: &str, value: &Expr, target: Span, layer: &Layer) {
-    let old = settings.get(name).cloned();
-    let setting = Setting::new(value.clone(), target, layer.clone()).replacing(old);
+    let setting = Setting::new(value.clone(), target, layer.clone());
     settings.insert(name.to_owned(), setting);
 }

@@ -1,24 +1,27 @@
 //! Chooses the pipeline, follows `extends`, applies `--set`, resolves views.
 
-use ssl_diagnostics::{Code, Diagnostic, FileId, SourceMap};
+use ssl_diagnostics::{Code, Diagnostic, SourceMap};
 use ssl_syntax::ast::{Ident, Pipeline};
 
 use super::apply::Merger;
 use super::assign::dotted;
-use super::{Change, Effective, Entry, View, set};
-use crate::names;
+use super::set::{self, Set};
+use super::{Change, Effective, Entry, View};
+use crate::names::{self, Meant};
 use crate::program::{Program, Unit};
 
-/// Merges one pipeline of a file. `None` where none can be chosen; the
-/// diagnostics say why.
+/// Merges one pipeline of a file, or, where the name has a dot, of one that it
+/// imports. `None` where none can be chosen; the diagnostics say why, unless
+/// the text was `broken`, which has been said then.
 pub fn effective(
     map: &SourceMap,
     program: &Program,
     wanted: Option<&str>,
-    sets: &[(FileId, String)],
+    sets: &[Set],
+    broken: bool,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Effective> {
-    let chosen = choose(program, wanted, diagnostics)?;
+    let chosen = choose(program, wanted, broken, diagnostics)?;
     let chain = chain_of(chosen, program, diagnostics);
 
     let mut merger = Merger {
@@ -28,8 +31,8 @@ pub fn effective(
     for (depth, pipeline) in chain.iter().rev().enumerate() {
         merger.pipeline(pipeline, depth > 0);
     }
-    for (id, text) in sets {
-        set::apply(&mut merger, map, *id, text);
+    for set in sets {
+        set::apply(&mut merger, map, set);
     }
     let Merger {
         mut out,
@@ -42,6 +45,7 @@ pub fn effective(
 fn choose<'a>(
     program: &'a Program,
     wanted: Option<&str>,
+    broken: bool,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<&'a Pipeline> {
     let unit: &Unit = program.root()?;
@@ -55,15 +59,17 @@ fn choose<'a>(
             .filter(|_| unit.pipelines.is_empty());
         first.map(|s| dotted(&s.of.segments))
     };
+    let asked = wanted.is_some();
     if let Some(wanted) = wanted.map(str::to_owned).or_else(varied) {
         let found = program.named(&wanted);
-        if found.is_none() {
+        // What a sweep names wrongly has been said where it does.
+        if found.is_none() && asked {
             diagnostics.push(
                 Diagnostic::error(
                     Code::UNKNOWN_PIPELINE,
                     format!("the file has no pipeline `{wanted}`"),
                 )
-                .maybe_help(names::suggestion(&wanted, names())),
+                .meant(&wanted, names()),
             );
         }
         return found;
@@ -72,7 +78,7 @@ fn choose<'a>(
     match (all.next(), all.next()) {
         (None, _) => {
             // An unreadable pipeline has been reported; an empty file has not.
-            if diagnostics.is_empty() {
+            if !broken {
                 diagnostics.push(
                     Diagnostic::error(Code::MISSING, "the file has no pipeline")
                         .help("write `pipeline NAME { ... }`"),
@@ -120,7 +126,7 @@ fn chain_of<'a>(
                     format!("there is no pipeline `{text}` to extend"),
                 )
                 .at(path.span, "not defined, not imported")
-                .maybe_help(names::suggestion(&text, known.iter().map(String::as_str))),
+                .meant(&text, known.iter().map(String::as_str)),
             );
             break;
         };
@@ -207,7 +213,7 @@ fn resolve_view(
                     format!("there is no view `{}`", base.name),
                 )
                 .at(base.span, "not a view")
-                .maybe_help(names::suggestion(&base.name, known)),
+                .meant(&base.name, known),
             );
         }
     }

@@ -5,7 +5,7 @@ use ssl_syntax::ast::Ident;
 
 use super::assign::set_argument;
 use super::{Change, Entry};
-use crate::names;
+use crate::names::Meant;
 
 /// Applies one change to a list of entries.
 pub fn change_entries(
@@ -21,16 +21,12 @@ pub fn change_entries(
             format!("this `{section}` has no `{}` {why}", name.name),
         )
         .at(name.span, "not there")
-        .maybe_help(names::suggestion(
-            &name.name,
-            entries.iter().map(|e| e.name.name.as_str()),
-        ))
+        .meant(&name.name, entries.iter().map(|e| e.name.name.as_str()))
     };
     match change {
-        Change::Put { mut entry, place } => {
+        Change::Put { entry, place } => {
             if let Some(at) = position(entries, &entry.name.name) {
-                let old = entries.remove(at);
-                entry.call = entry.call.replacing(Some(old.call));
+                entries.remove(at);
                 if place.is_none() {
                     entries.insert(at, entry);
                     return;

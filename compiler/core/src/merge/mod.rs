@@ -1,14 +1,19 @@
 //! From the tree to one pipeline with everything merged: `extends`, `drop`,
-//! overrides and `--set`. Every setting keeps where it was set.
+//! overrides and `--set`. Every setting keeps where it was set; what was said
+//! before it stands in the [`History`].
 
 mod apply;
 mod assign;
 mod base;
 mod entries;
+mod history;
 mod section;
 mod set;
 
 pub use base::effective;
+pub use history::{Action, Event, History};
+pub use set::Set;
+pub(crate) use set::addresses;
 
 use indexmap::IndexMap;
 use ssl_diagnostics::Span;
@@ -34,8 +39,6 @@ pub struct Setting {
     pub layer: Layer,
     /// Arguments of the expression's call that were set by path afterwards.
     pub overrides: IndexMap<String, Setting>,
-    /// Earlier expressions, oldest first.
-    pub before: Vec<(Layer, Expr)>,
 }
 
 impl Setting {
@@ -46,18 +49,22 @@ impl Setting {
             target,
             layer,
             overrides: IndexMap::new(),
-            before: Vec::new(),
         }
     }
 
-    /// Takes the place of an older setting, which is remembered.
-    #[must_use]
-    pub fn replacing(mut self, old: Option<Setting>) -> Self {
-        if let Some(old) = old {
-            self.before = old.before;
-            self.before.push((old.layer, old.expr));
-        }
-        self
+    /// Whether the call's argument `view` is this name.
+    pub fn names_view(&self, name: &str) -> bool {
+        let is = |e: &Expr| match &e.kind {
+            ExprKind::Path(p) => p.segments.last().is_some_and(|s| s.name == name),
+            _ => false,
+        };
+        let args = match &self.expr.kind {
+            ExprKind::Call { args, .. } => args.as_slice(),
+            _ => &[],
+        };
+        let by_name = |a: &ssl_syntax::ast::Arg| a.name.as_ref().is_none_or(|n| n.name == "view");
+        args.iter().any(|a| by_name(a) && is(&a.value))
+            || self.overrides.get("view").is_some_and(|s| is(&s.expr))
     }
 
     /// Name of the called function, where the expression is a call or a bare
@@ -195,8 +202,12 @@ pub struct Effective {
     pub monitor: Vec<Entry>,
     /// `eval`
     pub eval: Vec<Entry>,
-    /// `allow(...)`
+    /// `allow(...)`, inherited ones included
     pub allow: Vec<Ident>,
+    /// `allow(...)` of the pipeline itself.
+    pub own_allow: Vec<Ident>,
+    /// Everything that was said on the way, in order.
+    pub history: History,
 }
 
 impl Effective {
@@ -213,6 +224,8 @@ impl Effective {
             monitor: Vec::new(),
             eval: Vec::new(),
             allow: Vec::new(),
+            own_allow: Vec::new(),
+            history: History::default(),
         }
     }
 }

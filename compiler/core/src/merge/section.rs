@@ -162,11 +162,7 @@ impl Merger<'_> {
         };
         let body = match &section.body {
             SectionBody::Value(value) => {
-                let old = match self.out.nets.get(&name.name).map(|n| &n.body) {
-                    Some(NetBody::Value(old)) => Some(old.clone()),
-                    _ => None,
-                };
-                NetBody::Value(Setting::new(value.clone(), name.span, layer.clone()).replacing(old))
+                NetBody::Value(Setting::new(value.clone(), name.span, layer.clone()))
             }
             SectionBody::Block(block) => {
                 let mut stages = match self.out.nets.get(&name.name).map(|n| &n.body) {
@@ -246,10 +242,7 @@ impl Merger<'_> {
             }
             StmtKind::Minimize { value } => {
                 if losses.first("minimize", stmt.span, self.diagnostics) {
-                    step.minimize = Some(
-                        Setting::new(value.clone(), stmt.span, layer.clone())
-                            .replacing(step.minimize.take()),
-                    );
+                    step.minimize = Some(Setting::new(value.clone(), stmt.span, layer.clone()));
                 } else if let Some(last) = self.diagnostics.last_mut() {
                     last.help = Some("add the losses up in one `minimize`".into());
                 }

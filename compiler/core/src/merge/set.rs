@@ -2,20 +2,34 @@
 //! any suffix that stands for one thing.
 
 use ssl_diagnostics::{Code, Diagnostic, FileId, SourceMap};
-use ssl_syntax::ast::{Ident, StmtKind};
+use ssl_syntax::ast::{Expr, Ident, Path, StmtKind};
 
 use super::apply::Merger;
-use super::{Change, Effective, Entry, Layer, NetBody, Setting};
+use super::{Change, Effective, Entry, Layer, NetBody, Setting, history};
 use crate::names;
 use crate::schema::{DATA, TRAIN, functions};
 
-/// Applies one argument.
-pub fn apply(merger: &mut Merger<'_>, map: &SourceMap, file: FileId, text: &str) {
-    let (stmt, diagnostics) = ssl_syntax::parse_assignment(map, file);
-    merger.diagnostics.extend(diagnostics);
-    let Some(stmt) = stmt else { return };
-    let StmtKind::Assign { path, value, .. } = stmt.kind else {
-        return;
+/// One change from outside of the pipeline.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Set {
+    /// A `--set` argument: its text, as a file of the map.
+    Text(FileId, String),
+    /// A value of a sweep's `vary`, where it stands, and as `--set` takes it.
+    Vary(Path, Expr, String),
+}
+
+/// Applies one change.
+pub fn apply(merger: &mut Merger<'_>, map: &SourceMap, set: &Set) {
+    let (path, value, text) = match set {
+        Set::Vary(path, value, text) => (path.clone(), value.clone(), text),
+        Set::Text(file, text) => {
+            let (stmt, diagnostics) = ssl_syntax::parse_assignment(map, *file);
+            merger.diagnostics.extend(diagnostics);
+            let Some(StmtKind::Assign { path, value, .. }) = stmt.map(|s| s.kind) else {
+                return;
+            };
+            (path, value, text)
+        }
     };
     let written: Vec<&str> = path.segments.iter().map(|s| s.name.as_str()).collect();
     let Some(full) = expand(&merger.out, &written, path.span, merger.diagnostics) else {
@@ -28,7 +42,9 @@ pub fn apply(merger: &mut Merger<'_>, map: &SourceMap, file: FileId, text: &str)
             span: path.span,
         })
         .collect();
-    let setting = Setting::new(value, path.span, Layer::Set(text.to_owned()));
+    let layer = Layer::Set(text.clone());
+    history::assigned(&mut merger.out, &segments, &value, path.span, &layer);
+    let setting = Setting::new(value, path.span, layer);
     merger.assign(&segments, setting);
 }
 

@@ -12,6 +12,8 @@ pub use sections::{DATA, TRAIN, fields_of};
 pub enum Want {
     /// A whole number within bounds.
     Int(i64, i64),
+    /// A whole number of images within bounds, with or without the unit.
+    Images(i64, i64),
     /// A number within closed bounds.
     Float(f64, f64),
     /// A number above zero.
@@ -89,6 +91,9 @@ impl Want {
                     *b as f64
                 };
                 format!("a whole number{}", bounds(low, high))
+            }
+            Want::Images(a, b) => {
+                format!("a whole number of images{}", bounds(*a as f64, *b as f64))
             }
             Want::Float(a, b) => format!("a number{}", bounds(*a, *b)),
             Want::Positive => "a number above 0".into(),

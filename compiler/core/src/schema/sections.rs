@@ -14,13 +14,13 @@ pub const DATA: &[Field] = &[
     ),
     field(
         "batch",
-        Want::Int(1, 1 << 30),
+        Want::Images(1, 1 << 30),
         Fallback::Required,
         "images per step, over all devices",
     ),
     field(
         "samples",
-        Want::Int(1, 1 << 40),
+        Want::Images(1, 1 << 40),
         Fallback::Absent,
         "how many training images there are, for a check where the data is not",
     ),

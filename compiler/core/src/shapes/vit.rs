@@ -2,7 +2,7 @@
 
 use ssl_plan::{BlockNorm, Init, Module, Pool, Position, Shape, Vit, VitDecoder};
 
-use super::{Masked, Misfit, misfit};
+use super::{Masked, Misfit, bad_call, misfit};
 
 /// A vision transformer before its image is known.
 #[derive(Debug, Clone, PartialEq)]
@@ -93,7 +93,7 @@ impl VitSpec {
         let patches = (h / patch) * (w / patch);
         if let Some(mask) = mask {
             if mask.count != patches {
-                return misfit(
+                return bad_call(
                     format!(
                         "the mask has {} patches, and the network {patches}",
                         mask.count
@@ -143,13 +143,13 @@ impl DecoderSpec {
         mask: Option<Masked>,
     ) -> Result<(Module, Shape), Misfit> {
         let Some(mask) = mask else {
-            return misfit(
+            return bad_call(
                 "`vit_decoder` does not know which patches are hidden".into(),
                 "give it the encoder's mask: `decoder(z, mask: m)`",
             );
         };
         if count != 1 + mask.count - mask.hidden {
-            return misfit(
+            return bad_call(
                 format!(
                     "the decoder gets {count} tokens, and the mask leaves {} patches and a class token",
                     mask.count - mask.hidden

@@ -14,7 +14,7 @@ use miette::{
 };
 
 use super::{ordered, sanitised};
-use crate::{Diagnostic, Severity, SourceFile, SourceMap, Span};
+use crate::{Diagnostic, Fix, Severity, SourceFile, SourceMap, Span};
 
 /// A label over more lines than this is shown on its first line only.
 const TALL: usize = 6;
@@ -82,9 +82,55 @@ pub fn render_human_as(map: &SourceMap, diagnostics: &[Diagnostic], look: Look) 
             // A place that miette cannot draw is still named.
             out.push_str(&super::render_short(map, std::slice::from_ref(diagnostic)));
         }
+        if let Some(fix) = diagnostic.fixes.first() {
+            mended(&mut out, map, fix, look.colour);
+        }
         out.push('\n');
     }
     out
+}
+
+/// The lines that a fix changes, as they are and as they will be. A fix that
+/// `--fix` applies is called `fix`, another `maybe`.
+fn mended(out: &mut String, map: &SourceMap, fix: &Fix, colour: bool) {
+    let (Some(changes), Some(file)) = (
+        fix.lines(map),
+        fix.edits.first().and_then(|e| map.file_of(e.span)),
+    ) else {
+        return;
+    };
+    let mut lines: Vec<(usize, char, String)> = Vec::new();
+    for change in changes {
+        let numbered = |(i, text): (usize, String), sign| (change.first + i, sign, text);
+        let before = change.before(&file.text).into_iter().map(str::to_owned);
+        lines.extend(before.enumerate().map(|l| numbered(l, '-')));
+        let after = change.after(&file.text).into_iter();
+        lines.extend(after.enumerate().map(|l| numbered(l, '+')));
+    }
+    let long = lines.iter().any(|(_, _, text)| text.len() > LONG);
+    if lines.len() > 2 * TALL || long {
+        return;
+    }
+    let width = lines
+        .iter()
+        .map(|l| l.0.to_string().len())
+        .max()
+        .unwrap_or(1);
+    let head = if fix.certain {
+        "    fix: "
+    } else {
+        "  maybe: "
+    };
+    for (i, (number, sign, text)) in lines.iter().enumerate() {
+        let head = if i == 0 { head } else { "         " };
+        let (on, off) = match (colour, sign) {
+            (false, _) => ("", ""),
+            (true, '-') => ("\u{1b}[31m", "\u{1b}[0m"),
+            (true, _) => ("\u{1b}[32m", "\u{1b}[0m"),
+        };
+        let line = clean(&format!("{number:width$} {sign} {text}"));
+        out.push_str(&format!("{head}{on}{}{off}\n", line.trim_end()));
+    }
 }
 
 /// A file's text, safe to print, its last line ended; every byte of the file
@@ -290,7 +336,11 @@ impl std::error::Error for Report<'_> {}
 impl miette::Diagnostic for Report<'_> {
     fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         let word = self.diagnostic.severity.word();
-        Some(Box::new(format!("{word}[{}]", self.diagnostic.code)))
+        let lint = self
+            .diagnostic
+            .lint
+            .map_or(String::new(), |l| format!(" {l}"));
+        Some(Box::new(format!("{word}[{}]{lint}", self.diagnostic.code)))
     }
 
     fn severity(&self) -> Option<miette::Severity> {

@@ -4,12 +4,14 @@
 use serde::Serialize;
 
 use super::ordered;
-use crate::{Diagnostic, SourceMap, Span};
+use super::place::Place;
+use crate::{Diagnostic, SourceMap};
 
 #[derive(Serialize)]
 struct Record<'a> {
     code: String,
     severity: &'static str,
+    lint: Option<&'static str>,
     message: &'a str,
     help: Option<&'a str>,
     labels: Vec<LabelRecord<'a>>,
@@ -26,47 +28,21 @@ struct LabelRecord<'a> {
 #[derive(Serialize)]
 struct FixRecord<'a> {
     title: &'a str,
+    certain: bool,
+    edits: Vec<EditRecord<'a>>,
+}
+
+#[derive(Serialize)]
+struct EditRecord<'a> {
     #[serde(flatten)]
     place: Place,
     replacement: &'a str,
-    certain: bool,
 }
 
-/// Lines and columns from 1, columns in characters; `start` and `end` in bytes
-/// of the file.
-#[derive(Serialize)]
-struct Place {
-    file: String,
-    line: usize,
-    column: usize,
-    end_line: usize,
-    end_column: usize,
-    start: u32,
-    end: u32,
-}
-
-impl Place {
-    fn of(map: &SourceMap, span: Span) -> Option<Place> {
-        let file = map.file_of(span)?;
-        let last = u32::try_from(file.text.len()).unwrap_or(u32::MAX);
-        let start = span.start.saturating_sub(file.base).min(last);
-        let end = span.end.saturating_sub(file.base).clamp(start, last);
-        let (line, column) = file.line_column(start);
-        let (end_line, end_column) = file.line_column(end);
-        Some(Place {
-            file: file.name.to_string(),
-            line,
-            column,
-            end_line,
-            end_column,
-            start,
-            end,
-        })
-    }
-}
-
-/// Renders one JSON object a line: `code`, `severity`, `message`, `help`,
-/// `labels` (the place that is named first) and `fixes`.
+/// Renders one JSON object a line: `code`, `severity`, `lint` (the name that
+/// `allow(...)` takes), `message`, `help`, `labels` (the place that is named
+/// first) and `fixes` (each a list of `edits` that belong together; `certain`
+/// where a machine may make them unasked).
 pub fn render_json(map: &SourceMap, diagnostics: &[Diagnostic]) -> String {
     let mut out = String::new();
     for diagnostic in ordered(diagnostics) {
@@ -76,17 +52,23 @@ pub fn render_json(map: &SourceMap, diagnostics: &[Diagnostic]) -> String {
                 text: &l.text,
             })
         });
-        let fixes = diagnostic.fixes.iter().filter_map(|f| {
-            Some(FixRecord {
+        let fixes = diagnostic.fixes.iter().map(|f| {
+            let edits = f.edits.iter().filter_map(|e| {
+                Some(EditRecord {
+                    place: Place::of(map, e.span)?,
+                    replacement: &e.replacement,
+                })
+            });
+            FixRecord {
                 title: &f.title,
-                place: Place::of(map, f.span)?,
-                replacement: &f.replacement,
                 certain: f.certain,
-            })
+                edits: edits.collect(),
+            }
         });
         let record = Record {
             code: diagnostic.code.to_string(),
             severity: diagnostic.severity.word(),
+            lint: diagnostic.lint,
             message: &diagnostic.message,
             help: diagnostic.help.as_deref(),
             labels: labels.collect(),

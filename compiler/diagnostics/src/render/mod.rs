@@ -1,17 +1,22 @@
 //! How diagnostics are shown. Every renderer shows them by file and place,
 //! and equal ones once.
 
+mod github;
 mod human;
 mod json;
+mod place;
 mod plain;
+mod sarif;
 
 use std::collections::HashSet;
 
 use crate::{Diagnostic, SourceMap};
 
+pub use github::render_github;
 pub use human::{Look, render_human, render_human_as};
 pub use json::render_json;
 pub use plain::render_short;
+pub use sarif::render_sarif;
 
 /// Output formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -23,6 +28,10 @@ pub enum MessageFormat {
     Short,
     /// One JSON object a line.
     Json,
+    /// A SARIF 2.1.0 log.
+    Sarif,
+    /// Workflow commands of GitHub Actions.
+    Github,
 }
 
 impl MessageFormat {
@@ -32,6 +41,8 @@ impl MessageFormat {
             MessageFormat::Human => render_human(map, diagnostics, colour),
             MessageFormat::Short => render_short(map, diagnostics),
             MessageFormat::Json => render_json(map, diagnostics),
+            MessageFormat::Sarif => render_sarif(&[(map, diagnostics)]),
+            MessageFormat::Github => render_github(map, diagnostics),
         }
     }
 }

@@ -6,7 +6,8 @@ use super::{ordered, sanitised};
 use crate::{Diagnostic, SourceMap};
 
 /// Renders one line each, `file:line:column: error[ssl::E0102]: message`, and
-/// the way out on an indented line of its own.
+/// the way out on an indented line of its own. A warning that can be allowed
+/// ends with its name, `[unused_view]`.
 pub fn render_short(map: &SourceMap, diagnostics: &[Diagnostic]) -> String {
     let mut out = String::new();
     for diagnostic in ordered(diagnostics) {
@@ -15,7 +16,8 @@ pub fn render_short(map: &SourceMap, diagnostics: &[Diagnostic]) -> String {
         }
         let (word, code) = (diagnostic.severity.word(), diagnostic.code);
         let message = one_line(&diagnostic.message);
-        let _ = writeln!(out, "{word}[{code}]: {message}");
+        let lint = diagnostic.lint.map_or(String::new(), |l| format!(" [{l}]"));
+        let _ = writeln!(out, "{word}[{code}]: {message}{lint}");
         if let Some(help) = &diagnostic.help {
             let _ = writeln!(out, "    help: {}", one_line(help));
         }
@@ -23,7 +25,7 @@ pub fn render_short(map: &SourceMap, diagnostics: &[Diagnostic]) -> String {
     out
 }
 
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     let space = |c| if c == '\n' || c == '\t' { ' ' } else { c };
     text.chars().map(sanitised).map(space).collect()
 }

@@ -4,33 +4,7 @@ use ssl_grammar::Rule;
 
 use super::statement::Writer;
 use super::tree::Node;
-
-/// Binding strength, from the loosest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Level {
-    Then,
-    Ramp,
-    Comparison,
-    Range,
-    Pipe,
-    Sum,
-    Product,
-}
-
-impl Level {
-    fn of(rule: Rule) -> Option<Level> {
-        Some(match rule {
-            Rule::then => Level::Then,
-            Rule::ramp => Level::Ramp,
-            Rule::eq | Rule::ne | Rule::le | Rule::ge | Rule::lt | Rule::gt => Level::Comparison,
-            Rule::range | Rule::range_in => Level::Range,
-            Rule::pipe => Level::Pipe,
-            Rule::add | Rule::sub => Level::Sum,
-            Rule::mul | Rule::div => Level::Product,
-            _ => return None,
-        })
-    }
-}
+use crate::level::Level;
 
 impl<'t, 'a> Writer<'t, 'a> {
     /// `expr` or `plain`.
@@ -43,7 +17,7 @@ impl<'t, 'a> Writer<'t, 'a> {
 
     /// Operands with operators between them; without blanks where `tight`.
     fn operation(&mut self, parts: &'t [Node], tight: bool) {
-        let levels = parts.iter().filter_map(|p| Level::of(p.rule));
+        let levels = parts.iter().filter_map(|p| p.level);
         match levels.min() {
             None => parts.iter().for_each(|part| self.node(part)),
             Some(Level::Range) => self.range(parts),
@@ -70,7 +44,7 @@ impl<'t, 'a> Writer<'t, 'a> {
             if let Some(operator) = operator {
                 let behind = operand.first().map_or(operator.start, |o| o.start);
                 // A line that starts with `-` does not continue the one before.
-                if operator.rule == Rule::sub && self.brackets == 0 {
+                if self.tree.of(operator) == "-" && self.brackets == 0 {
                     self.out.space();
                     self.token(operator);
                     self.comments_before(behind);
@@ -221,7 +195,7 @@ fn split(parts: &[Node], level: Level) -> Vec<(Option<&Node>, &[Node])> {
     let mut found = Vec::new();
     let mut operator = None;
     let mut rest = parts;
-    while let Some(i) = rest.iter().position(|p| Level::of(p.rule) == Some(level)) {
+    while let Some(i) = rest.iter().position(|p| p.level == Some(level)) {
         let (operand, behind) = rest.split_at(i);
         found.push((operator, operand));
         let Some((next, behind)) = behind.split_first() else {

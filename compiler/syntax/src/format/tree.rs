@@ -6,9 +6,10 @@ use std::ops::Range;
 
 use pest::Parser;
 use pest::iterators::Pair;
-use ssl_grammar::{Rule, SslParser};
+use ssl_grammar::{Rule, SslParser, is_keyword};
 
 use super::lines::{Extent, Lines};
+use crate::level::Level;
 use crate::parse::{Patched, mended};
 
 /// A token, or tokens that belong together. Commas are left out: where they
@@ -21,6 +22,8 @@ pub(super) struct Node {
     /// One past the last byte.
     pub end: usize,
     pub inner: Vec<Node>,
+    /// How strongly it binds, where it is an operator.
+    pub level: Option<Level>,
     /// Whether its lines are copied as they are.
     pub frozen: bool,
 }
@@ -46,8 +49,8 @@ pub(super) struct Tree<'a> {
 impl<'a> Tree<'a> {
     /// Reads a text; `None` where the grammar does not take it even mended.
     pub fn read(text: &'a str) -> Option<Tree<'a>> {
-        let (patched, scan) = mended(text);
-        let mut pairs = SslParser::parse(Rule::file, patched.text()).ok()?;
+        let (patched, plain, scan) = mended(text);
+        let mut pairs = SslParser::parse(Rule::file, plain.text()).ok()?;
         let mut nodes = inner(&patched, pairs.next()?);
         let lines = Lines::new(text);
         let touched: Vec<Spot> = patched
@@ -65,7 +68,7 @@ impl<'a> Tree<'a> {
         for node in nodes.iter_mut() {
             let extent = lines.of(node);
             let mut spots = within(&touched, extent).iter();
-            node.frozen = node.rule != Rule::doc && spots.any(|s| s.braces);
+            node.frozen |= node.rule != Rule::doc && spots.any(|s| s.braces);
         }
         marker.mark(&mut nodes, &touched);
         let comments = scan
@@ -163,12 +166,27 @@ fn inner(text: &Patched, pair: Pair<Rule>) -> Vec<Node> {
 }
 
 fn node(text: &Patched, pair: Pair<Rule>) -> Node {
-    let (rule, span) = (pair.as_rule(), pair.as_span());
+    let span = pair.as_span();
     let start = text.origin(span.start()) as usize;
-    let inner = match rule {
+    let rule = match pair.as_rule() {
+        Rule::continuation => Rule::operator,
+        rule => rule,
+    };
+    let level = match rule {
+        Rule::operator => Level::of(pair.as_str()),
+        _ => None,
+    };
+    let mut inner = match rule {
         Rule::path => Vec::new(),
         _ => inner(text, pair),
     };
+    // A quantity without a unit is a number.
+    if rule == Rule::quantity
+        && inner.len() == 1
+        && let Some(number) = inner.pop()
+    {
+        return number;
+    }
     // pest counts the blanks behind the last token in.
     let end = inner
         .last()
@@ -177,9 +195,28 @@ fn node(text: &Patched, pair: Pair<Rule>) -> Node {
         rule,
         start,
         end: end.max(start),
+        frozen: is_refused(rule, span.as_str(), &inner),
         inner,
-        frozen: false,
+        level,
     }
+}
+
+/// Whether the grammar took a keyword for a name, which the tree builder does
+/// not.
+fn is_refused(rule: Rule, text: &str, inner: &[Node]) -> bool {
+    match rule {
+        Rule::dotted => text.split('.').any(is_keyword),
+        Rule::entry if inner.first().is_some_and(|n| n.rule == Rule::arg_name) => {
+            is_keyword(text.split([' ', '\t', ':']).next().unwrap_or("")) || any_frozen(inner)
+        }
+        Rule::reference if inner.len() == 1 && ["true", "false"].contains(&trimmed(text)) => false,
+        Rule::block => false,
+        _ => any_frozen(inner),
+    }
+}
+
+fn any_frozen(nodes: &[Node]) -> bool {
+    nodes.iter().any(|n| n.frozen)
 }
 
 /// Lines that were edited before the grammar read them.
@@ -227,6 +264,7 @@ impl Marker<'_> {
                 start: range.start,
                 end: range.end,
                 inner: Vec::new(),
+                level: None,
                 frozen: true,
             });
         }

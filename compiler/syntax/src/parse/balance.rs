@@ -16,8 +16,13 @@ pub(super) const MAX_NESTING: usize = 64;
 const MAX_CALL_LINES: usize = 200;
 
 /// A text whose brackets are balanced and nested no deeper than
-/// [`MAX_NESTING`]. `scan` is the text's own; its edits are made too.
-pub(super) fn balanced(text: Patched, own: &Scan, out: &mut Vec<Diagnostic>) -> Patched {
+/// [`MAX_NESTING`], and its scan where the text differs from the one given.
+/// `own` is the scan of the text given; its edits are made too.
+pub(super) fn balanced(
+    text: Patched,
+    own: &Scan,
+    out: &mut Vec<Diagnostic>,
+) -> (Patched, Option<Scan>) {
     let mut edits = own.edits.clone();
     Balancer {
         text: &text,
@@ -28,12 +33,19 @@ pub(super) fn balanced(text: Patched, own: &Scan, out: &mut Vec<Diagnostic>) -> 
         reported: None,
     }
     .run();
-    if edits.is_empty() {
-        return shallow(text, own, out);
+    let rescanned = |text: Patched| {
+        let found = scan(&text, &mut Vec::new());
+        (text, Some(found))
+    };
+    let (text, found) = match edits.is_empty() {
+        true => (text, None),
+        false => rescanned(stripped(apply(text, edits))),
+    };
+    let cuts = too_deep(&text, found.as_ref().unwrap_or(own), out);
+    match cuts.is_empty() {
+        true => (text, found),
+        false => rescanned(apply(text, cuts)),
     }
-    let text = stripped(apply(text, edits));
-    let found = scan(&text, &mut Vec::new());
-    shallow(text, &found, out)
 }
 
 fn apply(text: Patched, mut edits: Vec<Edit>) -> Patched {
@@ -250,12 +262,7 @@ impl Balancer<'_> {
                     .at(place, "expected `{` here")
                     .at(self.text.span(closer.at, closer.at + 1), "closed here")
                     .help("add `{`")
-                    .fix(Fix {
-                        title: "add `{`".to_owned(),
-                        span: place,
-                        replacement: " {".to_owned(),
-                        certain: false,
-                    }),
+                    .fix(Fix::maybe("add `{`", place, " {")),
             );
             self.edits.push(Edit::insert(at, " {"));
             return;
@@ -291,12 +298,7 @@ impl Balancer<'_> {
                     )
                     .at(place, format!("expected `{closer}` here, or before"))
                     .help(format!("add `{closer}`"))
-                    .fix(Fix {
-                        title: format!("add `{closer}`"),
-                        span: place,
-                        replacement: closer.to_owned(),
-                        certain: false,
-                    }),
+                    .fix(Fix::maybe(format!("add `{closer}`"), place, closer)),
             );
         }
         self.edits.push(Edit::insert(at, closer));
@@ -406,8 +408,8 @@ fn stripped(text: Patched) -> Patched {
     apply(text, edits)
 }
 
-/// What is nested too deeply is reported and cut out.
-fn shallow(text: Patched, found: &Scan, out: &mut Vec<Diagnostic>) -> Patched {
+/// What is nested too deeply is reported; the edits cut it out.
+fn too_deep(text: &Patched, found: &Scan, out: &mut Vec<Diagnostic>) -> Vec<Edit> {
     let mut stack: Vec<&Bracket> = Vec::new();
     let mut edits = Vec::new();
     for bracket in &found.brackets {
@@ -436,5 +438,5 @@ fn shallow(text: Patched, found: &Scan, out: &mut Vec<Diagnostic>) -> Patched {
         };
         edits.push(Edit::replace(open.at, whole, stub));
     }
-    apply(text, edits)
+    edits
 }

@@ -190,7 +190,7 @@ impl Builder<'_> {
         })?
     }
 
-    fn cut(&self, start: usize, end: usize) -> Patched {
+    pub(super) fn cut(&self, start: usize, end: usize) -> Patched {
         let text = self.text.text().get(start..end).unwrap_or("");
         self.text.slice(start, start + text.trim_end().len())
     }
@@ -230,7 +230,7 @@ impl Builder<'_> {
             .push(Diagnostic::error(Code::SYNTAX, what).at(span, "a block of nothing"));
     }
 
-    fn read_statements(
+    pub(super) fn read_statements(
         &mut self,
         island: &Patched,
         docs: &Docs,
@@ -281,6 +281,7 @@ impl Builder<'_> {
                         out: self.out,
                         dangling: self.dangling,
                         known: self.known,
+                        keyword: None,
                     };
                     return Some(build(&mut builder, inner));
                 }

@@ -51,7 +51,8 @@ pub fn parse_file(map: &SourceMap, file: FileId) -> Parsed {
     let text = Patched::new(&source.text, source.base);
     let scan = scan(&text, out);
     let mark = out.len();
-    let text = balanced(text, &scan, out);
+    let (text, rescan) = balanced(text, &scan, out);
+    let text = text.plain(rescan.as_ref().unwrap_or(&scan));
     let known = places(&scan, out, mark);
     let mut dangling = Vec::new();
     let mut builder = Builder {
@@ -59,6 +60,7 @@ pub fn parse_file(map: &SourceMap, file: FileId) -> Parsed {
         out,
         dangling: &mut dangling,
         known: &known,
+        keyword: None,
     };
     match SslParser::parse(Rule::file, text.text()) {
         Ok(mut pairs) => {
@@ -85,25 +87,29 @@ pub fn parse_assignment(map: &SourceMap, file: FileId) -> (Option<ast::Stmt>, Ve
     let text = Patched::new(&source.text, source.base);
     let scan = scan(&text, &mut out);
     let mark = out.len();
-    let text = balanced(text, &scan, &mut out);
+    let (text, rescan) = balanced(text, &scan, &mut out);
+    let text = text.plain(rescan.as_ref().unwrap_or(&scan));
     let known = places(&scan, &out, mark);
     let mut builder = Builder {
         text: &text,
         out: &mut out,
         dangling: &mut Vec::new(),
         known: &known,
+        keyword: None,
     };
     let stmt = builder.assignment(&text);
     out.sort_by_key(Diagnostic::span);
     (stmt, out)
 }
 
-/// A text as the grammar reads it, and what was seen of it before.
-pub(crate) fn mended(text: &str) -> (Patched, Scan) {
+/// A text with its brackets balanced, the same as the grammar reads it, and
+/// what was seen of it before.
+pub(crate) fn mended(text: &str) -> (Patched, Patched, Scan) {
     let text = Patched::new(text, 0);
     let scan = scan(&text, &mut Vec::new());
-    let text = balanced(text, &scan, &mut Vec::new());
-    (text, scan)
+    let (text, rescan) = balanced(text, &scan, &mut Vec::new());
+    let plain = text.clone().plain(rescan.as_ref().unwrap_or(&scan));
+    (text, plain, scan)
 }
 
 /// Where the text had to be guessed at before the grammar read it, in order:

@@ -5,6 +5,8 @@ use std::ops::Range;
 
 use ssl_diagnostics::Span;
 
+use super::scan::Scan;
+
 /// Replaces `at..at + remove` by `insert`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Edit {
@@ -67,6 +69,26 @@ impl Patched {
 
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// The text as the grammar reads it: plain comments are blanks, and so are
+    /// tabs and line ends inside brackets. `scan` is the text's own; every byte keeps
+    /// its place.
+    pub fn plain(self, scan: &Scan) -> Patched {
+        let mut bytes = self.text.into_bytes();
+        for (comment, _) in &scan.comments {
+            if let Some(comment) = bytes.get_mut(comment.clone()) {
+                comment.fill(b' ');
+            }
+        }
+        for at in &scan.blanks {
+            if let Some(byte) = bytes.get_mut(*at) {
+                *byte = b' ';
+            }
+        }
+        // Only whole characters were replaced, so this is UTF-8.
+        let text = String::from_utf8(bytes).unwrap_or_default();
+        Patched { text, ..self }
     }
 
     /// The global offset of a byte; of an inserted byte, the place of insertion.

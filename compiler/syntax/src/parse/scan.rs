@@ -1,7 +1,8 @@
 //! What is seen of a text before the grammar reads it: comments and blank
-//! lines, brackets, and characters that the language has no use for but whose
-//! meaning is plain (`#`, `;`, single quotes, a `×` from a word processor).
-//! Those are reported here and edited away, so that they cost no statement.
+//! lines, brackets, line ends that end nothing, and characters that the
+//! language has no use for but whose meaning is plain (`#`, `;`, single quotes,
+//! a `×` from a word processor). Those last are reported here and edited away,
+//! so that they cost no statement.
 
 use std::ops::Range;
 
@@ -64,6 +65,8 @@ pub(crate) struct Scan {
     /// Line ends that a blank line follows.
     pub blank_lines: Vec<usize>,
     pub brackets: Vec<Bracket>,
+    /// Bytes that are but blanks: line ends inside brackets, tabs, marks.
+    pub blanks: Vec<usize>,
     pub lines: Vec<Line>,
     /// In order.
     pub edits: Vec<Edit>,
@@ -105,6 +108,10 @@ pub(super) fn scan(text: &Patched, out: &mut Vec<Diagnostic>) -> Scan {
         blank: false,
         hash: None,
         control: false,
+        inline: Vec::new(),
+        comprehension: false,
+        joined: false,
+        documented: false,
     };
     scanner.run();
     scanner.found
@@ -127,15 +134,41 @@ struct Scanner<'a> {
     hash: Option<(usize, usize)>,
     /// Whether control characters have been reported.
     control: bool,
+    /// For every open bracket, whether line ends in it are blanks.
+    inline: Vec<bool>,
+    /// Whether the next brace is a comprehension's.
+    comprehension: bool,
+    /// Whether the last of the code so far is a comma.
+    joined: bool,
+    /// Whether the line holds documentation, which runs to its end.
+    documented: bool,
 }
 
 impl<'a> Scanner<'a> {
     fn run(&mut self) {
         self.blank = true;
-        while let Some(c) = self.rest().chars().next() {
+        while let Some(byte) = self.text.as_bytes().get(self.at) {
+            match byte {
+                b' ' => {
+                    self.at += 1;
+                    continue;
+                }
+                b'\t' | b'\r' => {
+                    self.blank_out(1);
+                    continue;
+                }
+                b'A'..=b'Z' | b'a'..=b'z' | b'_' | b'0'..=b'9' => {
+                    self.word();
+                    continue;
+                }
+                _ => {}
+            }
+            let Some(c) = self.rest().chars().next() else {
+                break;
+            };
             match c {
                 '\n' => self.end_line(),
-                ' ' | '\t' | '\r' | '\u{feff}' => self.at += c.len_utf8(),
+                '\u{feff}' => self.blank_out(c.len_utf8()),
                 '"' => self.string(),
                 '\'' | '\u{2018}' | '\u{201c}' | '\u{201e}' => self.foreign_string(c),
                 '/' if self.rest().starts_with("//") => self.comment(),
@@ -148,6 +181,10 @@ impl<'a> Scanner<'a> {
                 ']' => self.bracket(Shape::Square, false),
                 '{' => self.bracket(Shape::Curly, true),
                 '}' => self.bracket(Shape::Curly, false),
+                ',' => {
+                    self.code(1);
+                    self.joined = true;
+                }
                 c if c.is_control() => self.control(),
                 c if c.is_ascii() => self.code(1),
                 c => self.beyond_ascii(c),
@@ -167,7 +204,29 @@ impl<'a> Scanner<'a> {
         line.trim_end_matches('\r')
     }
 
+    fn blank_out(&mut self, len: usize) {
+        self.found.blanks.extend(self.at..self.at + len);
+        self.at += len;
+    }
+
+    /// Letters and digits.
+    fn word(&mut self) {
+        let word = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_';
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        let len = rest.iter().position(|b| !word(b)).unwrap_or(rest.len());
+        if rest.get(..len) == Some(b"for") {
+            self.comprehension = true;
+        }
+        self.code(len);
+    }
+
     fn end_line(&mut self) {
+        if self.inline.last() == Some(&true) && !self.documented {
+            self.found.blanks.push(self.at);
+        } else if !self.joined {
+            self.comprehension = false;
+        }
+        self.documented = false;
         if self.blank {
             let known = self.found.blank_lines.last().copied();
             self.found
@@ -190,6 +249,7 @@ impl<'a> Scanner<'a> {
     fn code(&mut self, len: usize) {
         let at = self.at;
         self.blank = false;
+        self.joined = false;
         let text = self.text;
         let line_start = self.line_start;
         let line = self.line.get_or_insert_with(|| Line {
@@ -202,6 +262,14 @@ impl<'a> Scanner<'a> {
     }
 
     fn bracket(&mut self, shape: Shape, open: bool) {
+        if open {
+            let outer = self.inline.last() == Some(&true);
+            let inline = outer || shape != Shape::Curly || self.comprehension;
+            self.inline.push(inline);
+        } else {
+            self.inline.pop();
+        }
+        self.comprehension &= shape != Shape::Curly;
         self.found.brackets.push(Bracket {
             at: self.at,
             shape,
@@ -265,12 +333,7 @@ impl<'a> Scanner<'a> {
             Diagnostic::error(Code::SYNTAX, "text stands in double quotes")
                 .at(span, "these quotes are others")
                 .help(format!("write `{replacement}`"))
-                .fix(Fix {
-                    title: "use double quotes".to_owned(),
-                    span,
-                    replacement,
-                    certain: true,
-                }),
+                .fix(Fix::certain("use double quotes", span, replacement)),
         );
         self.found.edits.push(Edit::replace(start, width, "\""));
         self.found
@@ -295,6 +358,7 @@ impl<'a> Scanner<'a> {
             );
             self.found.edits.push(Edit::replace(self.at, 3, "//"));
         }
+        self.documented = documents;
         if !documents || trailing {
             self.found.comments.push((self.at..self.at + len, trailing));
         }
@@ -330,12 +394,7 @@ impl<'a> Scanner<'a> {
         }
         let len = self.rest_of_line().len();
         let span = self.source.span(self.at, self.at + 1);
-        let fix = Fix {
-            title: "write `//`".to_owned(),
-            span,
-            replacement: "//".to_owned(),
-            certain: true,
-        };
+        let fix = Fix::certain("write `//`", span, "//");
         // Neighbouring lines of such comments are one slip.
         let neighbour = self.hash.filter(|(end, _)| {
             let between = self.text.get(*end..self.at).unwrap_or("");
@@ -344,7 +403,10 @@ impl<'a> Scanner<'a> {
         let known = neighbour.and_then(|(_, i)| self.out.get_mut(i));
         let index = match (known, neighbour) {
             (Some(diagnostic), Some((_, i))) => {
-                diagnostic.fixes.push(fix);
+                match diagnostic.fixes.first_mut() {
+                    Some(first) => first.edits.extend(fix.edits),
+                    None => diagnostic.fixes.push(fix),
+                }
                 i
             }
             _ => {
@@ -378,10 +440,8 @@ impl<'a> Scanner<'a> {
                 .at(span, "no `;` is needed")
                 .help(title)
                 .fix(Fix {
-                    title: title.to_owned(),
-                    span,
-                    replacement: replacement.to_owned(),
                     certain: last,
+                    ..Fix::maybe(title, span, replacement)
                 }),
         );
         let edit = Edit::replace(self.at, 1, if last { " " } else { "\n" });
@@ -426,12 +486,7 @@ impl<'a> Scanner<'a> {
         self.out.push(
             Diagnostic::error(Code::SYNTAX, message)
                 .at(span, "a character that only looks right")
-                .fix(Fix {
-                    title: format!("write `{meant}`"),
-                    span,
-                    replacement: (*meant).to_owned(),
-                    certain: true,
-                })
+                .fix(Fix::certain(format!("write `{meant}`"), span, *meant))
                 .maybe_help((*meant != " ").then(|| format!("write `{meant}`"))),
         );
         self.found.edits.push(Edit::replace(self.at, len, meant));

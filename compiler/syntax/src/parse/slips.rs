@@ -45,10 +45,15 @@ fn mend(
         .at(span, label)
         .help(help.clone())
         .fix(Fix {
-            title: help,
-            span,
-            replacement: edit.insert.trim_end_matches('\n').to_owned(),
             certain,
+            ..Fix::maybe(
+                help,
+                span,
+                match edit.insert {
+                    "\n" => "\n",
+                    insert => insert.trim_end_matches('\n'),
+                },
+            )
         });
     (diagnostic, edit)
 }

@@ -98,7 +98,9 @@ impl Rule<0> for Toward {
 /// trained one becomes a leaf that keeps its gradient.
 pub(crate) fn settle<const D: usize>(tensor: Tensor<D>, kind: Kind, device: &Device) -> Tensor<D> {
     match kind {
-        Kind::Trained(_) if device.is_autodiff() => tensor.to_device(device).require_grad(),
+        Kind::Trained(_) if device.is_autodiff() => {
+            tensor.to_device(device).autodiff().require_grad()
+        }
         Kind::Trained(_) | Kind::Frozen => tensor.to_device(device),
         Kind::Buffer => tensor,
     }

@@ -18,6 +18,7 @@ mod mask;
 mod mlp;
 mod position;
 mod resnet;
+mod selective;
 mod start;
 mod vit;
 

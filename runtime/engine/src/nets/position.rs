@@ -65,7 +65,7 @@ fn cubic_weights(from: usize, to: usize) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::sincos2d;
+    use super::{resize_map, sincos2d};
 
     /// The sum and the entries that the reference implementation gives.
     #[test]
@@ -86,5 +86,26 @@ mod tests {
         assert_eq!(token(1, 0)[..4], token(1, 2)[..4]);
         assert_eq!(token(0, 2)[4..], token(1, 2)[4..]);
         assert_eq!(token(0, 2)[4], 2_f64.sin() as f32);
+    }
+
+    /// PyTorch's `interpolate` of the unit tables of a 3 by 4 grid
+    /// (`operations.py`).
+    #[test]
+    fn another_size_is_bicubic() {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../tests/numeric/fixtures/operations.json"
+        );
+        let text = std::fs::read_to_string(path).expect("the fixture is there");
+        let all: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
+        for (name, to) in [("larger", [5, 7]), ("smaller", [2, 3])] {
+            let found = resize_map([3, 4], to);
+            let expected = all[name].as_array().expect("a list");
+            assert_eq!(found.len(), expected.len(), "{name}");
+            for (found, expected) in found.iter().zip(expected) {
+                let error = f64::from(*found) - expected.as_f64().expect("a number");
+                assert!(error.abs() < 1e-6, "{name}: {found} is not {expected}");
+            }
+        }
     }
 }

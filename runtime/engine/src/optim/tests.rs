@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use ssl_plan::{
-    Init, Mlp, MlpLayer, Module, Net, NetKind, Norm, Optimizer as Recipe, ParamClass, Precision,
-    Rule, Schedule, Shape, Stage,
+    Clip, Init, Mlp, MlpLayer, Module, Net, NetKind, Norm, Optimizer as Recipe, ParamClass,
+    Precision, Rule, Schedule, Shape, Stage,
 };
 
 use super::{Hyper, Optimizer, Slot};
@@ -37,6 +37,11 @@ fn ten_steps_end_where_pytorchs_end() {
         momentum: 0.9,
         nesterov,
     };
+    let lars = |lr_in_momentum| Rule::Lars {
+        momentum: 0.9,
+        trust: 0.001,
+        lr_in_momentum,
+    };
     let rules = [
         (
             "adamw",
@@ -47,18 +52,19 @@ fn ten_steps_end_where_pytorchs_end() {
         ),
         ("sgd", sgd(false)),
         ("nesterov", sgd(true)),
+        ("lars", lars(false)),
+        ("lars_inside", lars(true)),
         (
-            "lars",
-            Rule::Lars {
-                momentum: 0.9,
-                trust: 0.001,
-                lr_in_momentum: false,
+            "lamb",
+            Rule::Lamb {
+                betas: [0.9, 0.95],
+                eps: 1e-6,
             },
         ),
     ];
     for (name, rule) in rules {
         for (parameter, rows, count) in [("w", 3, 12), ("b", 1, 4)] {
-            let excluded = name == "lars" && parameter == "b";
+            let excluded = name.starts_with("la") && parameter == "b";
             let start = (1..=count).map(|i| (0.5 * i as f32).cos()).collect();
             let mut p = matrix(start, rows);
             let mut slot = Slot::default();
@@ -282,4 +288,187 @@ fn excluded_classes_do_not_decay() {
             }
         }
     }
+}
+
+/// A linear map `[4, 3]` with a bias as its own net, and its gradients of
+/// given values: the norm of each, and of both, is known.
+fn linear_net(name: &str, frozen_steps: usize) -> Net {
+    let stages = vec![Stage {
+        name: None,
+        module: Module::Linear(ssl_plan::Linear {
+            input: 3,
+            output: 4,
+            bias: true,
+            weight_norm: false,
+        }),
+        input: Shape::Embedding { dim: 3 },
+        output: Shape::Embedding { dim: 4 },
+        frozen_steps,
+    }];
+    let kind = NetKind::Stages { stages };
+    let name = name.into();
+    Net { name, kind }
+}
+
+fn recipe(clip: Option<Clip>) -> Recipe {
+    Recipe {
+        rule: Rule::Sgd {
+            momentum: 0.0,
+            nesterov: false,
+        },
+        lr: Schedule::constant(1.0),
+        weight_decay: Schedule::constant(0.0),
+        exclude: Vec::new(),
+        clip,
+        constant_lr: vec!["constant".into()],
+        peak_lr: 0.5,
+    }
+}
+
+/// How far every parameter moves in a step whose gradients are 2 for the
+/// weights and 8 for the biases of each net.
+fn moves(nets: &[Net], recipe: Recipe, step: usize) -> BTreeMap<String, f32> {
+    let mut model = Model::new(nets, Precision::Float32, 0, &Device::flex()).unwrap();
+    let mut before = Tensors::default();
+    model.visit_trained(&mut before);
+    let mut loss = Tensor::<1>::zeros([1], &Device::flex().autodiff());
+    for net in nets {
+        let member = model.member(&net.name).unwrap();
+        let x = matrix(vec![0.25; 24], 8);
+        let out = member.network.forward_embedding(x, Mode::Train).remove(0);
+        loss = loss + out.sum();
+    }
+    let mut gradients = loss.backward();
+    let mut optimizer = Optimizer::new(recipe);
+    optimizer.step(&mut model, &mut gradients, step);
+    let mut after = Tensors::default();
+    model.visit_trained(&mut after);
+    let moved = |(key, old): (&String, &Vec<f32>)| {
+        let far = old.iter().zip(&after.0[key]).map(|(a, b)| a - b);
+        let far: Vec<f32> = far.collect();
+        assert!(far.iter().all(|x| (x - far[0]).abs() < 1e-5), "{key}");
+        (key.clone(), far[0])
+    };
+    before.0.iter().map(moved).collect()
+}
+
+#[track_caller]
+fn assert_moves(found: &BTreeMap<String, f32>, expected: &[(&str, f64)]) {
+    assert_eq!(found.len(), expected.len());
+    for (key, expected) in expected {
+        let found = f64::from(found[*key]);
+        assert!(
+            (found - expected).abs() < 1e-5,
+            "{key}: {found}, {expected}"
+        );
+    }
+}
+
+/// As `clip_grad_norm_`: by the norm of all gradients together, or of each. The
+/// weight's is 2 sqrt(12), the bias's 8 sqrt(4) = 16, that of both sqrt(304).
+#[test]
+fn gradients_are_clipped_together_or_each() {
+    let nets = [linear_net("net", 0)];
+    let global = moves(&nets, recipe(Some(Clip::Global { norm: 1.0 })), 0);
+    let factor = 1.0 / (304f64.sqrt() + 1e-6);
+    let expected = [("net.weight", 2.0 * factor), ("net.bias", 8.0 * factor)];
+    assert_moves(&global, &expected);
+
+    let each = moves(&nets, recipe(Some(Clip::Parameter { norm: 10.0 })), 0);
+    assert_moves(
+        &each,
+        &[("net.weight", 2.0), ("net.bias", 8.0 * 10.0 / 16.0)],
+    );
+
+    let wide = moves(&nets, recipe(Some(Clip::Global { norm: 100.0 })), 0);
+    assert_moves(&wide, &[("net.weight", 2.0), ("net.bias", 8.0)]);
+}
+
+/// A net at a constant rate does not follow the schedule; a frozen stage does
+/// not move, and its gradient does not count in the norm of all.
+#[test]
+fn constant_and_frozen_nets_keep_to_themselves() {
+    let nets = [linear_net("constant", 0), linear_net("frozen", 3)];
+    let clip = Some(Clip::Global { norm: 1.0 });
+    let factor = 1.0 / 304f64.sqrt();
+    let early = moves(&nets, recipe(clip), 2);
+    let expected = [
+        ("constant.weight", 0.5 * 2.0 * factor),
+        ("constant.bias", 0.5 * 8.0 * factor),
+        ("frozen.weight", 0.0),
+        ("frozen.bias", 0.0),
+    ];
+    assert_moves(&early, &expected);
+    let factor = 1.0 / 608f64.sqrt();
+    let expected = [
+        ("constant.weight", 0.5 * 2.0 * factor),
+        ("constant.bias", 0.5 * 8.0 * factor),
+        ("frozen.weight", 2.0 * factor),
+        ("frozen.bias", 8.0 * factor),
+    ];
+    assert_moves(&moves(&nets, recipe(clip), 3), &expected);
+}
+
+/// A frozen stage keeps its moments, too: its first update, whenever it comes,
+/// is AdamW's first.
+#[test]
+fn a_frozen_stage_gathers_no_moments_and_does_not_decay() {
+    let nets = [linear_net("frozen", 5)];
+    let mut model = Model::new(&nets, Precision::Float32, 0, &Device::flex()).unwrap();
+    let mut optimizer = Optimizer::new(Recipe {
+        rule: Rule::Adamw {
+            betas: [0.9, 0.999],
+            eps: 1e-8,
+        },
+        weight_decay: Schedule::constant(0.1),
+        ..recipe(None)
+    });
+    for step in 0..6 {
+        let x = matrix(vec![0.25; 24], 8);
+        let member = model.member("frozen").unwrap();
+        let out = member.network.forward_embedding(x, Mode::Train).remove(0);
+        optimizer.step(&mut model, &mut out.sum().backward(), step);
+        let updates: Vec<u32> = optimizer
+            .slots()
+            .values()
+            .map(|slot| slot.updates)
+            .collect();
+        assert_eq!(updates, if step < 5 { vec![] } else { vec![1, 1] });
+    }
+}
+
+/// Prototypes have length 1 at the start and after an update, and none of them
+/// moves while they are frozen.
+#[test]
+fn prototypes_stay_on_the_sphere() {
+    let stages = vec![Stage {
+        name: None,
+        module: Module::Prototypes { input: 6, count: 9 },
+        input: Shape::Embedding { dim: 6 },
+        output: Shape::Embedding { dim: 9 },
+        frozen_steps: 1,
+    }];
+    let kind = NetKind::Stages { stages };
+    let name = "prototypes".to_string();
+    let nets = [Net { name, kind }];
+    let mut model = Model::new(&nets, Precision::Float32, 0, &Device::flex()).unwrap();
+    let mut optimizer = Optimizer::new(recipe(None));
+    let mut rows = Vec::new();
+    for step in 0..3 {
+        let mut now = Tensors::default();
+        model.visit_trained(&mut now);
+        let weight = now.0.remove("prototypes.weight").unwrap();
+        for row in weight.chunks(6) {
+            let square: f64 = row.iter().map(|x| f64::from(*x).powi(2)).sum();
+            assert!((square - 1.0).abs() < 1e-6, "step {step}: {square}");
+        }
+        rows.push(weight);
+        let x = matrix((0..48).map(|i| (i as f32).sin()).collect(), 8);
+        let member = model.member("prototypes").unwrap();
+        let out = member.network.forward_embedding(x, Mode::Train).remove(0);
+        let loss = out.powi_scalar(2).sum();
+        optimizer.step(&mut model, &mut loss.backward(), step);
+    }
+    assert_eq!(rows[0], rows[1], "frozen");
+    assert_ne!(rows[1], rows[2]);
 }

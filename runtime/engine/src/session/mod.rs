@@ -347,11 +347,11 @@ impl Session {
 }
 
 /// The features that the kNN monitors of a plan read, in their order.
-fn knn_features(plan: &Plan) -> Vec<(&ssl_plan::FeatureOf, &str)> {
+fn knn_features(plan: &Plan) -> Vec<ssl_plan::NodeId> {
     let monitors = plan.recipe.monitors.iter();
     monitors
         .filter_map(|monitor| match monitor {
-            Monitor::Knn { feature, view, .. } => Some((feature, view.as_str())),
+            Monitor::Knn { node, .. } => Some(*node),
             Monitor::GradientNorm { .. } => None,
         })
         .collect()

@@ -14,7 +14,7 @@ mod value;
 use std::collections::{BTreeMap, HashMap};
 
 use burn::tensor::Tensor;
-use ssl_plan::{FeatureOf, Graph, NodeId, Op, Track};
+use ssl_plan::{Graph, NodeId, Op, Track};
 
 use crate::error::EngineError;
 use crate::model::Model;
@@ -28,7 +28,7 @@ pub struct Step {
     graph: Graph,
     /// Whether every step needs the node.
     always: Vec<bool>,
-    /// Stage nodes whose outputs are kept, one for each feature asked for.
+    /// Nodes that are handed out as features.
     features: Vec<NodeId>,
     memory: Memory,
     seed: u64,
@@ -45,19 +45,14 @@ pub struct Outputs {
 }
 
 impl Step {
-    /// Prepares a graph. `features` are stage outputs under a view that
-    /// [`Step::run`] keeps; the step must compute them. The seed keys masks
-    /// and what queues start from.
+    /// Prepares a graph. `features` are nodes that [`Step::run`] hands out, for
+    /// monitors. The seed keys masks and what queues start from.
     ///
     /// # Errors
     ///
     /// [`EngineError::Plan`] where a node uses a later one, or a feature is
     /// none of the step's.
-    pub fn new(
-        graph: &Graph,
-        features: &[(&FeatureOf, &str)],
-        seed: u64,
-    ) -> Result<Self, EngineError> {
+    pub fn new(graph: &Graph, features: &[NodeId], seed: u64) -> Result<Self, EngineError> {
         let graph = graph.clone();
         let count = graph.nodes.len();
         for (id, node) in graph.nodes.iter().enumerate() {
@@ -67,8 +62,12 @@ impl Step {
                 )));
             }
         }
-        if graph.loss >= count || graph.tracks.iter().any(|track| track.node >= count) {
-            return Err(EngineError::plan("the step's loss or a track is no node"));
+        let read = graph.tracks.iter().map(|track| track.node);
+        let mut read = read.chain(features.iter().copied()).chain([graph.loss]);
+        if read.any(|id| id >= count) {
+            return Err(EngineError::plan(
+                "the step's loss, a track or a feature is no node",
+            ));
         }
         let mut always: Vec<bool> = (graph.nodes.iter())
             .map(|node| {
@@ -79,21 +78,15 @@ impl Step {
             })
             .collect();
         always[graph.loss] = true;
+        for &feature in features {
+            always[feature] = true;
+        }
         close(&graph, &mut always);
 
-        let features = features
-            .iter()
-            .map(|(feature, view)| {
-                let net = &feature.net;
-                find(&graph, feature, view).ok_or_else(|| {
-                    EngineError::plan(format!("the step never runs `{net}` on view `{view}`"))
-                })
-            })
-            .collect::<Result<_, _>>()?;
         Ok(Step {
             graph,
             always,
-            features,
+            features: features.to_vec(),
             memory: Memory::new(seed),
             seed,
         })
@@ -224,37 +217,6 @@ impl Step {
         }
         Ok(())
     }
-}
-
-/// The node of a stage whose inputs lead to a view through earlier stages of
-/// the same net only; one that sees every patch where there is one.
-fn find(graph: &Graph, feature: &FeatureOf, view: &str) -> Option<NodeId> {
-    let under = |id: NodeId| {
-        let mut id = id;
-        let mut masked = false;
-        let mut later = feature.stage + 1;
-        loop {
-            match &graph.nodes[id].op {
-                Op::Stage {
-                    net,
-                    stage,
-                    input,
-                    mask,
-                } if *net == feature.net && *stage < later => {
-                    masked |= mask.is_some();
-                    (id, later) = (*input, *stage);
-                }
-                Op::View { view: v } if v == view && later <= feature.stage => return Some(masked),
-                _ => return None,
-            }
-        }
-    };
-    let is_stage = |id: &NodeId| matches!(&graph.nodes[*id].op, Op::Stage { stage, .. } if *stage == feature.stage);
-    let nodes = (0..graph.nodes.len()).filter(is_stage);
-    nodes
-        .filter_map(|id| Some((under(id)?, id)))
-        .min()
-        .map(|(_, id)| id)
 }
 
 /// One stage of a net in training mode.

@@ -331,6 +331,9 @@ pub fn digits(epochs: usize, seed: u64) -> Plan {
             monitors: vec![
                 Monitor::Knn {
                     feature: feature.clone(),
+                    node: (graph().nodes.iter())
+                        .position(|node| matches!(node.op, Op::Stage { stage: 0, .. }))
+                        .expect("the step runs the backbone"),
                     view: "a".into(),
                     k: 20,
                     temperature: 0.07,

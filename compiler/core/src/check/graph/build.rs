@@ -6,7 +6,7 @@ use ssl_syntax::ast::{BinOp, Expr, ExprKind, Ident, Path};
 
 use super::{Builder, Item, Locals, members};
 use crate::check::eval::Scope;
-use crate::names;
+use crate::names::{self, Meant};
 use crate::value::Value;
 
 impl Builder<'_, '_> {
@@ -202,14 +202,13 @@ impl Builder<'_, '_> {
         if locals.closed {
             let text = self.checker.source.map.text(path.span).to_owned();
             let known = locals.values.keys().map(String::as_str);
-            let help = names::suggestion(&text, known);
             self.checker.report(
                 Diagnostic::error(
                     Code::UNKNOWN_NAME,
                     format!("`{text}` stands for nothing here"),
                 )
                 .at(path.span, "not a parameter, not a name of this function")
-                .maybe_help(help),
+                .meant(&text, known),
             );
             return None;
         }
@@ -244,15 +243,13 @@ impl Builder<'_, '_> {
                     .map(String::as_str)
                     .chain(self.step.params.iter().map(|p| p.name.as_str()))
                     .collect();
-                let help =
-                    names::nearest(&name.name, known).map(|n| format!("did you mean `{n}`?"));
                 self.checker.report(
                     Diagnostic::error(
                         Code::UNKNOWN_NAME,
                         format!("`{}` stands for nothing here", name.name),
                     )
                     .at(name.span, "not a name of the step")
-                    .maybe_help(help),
+                    .near(&name.name, known),
                 );
                 return None;
             }
@@ -276,23 +273,18 @@ impl Builder<'_, '_> {
 
     /// A name of the step, evaluated once.
     pub(super) fn name(&mut self, name: &str, span: Span) -> Option<Item> {
-        if !self.used.iter().any(|u| u == name) {
-            self.used.push(name.to_owned());
+        if !self.used.contains(name) {
+            self.used.insert(name.to_owned());
         }
         if let Some(item) = self.done.get(name) {
             return item.clone();
         }
-        if self.open.iter().any(|o| o == name) {
-            let circle: Vec<&str> = self
-                .open
-                .iter()
-                .map(String::as_str)
-                .skip_while(|o| *o != name)
-                .chain([name])
-                .collect();
+        if self.open.contains(name) {
+            let open = self.open.iter().map(String::as_str);
+            let circle = open.skip_while(|o| *o != name).chain([name]);
             let message = format!(
                 "values depend on each other in a circle: {}",
-                circle.join(" -> ")
+                names::circle(circle)
             );
             self.checker.report(
                 Diagnostic::error(Code::VALUE_CYCLE, message)
@@ -302,8 +294,8 @@ impl Builder<'_, '_> {
             return None;
         }
         let setting = self.step.bindings.get(name)?;
-        self.open.push(name.to_owned());
-        let item = self.eval(&setting.expr, &Locals::default());
+        self.open.insert(name.to_owned());
+        let item = names::deeper(|| self.eval(&setting.expr, &Locals::default()));
         self.open.pop();
         match &item {
             Some(Item::Node(id)) => self.label(*id, name.to_owned()),

@@ -10,7 +10,7 @@ use super::build::show_dims;
 use super::nets::Callee;
 use super::ops::OPS;
 use super::{Builder, Item, Locals};
-use crate::names;
+use crate::names::{self, Meant};
 use crate::schema::{Group, function};
 
 /// Calls deeper than this are taken for a recursion.
@@ -97,19 +97,16 @@ impl Builder<'_, '_> {
             .map(String::as_str)
             .chain(OPS.iter().map(|(n, _)| *n))
             .collect();
-        let help = names::nearest(&text, known.iter().copied())
-            .map(|n| format!("did you mean `{n}`?"))
-            .or_else(|| {
-                let losses = functions.iter().map(String::as_str);
-                names::list(losses).map(|l| format!("the library has {l}"))
-            });
+        let losses = functions.iter().map(String::as_str);
+        let help = names::list(losses).map(|l| format!("the library has {l}"));
         self.checker.report(
             Diagnostic::error(
                 Code::UNKNOWN_FUNCTION,
                 format!("there is no net and no function `{text}`"),
             )
             .at(callee.span, "not known")
-            .maybe_help(help),
+            .maybe_help(help)
+            .near(&text, known.iter().copied()),
         );
     }
 
@@ -122,14 +119,17 @@ impl Builder<'_, '_> {
         span: Span,
         locals: &Locals,
     ) -> Option<Item> {
+        if self.checker.source.program.is_recursive(f) {
+            return None;
+        }
         if self.depth >= DEPTH {
             self.checker.report(
                 Diagnostic::error(
                     Code::VALUE_CYCLE,
-                    format!("the function `{}` calls itself", f.name.name),
+                    format!("calls are nested more than {DEPTH} deep"),
                 )
-                .at(span, "never ends")
-                .help("functions are inlined: write it without recursion"),
+                .at(span, "one too many")
+                .help("functions are inlined: join some of them"),
             );
             return None;
         }
@@ -164,7 +164,7 @@ impl Builder<'_, '_> {
                                 format!("`{name}` has no argument `{}`", n.name),
                             )
                             .at(n.span, "not known")
-                            .maybe_help(names::suggestion(&n.name, known)),
+                            .meant(&n.name, known),
                         );
                     }
                     found
@@ -228,6 +228,7 @@ impl Builder<'_, '_> {
                 },
             };
             self.typed(name, param, &item, at, &mut bound)?;
+            self.usual(param, &item, at);
             bound.values.insert(param.name.name.clone(), item);
         }
         Some(bound)
@@ -268,23 +269,11 @@ impl Builder<'_, '_> {
             "Net" => matches!(item, Item::Net(_)),
             "List" => false,
             other => {
-                let known = [
-                    "Embedding",
-                    "Prob",
-                    "Tokens",
-                    "Image",
-                    "Tensor",
-                    "Loss",
-                    "Float",
-                    "Int",
-                    "Schedule",
-                    "Net",
-                    "List",
-                ];
+                let known = crate::functions::TYPES.iter().copied();
                 self.checker.report(
                     Diagnostic::error(Code::UNKNOWN_NAME, format!("there is no type `{other}`"))
-                        .at(ty.span, "not a type")
-                        .maybe_help(names::suggestion(other, known)),
+                        .at(ty.name.span, "not a type")
+                        .meant(other, known),
                 );
                 return None;
             }

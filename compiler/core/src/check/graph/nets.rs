@@ -327,20 +327,20 @@ impl Builder<'_, '_> {
         let (module, output) = match spec.module.build(input) {
             Ok(made) => made,
             Err(misfit) => {
-                if known.is_none()
-                    && let Some(slot) = slots.get_mut(index)
-                {
-                    *slot = Some(None);
-                }
-                self.checker.report(
-                    Diagnostic::error(Code::SHAPE, misfit.message)
-                        .at(spec.span, "does not fit its input")
-                        .at(
-                            place.input,
-                            format!("called with {}", shapes::show(&input.shape)),
-                        )
-                        .help(misfit.help),
-                );
+                let given = format!("called with {}", shapes::show(&input.shape));
+                let said = Diagnostic::error(Code::SHAPE, misfit.message).help(misfit.help);
+                let said = if misfit.in_call {
+                    said.at(place.input, given)
+                        .at(spec.span, "the module that is called")
+                } else {
+                    let fresh = known.is_none();
+                    if let Some(slot) = slots.get_mut(index).filter(|_| fresh) {
+                        *slot = Some(None);
+                    }
+                    said.at(spec.span, "does not fit its input")
+                        .at(place.input, given)
+                };
+                self.checker.report(said);
                 return None;
             }
         };

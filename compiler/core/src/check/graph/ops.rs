@@ -6,7 +6,7 @@ use ssl_syntax::ast::Arg;
 
 use super::build::show_dims;
 use super::{Builder, Item, Locals};
-use crate::names;
+use crate::names::Meant;
 
 /// Names of the operations with their arguments.
 pub(super) const OPS: &[(&str, &[&str])] = &[
@@ -178,7 +178,7 @@ impl Builder<'_, '_> {
                             format!("`{name}` has no argument `{}`", n.name),
                         )
                         .at(n.span, "not known")
-                        .maybe_help(names::suggestion(&n.name, params.iter().copied())),
+                        .meant(&n.name, params.iter().copied()),
                     );
                 }
                 (None, None) => {

@@ -8,6 +8,7 @@ use ssl_grammar::Rule;
 
 use super::{Builder, MAX_DEPTH};
 use crate::ast::{Arg, BinOp, Expr, ExprKind, Spanned, Ty, TyArg};
+use crate::level::Level;
 
 /// An expression under construction.
 pub(super) struct Built {
@@ -22,55 +23,13 @@ impl Built {
     const CUT: usize = usize::MAX;
 }
 
-/// Binding strength, from the loosest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Level {
-    Any,
-    Then,
-    Ramp,
-    Comparison,
-    Range,
-    Pipe,
-    Sum,
-    Product,
-    Operand,
-}
-
-impl Level {
-    fn tighter(self) -> Level {
-        match self {
-            Level::Any => Level::Then,
-            Level::Then => Level::Ramp,
-            Level::Ramp => Level::Comparison,
-            Level::Comparison => Level::Range,
-            Level::Range => Level::Pipe,
-            Level::Pipe => Level::Sum,
-            Level::Sum => Level::Product,
-            Level::Product | Level::Operand => Level::Operand,
-        }
-    }
-
-    fn of(rule: Rule) -> Option<Level> {
-        Some(match rule {
-            Rule::then => Level::Then,
-            Rule::ramp => Level::Ramp,
-            Rule::eq | Rule::ne | Rule::le | Rule::ge | Rule::lt | Rule::gt => Level::Comparison,
-            Rule::range | Rule::range_in => Level::Range,
-            Rule::pipe => Level::Pipe,
-            Rule::add | Rule::sub => Level::Sum,
-            Rule::mul | Rule::div => Level::Product,
-            _ => return None,
-        })
-    }
-
-    /// What to say where an operator of this level stands twice in a row.
-    fn no_chain(self) -> Option<&'static str> {
-        match self {
-            Level::Ramp => Some("a ramp has one start and one end; join ramps by `then`"),
-            Level::Comparison => Some("comparisons do not chain; compare two values at a time"),
-            Level::Range => Some("a range has one lower and one upper end"),
-            _ => None,
-        }
+/// What to say where an operator of a level stands twice in a row.
+fn no_chain(level: Level) -> Option<&'static str> {
+    match level {
+        Level::Ramp => Some("a ramp has one start and one end; join ramps by `then`"),
+        Level::Comparison => Some("comparisons do not chain; compare two values at a time"),
+        Level::Range => Some("a range has one lower and one upper end"),
+        _ => None,
     }
 }
 
@@ -102,18 +61,19 @@ impl Builder<'_> {
         let mut inner = pair.clone().into_inner().peekable();
         match inner.peek().map(|p| (p.as_rule(), p.clone())) {
             Some((Rule::for_, p)) => self.comprehension(&p),
-            _ => self.operation(&mut inner, Level::Any),
+            _ => self.operation(&mut inner, None),
         }
     }
 
-    fn operation(&mut self, pairs: &mut Peekable<Pairs<Rule>>, min: Level) -> Built {
+    /// An operation of operators that bind more strongly than one.
+    fn operation(&mut self, pairs: &mut Peekable<Pairs<Rule>>, outer: Option<Level>) -> Built {
         let mut left = self.operand(pairs);
         while let Some(pair) = pairs.peek().cloned() {
-            let Some(level) = Level::of(pair.as_rule()).filter(|l| *l >= min) else {
+            let Some(level) = Level::of(pair.as_str()).filter(|l| Some(*l) > outer) else {
                 break;
             };
             pairs.next();
-            let right = self.operation(pairs, level.tighter());
+            let right = self.operation(pairs, Some(level));
             left = self.join(&pair, level, left, right);
         }
         left
@@ -122,7 +82,7 @@ impl Builder<'_> {
     fn join(&mut self, op: &Pair<Rule>, level: Level, left: Built, right: Built) -> Built {
         let span = left.expr.span.to(right.expr.span);
         if left.level == Some(level)
-            && let Some(help) = level.no_chain()
+            && let Some(help) = no_chain(level)
         {
             let token = op.as_str();
             self.out.push(
@@ -140,30 +100,30 @@ impl Builder<'_> {
         let depth = left.depth.max(right.depth).saturating_add(1);
         let (left, right) = (Box::new(left.expr), Box::new(right.expr));
         let binary = |op, left, right| ExprKind::Binary { op, left, right };
-        let kind = match op.as_rule() {
-            Rule::then => ExprKind::Then {
+        let kind = match op.as_str() {
+            "then" => ExprKind::Then {
                 first: left,
                 next: right,
             },
-            Rule::ramp => ExprKind::Ramp {
+            "->" => ExprKind::Ramp {
                 from: left,
                 to: right,
             },
-            Rule::range | Rule::range_in => ExprKind::Range {
+            dots @ (".." | "..=") => ExprKind::Range {
                 low: left,
                 high: right,
-                inclusive: op.as_rule() == Rule::range_in,
+                inclusive: dots == "..=",
             },
-            Rule::pipe => binary(BinOp::Pipe, left, right),
-            Rule::eq => binary(BinOp::Eq, left, right),
-            Rule::ne => binary(BinOp::Ne, left, right),
-            Rule::le => binary(BinOp::Le, left, right),
-            Rule::ge => binary(BinOp::Ge, left, right),
-            Rule::lt => binary(BinOp::Lt, left, right),
-            Rule::gt => binary(BinOp::Gt, left, right),
-            Rule::add => binary(BinOp::Add, left, right),
-            Rule::sub => binary(BinOp::Sub, left, right),
-            Rule::mul => binary(BinOp::Mul, left, right),
+            ">>" => binary(BinOp::Pipe, left, right),
+            "==" => binary(BinOp::Eq, left, right),
+            "!=" => binary(BinOp::Ne, left, right),
+            "<=" => binary(BinOp::Le, left, right),
+            ">=" => binary(BinOp::Ge, left, right),
+            "<" => binary(BinOp::Lt, left, right),
+            ">" => binary(BinOp::Gt, left, right),
+            "+" => binary(BinOp::Add, left, right),
+            "-" => binary(BinOp::Sub, left, right),
+            "*" => binary(BinOp::Mul, left, right),
             _ => binary(BinOp::Div, left, right),
         };
         let mut built = self.bounded(kind, span, depth);
@@ -220,22 +180,20 @@ impl Builder<'_> {
         let mut inner = pair.clone().into_inner();
         let mut depth = 0;
         let kind = match pair.as_rule() {
-            Rule::number => {
-                let (value, integer) = self.number(pair);
-                ExprKind::Number { value, integer }
-            }
-            Rule::quantity => match (inner.next(), inner.next()) {
-                (Some(number), Some(unit)) => {
-                    let (value, integer) = self.number(&number);
-                    let unit = self.ident(&unit);
-                    ExprKind::Quantity {
+            Rule::quantity => {
+                let (value, integer) = match inner.next() {
+                    Some(number) => self.number(&number),
+                    None => (0.0, true),
+                };
+                match inner.next() {
+                    Some(unit) => ExprKind::Quantity {
                         value,
                         integer,
-                        unit,
-                    }
+                        unit: self.ident(&unit),
+                    },
+                    None => ExprKind::Number { value, integer },
                 }
-                _ => ExprKind::Missing,
-            },
+            }
             Rule::text => ExprKind::Text(self.text_value(pair)),
             Rule::boolean => ExprKind::Bool(pair.as_str() == "true"),
             Rule::group => {
@@ -271,7 +229,11 @@ impl Builder<'_> {
                         args_span,
                     }
                 }
-                (Some(path), None) => ExprKind::Path(self.path(&path)),
+                (Some(path), None) => match path.as_str() {
+                    // `dotted` takes these, too.
+                    value @ ("true" | "false") => ExprKind::Bool(value == "true"),
+                    _ => ExprKind::Path(self.path(&path)),
+                },
                 _ => ExprKind::Missing,
             },
         };

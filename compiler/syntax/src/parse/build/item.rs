@@ -102,7 +102,10 @@ impl Builder<'_> {
                 let mut body = None;
                 for p in inner {
                     match p.as_rule() {
-                        Rule::fn_params => params = self.fn_params(&p),
+                        Rule::fn_params => {
+                            params = self.fn_params(&p);
+                            self.report_keyword();
+                        }
                         Rule::ty => result = Some(self.ty(&p)),
                         Rule::block => body = Some(self.block(&p, Context::Function)),
                         _ => {}
@@ -121,7 +124,7 @@ impl Builder<'_> {
         }
     }
 
-    pub(super) fn extends(&self, pair: Pair<Rule>) -> Option<crate::ast::Path> {
+    pub(super) fn extends(&mut self, pair: Pair<Rule>) -> Option<crate::ast::Path> {
         let path = pair.into_inner().find(|p| p.as_rule() == Rule::path)?;
         Some(self.path(&path))
     }

@@ -9,7 +9,7 @@ pub(super) use expr::missing;
 pub(super) use statement::section_kind;
 
 use pest::iterators::Pair;
-use ssl_diagnostics::{Code, Diagnostic, Span};
+use ssl_diagnostics::{Code, Diagnostic, Lint, Span};
 use ssl_grammar::Rule;
 
 use super::patched::Patched;
@@ -36,6 +36,8 @@ pub(super) struct Builder<'a> {
     /// Where the text was guessed at before the grammar read it, in order; what
     /// does not parse there has been reported.
     pub known: &'a [Span],
+    /// The first keyword of a statement that the grammar took for a name.
+    pub keyword: Option<(Span, String)>,
 }
 
 impl Builder<'_> {
@@ -51,15 +53,46 @@ impl Builder<'_> {
         }
     }
 
-    fn path(&self, pair: &Pair<Rule>) -> Path {
-        Path {
-            segments: pair
-                .clone()
-                .into_inner()
-                .filter(|p| p.as_rule() == Rule::ident)
-                .map(|p| self.ident(&p))
-                .collect(),
-            span: self.span(pair),
+    fn path(&mut self, pair: &Pair<Rule>) -> Path {
+        let span = self.span(pair);
+        let mut segments = Vec::new();
+        if pair.as_rule() == Rule::dotted {
+            let mut start = pair.as_span().start();
+            for name in pair.as_str().split('.') {
+                let span = self.text.span(start, start + name.len());
+                self.refuse_keyword(name, span);
+                segments.push(Ident {
+                    name: name.to_owned(),
+                    span,
+                });
+                start += name.len() + 1;
+            }
+        } else {
+            let names = pair.clone().into_inner();
+            let names = names.filter(|p| p.as_rule() == Rule::ident);
+            segments.extend(names.map(|p| self.ident(&p)));
+        }
+        Path { segments, span }
+    }
+
+    /// Remembers a keyword that the grammar took for a name.
+    fn refuse_keyword(&mut self, name: &str, span: Span) {
+        if ssl_grammar::is_keyword(name) {
+            self.keyword.get_or_insert((span, name.to_owned()));
+        }
+    }
+
+    /// Reports what [`Builder::refuse_keyword`] remembers, where the text will
+    /// not be read again.
+    fn report_keyword(&mut self) {
+        if let Some((span, name)) = self.keyword.take() {
+            self.out.push(
+                Diagnostic::error(Code::SYNTAX, format!("expected a value, found `{name}`"))
+                    .at(span, "expected a value")
+                    .help(format!(
+                        "`{name}` is a keyword and names nothing; choose another name"
+                    )),
+            );
         }
     }
 
@@ -85,7 +118,7 @@ impl Builder<'_> {
         };
         let last = docs.lines.last().map_or(first.span, |l| l.span);
         self.out.push(
-            Diagnostic::warning(Code::SYNTAX, "this documentation precedes nothing")
+            Diagnostic::lint(Lint::DANGLING_DOC, "this documentation precedes nothing")
                 .at(
                     first.span.to(last),
                     "no statement or definition follows it in its block",
@@ -96,16 +129,9 @@ impl Builder<'_> {
     }
 }
 
-/// Where a pair's last token ends: pest counts the blanks behind it in.
+/// Where a pair's last token ends: pest counts the blanks behind it in, and a
+/// statement the end of its line.
 fn exact_end(pair: &Pair<Rule>) -> usize {
-    pair.clone()
-        .into_inner()
-        .rev()
-        .find(|p| {
-            !matches!(
-                p.as_rule(),
-                Rule::line_end | Rule::missing | Rule::missing_arg
-            )
-        })
-        .map_or(pair.as_span().end(), |p| exact_end(&p))
+    let text = pair.as_str();
+    pair.as_span().start() + text.trim_end_matches([' ', '\n']).len()
 }

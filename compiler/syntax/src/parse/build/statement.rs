@@ -31,19 +31,27 @@ impl Builder<'_> {
         context: Context,
     ) -> Option<Stmt> {
         let span = self.span(pair);
+        let mark = self.out.len();
         let kind = if pair.as_rule() == Rule::section {
-            StmtKind::Section(self.section(pair)?)
+            self.section(pair).map(StmtKind::Section)
         } else {
-            let mark = self.out.len();
             let parts = self.parts(pair);
             let kind = self.simple(pair.as_rule(), parts, context);
             if self.is_guessed(span) {
                 // Reported; what is odd about it now may be the guess.
                 self.out.truncate(mark);
             }
-            kind?
+            kind
         };
-        Some(Stmt { docs, kind, span })
+        if self.keyword.take().is_some() {
+            self.out.truncate(mark);
+            let island = self.cut(pair.as_span().start(), pair.as_span().end());
+            return match self.read_statements(&island, &docs, context) {
+                Some(mut read) => read.pop(),
+                None => self.salvage(&island, docs),
+            };
+        }
+        kind.map(|kind| Stmt { docs, kind, span })
     }
 
     fn parts(&mut self, pair: &Pair<Rule>) -> Parts {
@@ -52,7 +60,12 @@ impl Builder<'_> {
         for p in pair.clone().into_inner() {
             match p.as_rule() {
                 Rule::ident => parts.idents.push(self.ident(&p)),
-                Rule::path => parts.paths.push(self.path(&p)),
+                Rule::arg_name => {
+                    let label = self.ident(&p);
+                    self.refuse_keyword(&label.name, label.span);
+                    parts.idents.push(label);
+                }
+                Rule::path | Rule::dotted => parts.paths.push(self.path(&p)),
                 Rule::ty => parts.ty = Some(self.ty(&p)),
                 Rule::colon => parts.colon = Some(self.span(&p)),
                 Rule::expr => parts.exprs.push(self.expr(&p)),
@@ -143,12 +156,7 @@ impl Builder<'_> {
                     )
                     .at(colon, "write `=` here")
                     .help("give a value with `=`; `:` names the arguments of a call")
-                    .fix(Fix {
-                        title: "replace `:` by `=`".to_owned(),
-                        span: colon,
-                        replacement: " =".to_owned(),
-                        certain: true,
-                    }),
+                    .fix(Fix::certain("replace `:` by `=`", colon, " =")),
                 );
                 Some(assign(name, value))
             }
@@ -211,12 +219,7 @@ impl Builder<'_> {
                     Diagnostic::error(Code::SYNTAX, format!("`{name}` is not called"))
                         .at(span, "expected `(` after this")
                         .help(format!("write `{name}()`"))
-                        .fix(Fix {
-                            title: "call it".to_owned(),
-                            span: Span::new(span.end, span.end),
-                            replacement: "()".to_owned(),
-                            certain: true,
-                        }),
+                        .fix(Fix::certain("call it", Span::new(span.end, span.end), "()")),
                 );
                 return Some(Called::Entry(Expr {
                     kind: ExprKind::Call {
@@ -275,6 +278,7 @@ impl Builder<'_> {
                 Rule::count => {
                     let count = p.clone().into_inner().find(|p| p.as_rule() == Rule::expr);
                     section.count = count.map(|count| self.expr(&count));
+                    self.report_keyword();
                 }
                 Rule::params => {
                     let names = p.clone().into_inner();

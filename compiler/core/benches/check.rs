@@ -1,0 +1,99 @@
+//! How long `sslc check` takes, without the process around it: long files of
+//! two kinds, on one thread. The median of several runs, and how it grows
+//! with the text.
+//!
+//! `cargo bench -p ssl-core`
+
+#[path = "../../../tests/support/long.rs"]
+mod long;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use ssl_core::{DatasetInfo, Demand, Request, WorldError};
+use ssl_diagnostics::SourceMap;
+use ssl_plan::Source;
+
+/// Runs of which the median is taken.
+const RUNS: usize = 9;
+const LINES: [usize; 5] = [2_500, 5_000, 10_000, 20_000, 40_000];
+
+/// The median of several runs, and the least: the others had company.
+fn times(mut run: impl FnMut()) -> (Duration, Duration) {
+    let mut times: Vec<Duration> = (0..RUNS)
+        .map(|_| {
+            let start = Instant::now();
+            run();
+            start.elapsed()
+        })
+        .collect();
+    times.sort();
+    let median = times.get(RUNS / 2).copied().unwrap_or_default();
+    (median, times.first().copied().unwrap_or_default())
+}
+
+fn parse(text: &str) {
+    let mut map = SourceMap::new();
+    let file = map
+        .add("long.ssl", text)
+        .expect("a text of a few megabytes");
+    let parsed = ssl_syntax::parse_file(&map, file);
+    assert!(parsed.diagnostics.is_empty(), "{:?}", parsed.diagnostics);
+}
+
+/// There are digits, and the one file.
+struct World<'a>(&'a str);
+
+impl ssl_core::World for World<'_> {
+    fn read(&self, _: &Path) -> Result<String, WorldError> {
+        Ok(self.0.to_owned())
+    }
+
+    fn absolute(&self, path: &Path) -> PathBuf {
+        path.to_path_buf()
+    }
+
+    fn variable(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn dataset(&self, _: &Source) -> Result<DatasetInfo, WorldError> {
+        Ok(DatasetInfo {
+            samples: 1200,
+            classes: Some((0..10).map(|i| i.to_string()).collect()),
+            held_out: Some(597),
+            recorded: None,
+        })
+    }
+}
+
+fn check(text: &str) {
+    let request = Request {
+        path: "long.ssl".into(),
+        demand: Demand::Check,
+        ..Request::default()
+    };
+    let c = ssl_core::compile(&request, &World(text));
+    assert!(
+        c.diagnostics.iter().all(|d| d.code.short() == "E0204"),
+        "{:?}",
+        c.diagnostics.first()
+    );
+}
+
+fn main() {
+    let only: Option<usize> = std::env::args().nth(1).and_then(|a| a.parse().ok());
+    type Kind = (&'static str, fn(usize) -> String);
+    let kinds: [Kind; 2] = [("many pipelines", long::many), ("one pipeline", long::one)];
+    println!("medians of {RUNS} runs (and the least), one thread");
+    for (name, text) in kinds {
+        println!("{name}\n  lines      parse              check");
+        for lines in LINES.into_iter().filter(|l| only.is_none_or(|o| o == *l)) {
+            let text = text(lines);
+            let (parse, least) = times(|| parse(&text));
+            print!("{lines:7} {parse:8.1?} ({least:.1?})");
+            let (check, least) = times(|| check(&text));
+            println!(" {check:8.1?} ({least:.1?})");
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Every name of a tree, whatever it stands for.
+
+use ssl_syntax::ast::{Block, Expr, ExprKind, Path, SectionBody, StmtKind};
+
+/// Calls `see` with every path of a block's expressions and headings; the flag
+/// says whether it is called as a function.
+pub fn block(block: &Block, see: &mut dyn FnMut(&Path, bool)) {
+    for stmt in &block.stmts {
+        match &stmt.kind {
+            StmtKind::Param { value, within, .. } => {
+                expr(value, see);
+                within.iter().for_each(|w| expr(w, see));
+            }
+            StmtKind::Let { value, .. }
+            | StmtKind::Minimize { value }
+            | StmtKind::Track { value, .. }
+            | StmtKind::Entry { value, .. }
+            | StmtKind::Assign { value, .. } => expr(value, see),
+            StmtKind::Vary { values, .. } => expr(values, see),
+            StmtKind::Section(section) => {
+                section.count.iter().for_each(|c| expr(c, see));
+                section.extends.iter().for_each(|p| see(p, false));
+                match &section.body {
+                    SectionBody::Block(inner) => self::block(inner, see),
+                    SectionBody::Value(value) => expr(value, see),
+                }
+            }
+            StmtKind::Drop { .. } | StmtKind::Allow { .. } => {}
+        }
+    }
+}
+
+/// Calls `see` with every path of an expression.
+pub fn expr(e: &Expr, see: &mut dyn FnMut(&Path, bool)) {
+    match &e.kind {
+        ExprKind::Path(path) => see(path, false),
+        ExprKind::List(items) => items.iter().for_each(|i| expr(i, see)),
+        ExprKind::Call { callee, args, .. } => {
+            see(callee, true);
+            args.iter().for_each(|a| expr(&a.value, see));
+        }
+        ExprKind::Neg(x) => expr(x, see),
+        ExprKind::Binary {
+            left: a, right: b, ..
+        }
+        | ExprKind::Range {
+            low: a, high: b, ..
+        }
+        | ExprKind::Ramp { from: a, to: b }
+        | ExprKind::Then { first: a, next: b } => {
+            expr(a, see);
+            expr(b, see);
+        }
+        ExprKind::For {
+            binds,
+            filter,
+            body,
+        } => {
+            binds.iter().for_each(|(_, list)| expr(list, see));
+            filter.iter().for_each(|f| expr(f, see));
+            expr(body, see);
+        }
+        ExprKind::Number { .. }
+        | ExprKind::Quantity { .. }
+        | ExprKind::Text(_)
+        | ExprKind::Bool(_)
+        | ExprKind::Missing => {}
+    }
+}
