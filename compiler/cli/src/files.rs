@@ -30,6 +30,31 @@ pub fn sources(path: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
+/// Writes a file, wholly or not at all; one that is there is replaced.
+pub fn write(path: &Path, text: &str) -> io::Result<()> {
+    if path.exists() {
+        // What is no file, such as `/dev/stdout`, is only written to.
+        return match path.is_file() {
+            true => replace(path, text),
+            false => std::fs::write(path, text),
+        };
+    }
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    let mut beside = Builder::new().prefix(".sslc-").tempfile_in(folder)?;
+    beside.write_all(text.as_bytes())?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // As a file that is created, not as one that is hidden for a while.
+        let all = std::fs::Permissions::from_mode(0o644);
+        beside.as_file().set_permissions(all)?;
+    }
+    beside.as_file().sync_all()?;
+    beside.persist(path)?;
+    Ok(())
+}
+
 /// Replaces what a file holds, wholly or not at all: the text is written beside
 /// it and takes its name once it is on the disk. Permissions stay; a link still
 /// points where it did.

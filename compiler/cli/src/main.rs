@@ -6,7 +6,10 @@
 
 mod chart;
 mod command;
+mod comparison;
+mod complete;
 mod files;
+mod graph;
 mod output;
 mod paint;
 mod signals;
@@ -15,7 +18,8 @@ mod world;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::CompleteEnv;
 
 /// A compiler and runtime for self-supervised learning.
 #[derive(Parser)]
@@ -56,6 +60,8 @@ enum Command {
     Diff(command::diff::Options),
     /// Print a stage of the compiler: ast, hir, effective, typed, graph, plan
     Emit(command::emit::Options),
+    /// Draw the wiring of the step: nets, views, where gradients run
+    Graph(command::graph::Options),
     /// Say what a diagnostic's code means, with an example
     Explain(command::explain::Options),
     /// Bring files into the one style, in place
@@ -64,9 +70,20 @@ enum Command {
     Run(command::run::Options),
     /// Run all variants of a sweep, checked before the first begins
     Sweep(command::sweep::Options),
+    /// Print what makes a shell complete commands, names and paths
+    Completions(command::completions::Options),
+    /// Print the manual page, or write all of them
+    Man(command::man::Options),
 }
 
 fn main() -> ExitCode {
+    if std::env::var_os(complete::VARIABLE).is_some() {
+        // Nothing may stand between the words that are completed.
+        std::panic::set_hook(Box::new(|_| {}));
+    }
+    CompleteEnv::with_factory(Cli::command)
+        .var(complete::VARIABLE)
+        .complete();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => {
@@ -87,10 +104,13 @@ fn main() -> ExitCode {
         Command::Why(options) => command::why::run(&options),
         Command::Diff(options) => command::diff::run(&options),
         Command::Emit(options) => command::emit::run(&options),
+        Command::Graph(options) => command::graph::run(&options),
         Command::Explain(options) => command::explain::run(&options),
         Command::Fmt(options) => command::fmt::run(&options),
         Command::Run(options) => command::run::run(&options),
         Command::Sweep(options) => command::sweep::run(&options),
+        Command::Completions(options) => command::completions::run(&options),
+        Command::Man(options) => command::man::run(&options, Cli::command()),
     };
     // What the hook said is all there is to say.
     let code = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));

@@ -40,6 +40,31 @@ pub struct Track {
     pub node: NodeId,
 }
 
+/// A function of the source, before it was inlined: what the nodes between its
+/// arguments and its results are, for the reader. It computes nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Call {
+    /// The function's name.
+    pub function: String,
+    /// Arguments in the order of the parameters, defaults included.
+    pub arguments: Vec<Argument>,
+    /// What it returned: one node, or those of a list.
+    pub results: Vec<NodeId>,
+    /// Calls that this one stands in.
+    pub depth: usize,
+}
+
+/// What a parameter of a [`Call`] was given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Argument {
+    /// The parameter.
+    pub name: String,
+    /// The nodes, where it is computed in the step; several for a list.
+    pub nodes: Vec<NodeId>,
+    /// What it is otherwise: a number, the name of a net.
+    pub text: Option<String>,
+}
+
 /// A primitive operation. Losses of the methods are made of these, in the
 /// standard library's own text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

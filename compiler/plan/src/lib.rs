@@ -14,7 +14,7 @@ mod schedule;
 mod train;
 
 pub use data::{Data, Interpolation, OnCorrupt, Source, Transform, View};
-pub use graph::{BinaryOp, Graph, Node, NodeId, Op, ReduceOp, Track, UnaryOp};
+pub use graph::{Argument, BinaryOp, Call, Graph, Node, NodeId, Op, ReduceOp, Track, UnaryOp};
 pub use judge::{Eval, FeatureOf, Monitor, NormPer};
 pub use net::{
     Activation, Block, BlockNorm, Init, Linear, Mlp, MlpLayer, Module, Net, NetKind, Norm, Pool,
@@ -41,6 +41,9 @@ pub struct Plan {
     /// What decides every number of the run. Two runs with equal recipes,
     /// equal data and equal devices compute the same.
     pub recipe: Recipe,
+    /// The functions that the step's nodes come from, for the reader.
+    #[serde(default)]
+    pub calls: Vec<Call>,
     /// Every resolved value of the source with the place that set it.
     pub values: Vec<Resolved>,
     /// Size and cost, for the reader.

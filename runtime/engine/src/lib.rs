@@ -8,6 +8,7 @@ pub mod judge;
 pub mod model;
 pub mod nets;
 pub mod optim;
+pub mod plot;
 mod pointwise;
 pub mod run;
 pub mod session;

@@ -163,10 +163,10 @@ impl Model {
         weights::load(&mut networks, &mut averages, tensors, Unexpected::Refuse)
     }
 
-    /// Puts the parameters of trained nets to where they are bound to lie, as
-    /// every update does: for weights from elsewhere.
+    /// Puts the parameters of all nets to where they are bound to lie, as every
+    /// update does for trained ones: for weights from elsewhere.
     pub fn project(&mut self) {
-        for member in self.trained() {
+        for member in &mut self.members {
             for stage in 0..member.network.stage_count() {
                 member.network.project_stage(stage);
             }

@@ -11,7 +11,7 @@ use ssl_core::compare::{Change, Comparison, compare};
 use ssl_plan::{FORMAT, Plan};
 
 use super::Choice;
-use crate::output::{self, MessageFormat};
+use crate::output;
 use crate::paint::Paint;
 
 /// Options of `sslc diff`.
@@ -103,11 +103,11 @@ fn side(text: &str, choice: &Choice) -> Option<Side> {
     }
     let compilation = choice.compile(&path, Demand::Check);
     if compilation.failed() {
-        output::diagnostics(&compilation, MessageFormat::Human);
+        output::diagnostics(&compilation);
         return None;
     }
     let Some(plan) = compilation.plan else {
-        output::eprint(super::plan::NO_DATA);
+        output::eprint(super::NO_PLAN);
         return None;
     };
     Some(Side {

@@ -57,7 +57,7 @@ pub fn run(options: &Options) -> ExitCode {
         }
         None => {
             if !compilation.failed() {
-                output::eprint(super::plan::NO_DATA);
+                output::eprint(super::NO_PLAN);
             }
             ExitCode::from(1)
         }

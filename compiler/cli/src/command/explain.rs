@@ -4,13 +4,13 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::output;
+use crate::{complete, output};
 
 /// Options of `sslc explain`.
 #[derive(Args)]
 pub struct Options {
     /// The code, such as `E0203`; the list of them where none is named
-    #[arg(value_name = "CODE")]
+    #[arg(value_name = "CODE", add = complete::codes())]
     code: Option<String>,
 }
 

@@ -11,13 +11,13 @@ use ssl_diagnostics::{Severity, SourceMap};
 use ssl_syntax::{Formatted, format};
 
 use crate::world::{Disk, reason};
-use crate::{files, output};
+use crate::{complete, files, output};
 
 /// Options of `sslc fmt`.
 #[derive(Args)]
 pub struct Options {
     /// Files, folders whose `.ssl` files are meant, or `-` for standard input
-    #[arg(value_name = "FILE", required = true)]
+    #[arg(value_name = "FILE", required = true, add = complete::files())]
     files: Vec<PathBuf>,
     /// Write nothing; name the files that are not formatted, and end with 1 if there are any
     #[arg(long)]

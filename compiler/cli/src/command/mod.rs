@@ -1,27 +1,32 @@
 //! The commands, and what they share: naming a pipeline and compiling it.
 
 pub mod check;
+pub mod completions;
 pub mod diff;
 pub mod emit;
 pub mod explain;
 pub mod fmt;
+pub mod graph;
+pub mod man;
 pub mod plan;
 pub mod run;
 pub mod sweep;
 pub mod why;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::Args;
 use ssl_core::{Compilation, Demand, Request};
 
 use crate::world::Disk;
+use crate::{complete, output};
 
 /// Which pipeline, with which changes.
 #[derive(Args, Clone)]
 pub struct Subject {
     /// The `.ssl` file
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "FILE", add = complete::files())]
     pub file: PathBuf,
     #[command(flatten)]
     pub choice: Choice,
@@ -31,10 +36,10 @@ pub struct Subject {
 #[derive(Args, Clone)]
 pub struct Choice {
     /// Which pipeline, where the file has several
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = complete::pipelines())]
     pub pipeline: Option<String>,
     /// Set a value: `--set train.epochs=10`, `--set data.source='image_folder("photos")'`
-    #[arg(long, value_name = "PATH=VALUE")]
+    #[arg(long, value_name = "PATH=VALUE", add = complete::assignments())]
     pub set: Vec<String>,
     /// Memory of the device that trains: what takes more is an error, with
     /// what would fit
@@ -72,6 +77,18 @@ impl Choice {
         };
         ssl_core::compile(&request, &Disk)
     }
+}
+
+/// Why there is no plan where no diagnostic says it.
+pub const NO_PLAN: &str = "there is no plan without the number of training images: make the data \
+     available, or state it with `--set data.samples=NUMBER`\n";
+
+/// Says why there is no plan, where no diagnostic does.
+pub fn no_plan(compilation: &Compilation) -> ExitCode {
+    if !compilation.failed() {
+        output::eprint(NO_PLAN);
+    }
+    ExitCode::from(1)
 }
 
 /// A table with aligned columns: the first to the left, numbers to the right.

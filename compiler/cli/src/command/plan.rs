@@ -11,10 +11,6 @@ use ssl_plan::{Origin, Plan};
 use super::Subject;
 use crate::output;
 
-/// Said where a file is fine and its data is not there.
-pub const NO_DATA: &str = "there is no plan without the number of training images: make the data \
-    available, or state it with `--set data.samples=NUMBER`\n";
-
 /// Options of `sslc plan`.
 #[derive(Args)]
 pub struct Options {
@@ -33,10 +29,7 @@ pub fn run(options: &Options) -> ExitCode {
         .compile(&options.subject.file, Demand::Check);
     output::diagnostics(&compilation);
     let Some(plan) = &compilation.plan else {
-        if !compilation.failed() {
-            output::eprint(NO_DATA);
-        }
-        return ExitCode::from(1);
+        return super::no_plan(&compilation);
     };
     if options.json {
         match serde_json::to_string_pretty(plan) {

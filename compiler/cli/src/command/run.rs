@@ -9,27 +9,27 @@ use ssl_engine::{DeviceChoice, EngineError, Options as EngineOptions, Outcome, S
 use ssl_plan::{FORMAT, Plan};
 
 use super::Choice;
-use crate::output;
 use crate::signals::Signals;
 use crate::watch::Watch;
+use crate::{complete, output};
 
 /// Options of `sslc run`.
 #[derive(Args)]
 pub struct Options {
     /// The `.ssl` file; may be left out with `--resume DIR`
-    #[arg(value_name = "FILE", required_unless_present = "resume")]
+    #[arg(value_name = "FILE", required_unless_present = "resume", add = complete::files())]
     file: Option<PathBuf>,
     #[command(flatten)]
     choice: Choice,
     /// The run directory [default: runs/PIPELINE, numbered where it is taken]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     out: Option<PathBuf>,
     /// Go on with an interrupted run: with the one in DIR, or in `--out`, or
     /// with the newest of this pipeline in `runs`
-    #[arg(long, value_name = "DIR", num_args = 0..=1, conflicts_with = "init")]
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath, num_args = 0..=1, conflicts_with = "init")]
     resume: Option<Option<PathBuf>>,
     /// Weights to start from, keys NET.STAGE.PARAMETER
-    #[arg(long, value_name = "SAFETENSORS")]
+    #[arg(long, value_name = "SAFETENSORS", value_hint = clap::ValueHint::FilePath)]
     init: Option<PathBuf>,
     #[command(flatten)]
     machine: Machine,
@@ -39,7 +39,7 @@ pub struct Options {
 #[derive(Args)]
 pub struct Machine {
     /// What computes: auto, cpu, cuda, cuda:1
-    #[arg(long, default_value = "auto", value_parser = device)]
+    #[arg(long, default_value = "auto", value_parser = device, add = complete::devices())]
     pub device: DeviceChoice,
     /// Threads that prepare images [default: as many as cores]; changes no
     /// result

@@ -12,23 +12,25 @@ use ssl_plan::Plan;
 use super::plan::{size, thousands};
 use super::run::{Machine, train};
 use super::{Choice, table};
-use crate::output;
+use crate::comparison::{self, Variant};
+use crate::world::reason;
+use crate::{complete, files, output};
 
 /// Options of `sslc sweep`.
 #[derive(Args)]
 pub struct Options {
     /// The `.ssl` file
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "FILE", add = complete::files())]
     file: PathBuf,
     /// Which sweep, where the file has several
-    #[arg(value_name = "SWEEP")]
+    #[arg(value_name = "SWEEP", add = complete::sweeps())]
     name: Option<String>,
     /// Set a value in every run; the sweep's own values win
-    #[arg(long, value_name = "PATH=VALUE")]
+    #[arg(long, value_name = "PATH=VALUE", add = complete::assignments())]
     set: Vec<String>,
     /// The folder of the runs [default: runs/SWEEP]; finished runs in it are
     /// not done again, interrupted ones go on
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     out: Option<PathBuf>,
     /// Only print the table of runs and what they cost
     #[arg(long)]
@@ -103,8 +105,46 @@ pub fn run(options: &Options) -> ExitCode {
             Err(code) => failed = Some(code),
         }
     }
-    output::print(&results(&root, &runs));
+    conclude(&root, &sweep, &runs, failed)
+}
+
+/// Prints the table of what came out, and leaves it in the sweep's folder
+/// together with the picture.
+fn conclude(root: &Path, sweep: &Sweep, runs: &[Run], failed: Option<ExitCode>) -> ExitCode {
+    let variants: Vec<Variant> = runs
+        .iter()
+        .map(|r| Variant::read(&short(&r.label), &root.join(&r.folder)))
+        .collect();
+    let best = comparison::best(&variants);
+    let table = results(root, runs, best);
+    output::print(&format!("\n{table}"));
+    let title = format!("{}: {} runs of {}", sweep.name, runs.len(), sweep.of);
+    let picture = comparison::render(&title, &variants);
+    let (text, image) = (root.join("comparison.txt"), root.join("comparison.svg"));
+    for (path, content) in [(&text, &table), (&image, &picture)] {
+        if let Err(e) = files::write(path, content) {
+            let (path, why) = (path.display(), reason(&e));
+            output::eprint(&format!("error: `{path}` cannot be written: {why}\n"));
+            return ExitCode::from(74);
+        }
+    }
+    output::print(&format!(
+        "\nin `{}`: comparison.svg, comparison.txt, and a folder for each run\n",
+        root.display()
+    ));
     failed.unwrap_or(ExitCode::SUCCESS)
+}
+
+/// A variant's label without the sections that its values stand in.
+fn short(label: &str) -> String {
+    let one = |set: &str| match set.split_once('=') {
+        Some((path, value)) => {
+            let name = path.rsplit('.').next().unwrap_or(path);
+            format!("{name} = {value}")
+        }
+        None => set.to_owned(),
+    };
+    label.split(", ").map(one).collect::<Vec<_>>().join(", ")
 }
 
 /// The plan of a run that is in a folder already.
@@ -226,16 +266,33 @@ fn cost(runs: &[Run]) -> String {
         vec![
             r.label.clone(),
             thousands(r.plan.recipe.train.steps as u64),
+            thousands(images(r)),
             thousands(trained),
             size(e.step_bytes),
         ]
     });
-    table(&["run", "steps", "trained parameters", "memory"], rows)
+    let table = table(
+        &["run", "steps", "images", "trained parameters", "memory"],
+        rows,
+    );
+    let steps: u64 = runs.iter().map(|r| r.plan.recipe.train.steps as u64).sum();
+    let total: u64 = runs.iter().map(images).sum();
+    format!(
+        "{table}\n{} runs, {} steps, {} images through the views\n",
+        runs.len(),
+        thousands(steps),
+        thousands(total)
+    )
+}
+
+/// Images that a run trains on, each as often as it is seen.
+fn images(run: &Run) -> u64 {
+    run.plan.recipe.train.steps as u64 * run.plan.recipe.data.batch as u64
 }
 
 /// What came out of every run, from its report.
-fn results(root: &Path, runs: &[Run]) -> String {
-    let rows = runs.iter().map(|r| {
+fn results(root: &Path, runs: &[Run], best: Option<usize>) -> String {
+    let rows = runs.iter().enumerate().map(|(i, r)| {
         let report: Value = std::fs::read_to_string(root.join(&r.folder).join("report.json"))
             .ok()
             .and_then(|t| serde_json::from_str(&t).ok())
@@ -251,6 +308,7 @@ fn results(root: &Path, runs: &[Run]) -> String {
             number(&report["loss"], 1.0, 4),
             number(&report["after"][0]["spread"]["effective_rank"], 1.0, 1),
             number(&report["seconds"], 1.0, 0),
+            if best == Some(i) { "best" } else { "" }.to_owned(),
         ]
     });
     let head = [
@@ -260,6 +318,10 @@ fn results(root: &Path, runs: &[Run]) -> String {
         "last loss",
         "effective rank",
         "seconds",
+        "",
     ];
-    format!("\n{}\nin `{}`\n", table(&head, rows), root.display())
+    let text = table(&head, rows);
+    text.lines()
+        .map(|l| format!("{}\n", l.trim_end()))
+        .collect()
 }

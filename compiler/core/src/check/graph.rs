@@ -13,7 +13,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use indexmap::{IndexMap, IndexSet};
 use ssl_diagnostics::{Code, Diagnostic, Lint, Span};
-use ssl_plan::{Graph, Node, NodeId, Op, Stage, Track, View};
+use ssl_plan::{Call, Graph, Node, NodeId, Op, Stage, Track, View};
 
 use super::Checker;
 use super::nets::{NetSpec, StageSpec};
@@ -64,13 +64,17 @@ pub struct StepGraph {
     called: Vec<String>,
     /// Net and stage of what the loss reaches.
     reached: BTreeSet<(String, usize)>,
+    /// The functions that the nodes come from.
+    function_calls: Vec<Call>,
 }
 
 impl StepGraph {
     /// The graph, where it is whole: what the loss, the tracks and the given
     /// nodes need. The given nodes are renamed to their places in it.
-    pub fn graph(&self, keep: Vec<&mut NodeId>) -> Option<Graph> {
-        Some(pruned(&self.nodes, self.loss?, self.tracks.clone()?, keep))
+    /// The functions that its nodes come from stand beside it.
+    pub fn graph(&self, keep: Vec<&mut NodeId>) -> Option<(Graph, Vec<Call>)> {
+        let (tracks, calls) = (self.tracks.clone()?, self.function_calls.clone());
+        Some(pruned(&self.nodes, self.loss?, tracks, calls, keep))
     }
 
     /// The node of a stage's output under a view. Where several views ran as
@@ -202,6 +206,7 @@ struct Builder<'b, 'a> {
     /// Functions under evaluation.
     depth: usize,
     called: Vec<String>,
+    function_calls: Vec<Call>,
     /// Names of the step that something uses.
     used: HashSet<String>,
 }
@@ -237,6 +242,7 @@ impl Checker<'_> {
             open: IndexSet::new(),
             depth: 0,
             called: Vec::new(),
+            function_calls: Vec::new(),
             used: HashSet::new(),
         };
         builder.run()
@@ -448,6 +454,7 @@ impl Builder<'_, '_> {
             called: std::mem::take(&mut self.called),
             reached,
             nodes: std::mem::take(&mut self.nodes),
+            function_calls: std::mem::take(&mut self.function_calls),
         }
     }
 
@@ -493,8 +500,14 @@ pub(super) fn members(views: &IndexMap<String, View>, name: &str) -> Vec<String>
     of.cloned().collect()
 }
 
-/// The graph without nodes that nothing needs.
-fn pruned(nodes: &[Node], loss: NodeId, mut tracks: Vec<Track>, keep: Vec<&mut NodeId>) -> Graph {
+/// The graph and its calls without nodes that nothing needs.
+fn pruned(
+    nodes: &[Node],
+    loss: NodeId,
+    mut tracks: Vec<Track>,
+    mut calls: Vec<Call>,
+    keep: Vec<&mut NodeId>,
+) -> (Graph, Vec<Call>) {
     let mut live = vec![false; nodes.len()];
     let kept_too = keep.iter().map(|id| **id).collect::<Vec<_>>();
     let roots = tracks.iter().map(|t| t.node).chain(kept_too);
@@ -533,9 +546,23 @@ fn pruned(nodes: &[Node], loss: NodeId, mut tracks: Vec<Track>, keep: Vec<&mut N
     for id in keep {
         *id = at(*id);
     }
-    Graph {
+    let rename = |ids: &mut Vec<NodeId>| {
+        ids.retain(|id| live.get(*id) == Some(&true));
+        for id in ids {
+            *id = at(*id);
+        }
+    };
+    for call in &mut calls {
+        rename(&mut call.results);
+        for argument in &mut call.arguments {
+            rename(&mut argument.nodes);
+        }
+    }
+    calls.retain(|c| !c.results.is_empty());
+    let graph = Graph {
         nodes: kept,
         loss: at(loss),
         tracks,
-    }
+    };
+    (graph, calls)
 }

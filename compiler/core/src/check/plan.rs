@@ -60,7 +60,7 @@ impl Checker<'_> {
             Monitor::Knn { node, .. } => Some(node),
             Monitor::GradientNorm { .. } => None,
         });
-        let graph = step.graph(nodes.collect());
+        let (graph, calls) = step.graph(nodes.collect()).unzip();
         if let Some(graph) = graph.as_ref().filter(|_| clock.batch > 1) {
             self.collapse(graph, &specs);
         }
@@ -121,6 +121,7 @@ impl Checker<'_> {
             compiler: env!("CARGO_PKG_VERSION").to_owned(),
             pipeline: self.source.effective.name.name.clone(),
             recipe,
+            calls: calls.unwrap_or_default(),
             values: self.values.values().cloned().collect(),
             estimate,
             expected,

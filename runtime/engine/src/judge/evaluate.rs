@@ -179,8 +179,7 @@ fn forward(
 ) -> Result<Tensor<2>, EngineError> {
     let output = model.member(&feature.net).and_then(|member| {
         let mut network = member.network.without_gradients();
-        let stages = network.forward_image(pixels, Mode::Eval);
-        stages.into_iter().nth(feature.stage)
+        network.feature(feature.stage, pixels, Mode::Eval)
     });
     output.ok_or_else(|| EngineError::plan(format!("`{}` has no such stage", feature.net)))
 }

@@ -6,6 +6,7 @@
 //! same.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use rayon::prelude::*;
 use ssl_data::Philox;
 
 /// A choice of hidden patches, equally many of every image.
@@ -77,19 +78,21 @@ impl Mask {
     ) -> Option<Self> {
         let philox = Philox::new(seed);
         let mut drawn = vec![false; batch * count];
-        for (row, patches) in drawn.chunks_mut(count.max(1)).enumerate() {
-            let word = |patch: usize| {
-                // The highest bit of the node's word keeps clear of the data's
-                // draws, whose view numbers are small.
-                let counter = [patch / 4, (1 << 30) + node, row, step].map(|x| x as u32);
-                philox.block(counter)[patch % 4]
-            };
-            let mut order: Vec<(u32, usize)> = (0..count).map(|i| (word(i), i)).collect();
-            order.sort_unstable();
+        let rows = drawn.par_chunks_mut(count.max(1)).enumerate();
+        rows.for_each(|(row, patches)| {
+            let words = (0..count.div_ceil(4)).flat_map(|four| {
+                // The high bit of the node's word keeps clear of the data's
+                // draws, whose view numbers are small or near the end.
+                philox.block([four, (1 << 30) + node, row, step].map(|x| x as u32))
+            });
+            let mut order: Vec<(u32, usize)> = words.zip(0..count).collect();
+            if hidden > 0 && hidden < count {
+                order.select_nth_unstable(hidden);
+            }
             for (_, place) in order.into_iter().take(hidden) {
                 patches[place] = true;
             }
-        }
+        });
         Mask::new(&drawn, batch, device)
     }
 

@@ -220,6 +220,17 @@ impl Network {
         self.forward(Signal::Embedding(input), mode)
     }
 
+    /// The feature of one stage alone, `[B, D]`, for images `[B, C, H, W]`: no
+    /// stage behind it runs. `None` where there is no such stage, or one does
+    /// not take what it is given.
+    pub fn feature(&mut self, stage: usize, images: Tensor<4>, mode: Mode) -> Option<Tensor<2>> {
+        let mut signal = Signal::Image(images);
+        for i in 0..=stage {
+            signal = self.forward_stage(i, signal, None, mode)?;
+        }
+        signal.feature()
+    }
+
     fn forward(&mut self, mut signal: Signal, mode: Mode) -> Vec<Tensor<2>> {
         let mut outputs = Vec::with_capacity(self.stages.len());
         for stage in 0..self.stages.len() {

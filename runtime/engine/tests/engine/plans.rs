@@ -97,6 +97,61 @@ impl Wiring {
         self.binary(BinaryOp::Mul, twice, loss)
     }
 
+    fn sum_rows(&mut self, x: NodeId) -> NodeId {
+        self.add(Op::Reduce {
+            f: ReduceOp::Sum,
+            x,
+            axis: Some(1),
+        })
+    }
+
+    /// `-mean(x)`
+    fn loss_of(&mut self, x: NodeId) -> NodeId {
+        let x = self.mean(x);
+        self.add(Op::Unary { f: UnaryOp::Neg, x })
+    }
+
+    /// MoCo v2: the positive before the negatives of a queue.
+    fn moco_v2(&mut self, q: NodeId, k: NodeId, length: usize) -> NodeId {
+        let k = self.add(Op::Detach { x: k });
+        let (q, k) = (self.unit(q), self.unit(k));
+        let product = self.binary(BinaryOp::Mul, q, k);
+        let positive = self.sum_rows(product);
+        let positive = self.add(Op::Column { x: positive });
+        let queue = self.add(Op::Queue { x: k, length });
+        let negatives = self.against(q, queue);
+        let logits = self.add(Op::Concat {
+            xs: vec![positive, negatives],
+            axis: 1,
+        });
+        let t = self.number(TEMPERATURE);
+        let logits = self.binary(BinaryOp::Div, logits, t);
+        let logs = self.add(Op::LogSoftmax { x: logits });
+        let first = self.add(Op::Slice {
+            x: logs,
+            axis: 1,
+            start: 0,
+            end: 1,
+        });
+        self.loss_of(first)
+    }
+
+    /// DINO: a centred and sharpened target.
+    fn dino(&mut self, student: NodeId, teacher: NodeId) -> NodeId {
+        let decay = Schedule::constant(0.9);
+        let centre = self.add(Op::RunningMean { x: teacher, decay });
+        let centred = self.binary(BinaryOp::Sub, teacher, centre);
+        let (sharp, soft) = (self.number(0.04), self.number(0.1));
+        let target = self.binary(BinaryOp::Div, centred, sharp);
+        let target = self.add(Op::Softmax { x: target });
+        let target = self.add(Op::Detach { x: target });
+        let logits = self.binary(BinaryOp::Div, student, soft);
+        let logs = self.add(Op::LogSoftmax { x: logits });
+        let product = self.binary(BinaryOp::Mul, target, logs);
+        let sum = self.sum_rows(product);
+        self.loss_of(sum)
+    }
+
     /// Writes the spread of an embedding beside the loss.
     fn track(&mut self, x: NodeId) {
         let x = self.unit(x);
@@ -281,6 +336,114 @@ fn normalize() -> Transform {
     }
 }
 
+/// The same with the losses of MoCo v2 and DINO, which remember.
+pub fn remembering(epochs: usize, seed: u64) -> Plan {
+    let mut plan = digits(epochs, seed);
+    let mut w = Wiring::new();
+    let (a, b) = (w.view("a"), w.view("b"));
+    let z_a = w.net("encoder", 2, a);
+    w.track(z_a);
+    let q_a = w.net("predictor", 1, z_a);
+    let k_b = w.net("momentum", 2, b);
+    let (first, second) = (w.moco_v2(q_a, k_b, 720), w.dino(q_a, k_b));
+    let loss = w.binary(BinaryOp::Add, first, second);
+    plan.recipe.step = w.minimize(loss);
+    plan
+}
+
+/// A masked autoencoder on one view, LAMB with clipped gradients.
+pub fn masked(epochs: usize, seed: u64) -> Plan {
+    let mut plan = digits(epochs, seed);
+    let recipe = &mut plan.recipe;
+    recipe.views.truncate(1);
+    let image = Shape::Image {
+        channels: 3,
+        height: 8,
+        width: 8,
+    };
+    let stage = |name: Option<&str>, module, input, output| Stage {
+        name: name.map(Into::into),
+        module,
+        input,
+        output,
+        frozen_steps: 0,
+    };
+    let tokens = |count, dim| Shape::Tokens { count, dim };
+    let encoder = Vit {
+        pool: Pool::Tokens,
+        ..vit()
+    };
+    let decoder = VitDecoder {
+        input: DIM,
+        grid: [4, 4],
+        patch: 2,
+        channels: 3,
+        dim: 32,
+        depth: 1,
+        heads: 4,
+        hidden: 128,
+        norm_eps: 1e-6,
+    };
+    let backbone = stage(
+        Some("backbone"),
+        Module::Vit(encoder),
+        image,
+        tokens(5, DIM),
+    );
+    let decoder = Module::VitDecoder(decoder);
+    let decoder = stage(None, decoder, tokens(5, DIM), tokens(16, 12));
+    let net = |name: &str, stage| Net {
+        name: name.into(),
+        kind: NetKind::Stages {
+            stages: vec![stage],
+        },
+    };
+    recipe.nets = vec![net("encoder", backbone), net("decoder", decoder)];
+
+    let mut w = Wiring::new();
+    let a = w.view("a");
+    let mask = w.add(Op::RandomMask {
+        x: a,
+        count: 16,
+        hidden: 12,
+    });
+    let call = |net: &str, input| Op::Stage {
+        net: net.into(),
+        stage: 0,
+        input,
+        mask: Some(mask),
+    };
+    let latent = w.add(call("encoder", a));
+    let pixels = w.add(call("decoder", latent));
+    let target = w.add(Op::Patchify { x: a, patch: 2 });
+    let target = w.add(Op::Standardize {
+        x: target,
+        eps: 1e-6,
+    });
+    let error = w.binary(BinaryOp::Sub, pixels, target);
+    let square = w.binary(BinaryOp::Mul, error, error);
+    let error = w.add(Op::Reduce {
+        f: ReduceOp::Mean,
+        x: square,
+        axis: Some(2),
+    });
+    let error = w.binary(BinaryOp::Mul, error, mask);
+    let sum = |x| Op::Reduce {
+        f: ReduceOp::Sum,
+        x,
+        axis: None,
+    };
+    let (error, count) = (w.add(sum(error)), w.add(sum(mask)));
+    let loss = w.binary(BinaryOp::Div, error, count);
+    recipe.step = w.minimize(loss);
+    recipe.train.optimizer.rule = Rule::Lamb {
+        betas: [0.9, 0.95],
+        eps: 1e-6,
+    };
+    recipe.train.optimizer.clip = Some(Clip::Global { norm: 1.0 });
+    plan
+}
+
 /// A run of so many epochs of the digits.
 pub fn digits(epochs: usize, seed: u64) -> Plan {
     let steps = epochs * STEPS_PER_EPOCH;
@@ -353,6 +516,7 @@ pub fn digits(epochs: usize, seed: u64) -> Plan {
                 size: [8, 8],
             }],
         },
+        calls: Vec::new(),
         values: Vec::new(),
         estimate: Estimate::default(),
         expected: Expected::default(),

@@ -12,10 +12,10 @@ use serde_json::Value;
 use ssl_engine::judge::{Evaluation, When};
 use ssl_engine::run::files::{Disk, Files, Fill};
 use ssl_engine::session::StepDone;
-use ssl_engine::{EngineError, Observer, Options, Outcome, Session};
+use ssl_engine::{EngineError, Observer, Options, Outcome, Session, weights};
 use ssl_plan::{Curve, Plan};
 
-use crate::plans::digits;
+use crate::plans::{digits, masked, remembering};
 
 /// Two epochs of MoCo v3: ten steps, a checkpoint every three.
 fn plan() -> Plan {
@@ -204,6 +204,43 @@ fn a_resumed_run_equals_one_in_one_piece() {
     let error = run(&plan(), resumed(&out)).unwrap_err();
     assert!(matches!(error, EngineError::AllDamaged { .. }), "{error}");
     assert_eq!(names(&out.join("checkpoints")), left);
+}
+
+/// Queues, running means and random masks go on as if nothing had been: they
+/// are in the checkpoint, or a function of the step.
+#[test]
+fn what_steps_hand_on_is_resumed() {
+    for plan in [remembering(2, 3), masked(2, 3)] {
+        let whole = tempfile::tempdir().unwrap();
+        finish(&plan, options(whole.path()));
+        let expected = results(whole.path());
+        let losses: Vec<f64> = metrics(whole.path())
+            .iter()
+            .filter_map(|line| line["loss"].as_f64())
+            .collect();
+        assert_eq!(losses.len(), 10);
+        assert!(losses.iter().all(|loss| loss.is_finite()));
+
+        let folder = tempfile::tempdir().unwrap();
+        interrupt(&plan, options(folder.path()), 2);
+        interrupt(&plan, resumed(folder.path()), 5);
+        finish(&plan, resumed(folder.path()));
+        assert_same(folder.path(), &expected);
+    }
+}
+
+/// The queue is in the checkpoint: without it a run would end elsewhere.
+#[test]
+fn a_checkpoint_holds_the_queue_and_the_mean() {
+    let folder = tempfile::tempdir().unwrap();
+    let set = interrupt(&remembering(2, 3), options(folder.path()), 4);
+    let held = weights::read(&set.join("step.safetensors")).unwrap();
+    let shapes: Vec<&[usize]> = held.iter().map(|tensor| &tensor.shape[..]).collect();
+    assert_eq!(shapes, [&[720, 128], &[1, 128]]);
+    let row = &held[0].data[..128];
+    let square: f32 = row.iter().map(|x| x * x).sum();
+    assert!((square - 1.0).abs() < 1e-4, "{square}");
+    assert!(held[1].data.iter().any(|x| *x != 0.0));
 }
 
 #[derive(Default)]

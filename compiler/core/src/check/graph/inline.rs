@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use ssl_diagnostics::{Code, Diagnostic, Span};
-use ssl_plan::Op;
+use ssl_plan::{Argument, Call, NodeId, Op};
 use ssl_syntax::ast::{Arg, Expr, ExprKind, FnParam, Function, Path, StmtKind, Ty, TyArg};
 
 use super::build::show_dims;
@@ -15,6 +15,15 @@ use crate::schema::{Group, function};
 
 /// Calls deeper than this are taken for a recursion.
 const DEPTH: usize = 32;
+
+/// The nodes of a value, in order.
+fn nodes_of(item: &Item, out: &mut Vec<NodeId>) {
+    match item {
+        Item::Node(id) => out.push(*id),
+        Item::List(items) => items.iter().for_each(|i| nodes_of(i, out)),
+        Item::Number(_) | Item::Net(_) => {}
+    }
+}
 
 impl Builder<'_, '_> {
     pub(super) fn call(
@@ -134,9 +143,36 @@ impl Builder<'_, '_> {
             return None;
         }
         let bound = self.arguments(f, args, args_span, locals)?;
+        let arguments = f.params.iter().filter_map(|p| {
+            let item = bound.values.get(&p.name.name)?;
+            let mut nodes = Vec::new();
+            nodes_of(item, &mut nodes);
+            Some(Argument {
+                name: p.name.name.clone(),
+                nodes,
+                text: match item {
+                    Item::Number(n) => Some(n.to_string()),
+                    Item::Net(net) => Some(net.clone()),
+                    Item::Node(_) | Item::List(_) => None,
+                },
+            })
+        });
+        let arguments = arguments.collect();
         self.depth += 1;
         let result = self.body(f, bound, span);
         self.depth -= 1;
+        let mut results = Vec::new();
+        nodes_of(result.as_ref()?, &mut results);
+        let call = Call {
+            function: f.name.name.clone(),
+            arguments,
+            results,
+            depth: self.depth,
+        };
+        // Equal calls are one.
+        if !self.function_calls.contains(&call) {
+            self.function_calls.push(call);
+        }
         result
     }
 
