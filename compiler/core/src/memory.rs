@@ -6,7 +6,6 @@
 use ssl_diagnostics::{Code, Diagnostic, SourceMap, Span};
 use ssl_plan::{Estimate, Op, Origin, Plan, Precision};
 
-
 /// An error where a plan takes more than the memory. `bytes` compiles the
 /// pipeline with further `--set` arguments and says what that takes.
 pub fn judge(

@@ -5,13 +5,15 @@
 //! every image has the same one, once where the views of an image agree and
 //! images are apart. A loss that is no higher for the first only attracts.
 //! Then the wiring must prevent the way there: by a predictor before a
-//! detached target (Grill et al. 2020, Chen & He 2021).
+//! detached target (Grill et al. 2020, Chen & He 2021), or by a slow average
+//! as the target of outputs that a BatchNorm keeps at variance 1. The tests
+//! train what is warned of, and what is passed, and see whether it collapses.
 
 use std::collections::BTreeSet;
 
 use indexmap::IndexMap;
 use ssl_diagnostics::{Diagnostic, Lint};
-use ssl_plan::{Graph, NodeId, Op};
+use ssl_plan::{Graph, NodeId, Norm, Op};
 
 use super::Checker;
 use super::nets::{NetSpec, StageSpec};
@@ -142,6 +144,20 @@ impl Checker<'_> {
     }
 }
 
+/// Whether what comes out of a way has mean 0 and variance 1 over the batch,
+/// whatever the weights are: a BatchNorm without scale and shift is the last.
+fn centred(specs: &IndexMap<String, NetSpec>, way: &Way) -> bool {
+    let last = way.stages.last();
+    let spec = last.and_then(|(net, stage)| stages_of(specs, net)?.get(*stage));
+    spec.is_some_and(|s| match &s.module {
+        ModuleSpec::Mlp(m) => {
+            m.last_activation.is_none()
+                && matches!(m.last_norm, Some(Norm::Batch { affine: false, .. }))
+        }
+        _ => false,
+    })
+}
+
 /// What is missing, where nothing stands against the collapse.
 fn unprotected(graph: &Graph, specs: &IndexMap<String, NetSpec>) -> Option<&'static str> {
     let ways = ways(graph, specs);
@@ -170,6 +186,18 @@ fn unprotected(graph: &Graph, specs: &IndexMap<String, NetSpec>) -> Option<&'sta
     if predicted {
         return None;
     }
+    let averaged = targets.iter().all(|w| {
+        w.stages.iter().any(|(n, _)| match specs.get(n) {
+            Some(NetSpec::Ema { decay, .. }) => decay.as_constant() != Some(0.0),
+            _ => false,
+        })
+    });
+    // A slow target and outputs of variance 1 over the batch hold: the network
+    // cannot shrink them, and the target does not follow into a corner. Neither
+    // holds alone.
+    if averaged && live.iter().all(|w| centred(specs, w)) {
+        return None;
+    }
     let assigned = graph
         .nodes
         .iter()
@@ -179,11 +207,6 @@ fn unprotected(graph: &Graph, specs: &IndexMap<String, NetSpec>) -> Option<&'sta
             "one class can win for all images: centre the target, `softmax((t - running_mean(t, decay: 0.9)) / temperature)`, or assign it with `sinkhorn`",
         );
     }
-    let averaged = targets.iter().all(|w| {
-        w.stages
-            .iter()
-            .any(|(n, _)| matches!(specs.get(n), Some(NetSpec::Ema { .. })))
-    });
     Some(if averaged {
         "an average only delays it: put a predictor before the side that takes the gradient"
     } else {

@@ -15,7 +15,7 @@ use ssl_plan::{Monitor, Plan};
 
 use crate::device::{self, DeviceChoice};
 use crate::error::EngineError;
-use crate::judge::{self, Bank, Evaluation, Judged, When};
+use crate::judge::{self, Bank, Evaluation, Expectation, Judged, When};
 use crate::model::Model;
 use crate::optim::Optimizer;
 use crate::run::checkpoint;
@@ -91,6 +91,7 @@ pub struct Session {
     optimizer: Optimizer,
     banks: Vec<Bank>,
     metrics: Metrics,
+    expectation: Expectation,
     progress: Progress,
     /// The newest checkpoint that is known to be good.
     last_good: Option<PathBuf>,
@@ -176,6 +177,13 @@ impl Session {
             }
         };
         let metrics = Metrics::open(directory.files(), &metrics_path, next_step)?;
+        // What was said before is not said again.
+        let mut expectation = Expectation::new(&plan.expected, &plan.recipe);
+        for line in metrics::read(directory.files(), &metrics_path)? {
+            if let Line::Step { step, loss, .. } = line {
+                expectation.read(step, loss);
+            }
+        }
         let judged = !banks.is_empty() || !plan.recipe.evals.is_empty();
         if judged && data.is_empty(Split::Train) {
             notes.push("there are no images but recorded views: kNN is not read".to_string());
@@ -195,6 +203,7 @@ impl Session {
             optimizer,
             banks,
             metrics,
+            expectation,
             progress,
             last_good: resumed.clone(),
             resumed,
@@ -310,6 +319,14 @@ impl Session {
     /// Writes the weights, the curve and the report.
     fn finish(self, after: Vec<Evaluation>) -> Result<Summary, EngineError> {
         self.metrics.sync()?;
+        let path = self.directory.path("metrics.jsonl");
+        let notes = metrics::read(self.directory.files(), &path)?
+            .into_iter()
+            .filter_map(|line| match line {
+                Line::Note { text, .. } => Some(text),
+                _ => None,
+            })
+            .collect();
         let weights = state::export(&self.model, &self.directory)?;
         self.draw()?;
         let train = &self.plan.recipe.train;
@@ -324,6 +341,7 @@ impl Session {
             loss: self.progress.loss,
             before: self.progress.before.clone().unwrap_or_default(),
             after,
+            notes,
             skipped: self.progress.skipped,
             weights,
         };
