@@ -56,12 +56,20 @@ fn parts(e: &Estimate) -> String {
 
 fn help(plan: &Plan, with: impl Fn(&[String]) -> Option<u64>) -> String {
     let batch = |n: usize| format!("data.batch={n}");
+    let parts_of = |n: usize| format!("train.micro_batches={n}");
     let bf16 = "train.precision=bf16".to_owned();
     let wide = plan.recipe.train.precision == Precision::Float32;
     let mut ways = Vec::new();
     let half = wide.then(|| with(std::slice::from_ref(&bf16))).flatten();
     if let Some(bytes) = half {
         ways.push(format!("`--set {bf16}` takes {}", size(bytes)));
+    }
+    if let Some((n, bytes)) = fewest_parts(plan, |n| with(&[parts_of(n)])) {
+        ways.push(format!(
+            "in {n} parts one after the other, `--set {}`, {}",
+            parts_of(n),
+            size(bytes)
+        ));
     }
     if let Some((n, bytes)) = largest(plan, |n| with(&[batch(n)])) {
         ways.push(format!(
@@ -84,6 +92,16 @@ fn help(plan: &Plan, with: impl Fn(&[String]) -> Option<u64>) -> String {
         return "no batch fits: take a smaller network, or views of fewer pixels".into();
     }
     ways.join("; ")
+}
+
+/// The fewest parts of the batch that fit one after the other, with what they
+/// take; of two images at least.
+fn fewest_parts(plan: &Plan, fits: impl Fn(usize) -> Option<u64>) -> Option<(usize, u64)> {
+    let batch = plan.recipe.data.batch;
+    let more = plan.recipe.train.micro_batches + 1;
+    (more..=batch / 2)
+        .filter(|n| batch.is_multiple_of(*n))
+        .find_map(|n| Some((n, fits(n)?)))
 }
 
 /// The largest smaller batch that fits, with what it takes: a multiple of 8

@@ -353,6 +353,8 @@ pub struct Clock {
     pub steps_per_epoch: usize,
     /// Images in a step.
     pub batch: usize,
+    /// Equal parts of a batch that are computed one after the other.
+    pub micro_batches: usize,
     /// Whether this is the truth; otherwise the data could not be seen and an
     /// epoch is taken for a thousand steps, so that checks can go on.
     pub known: bool,
@@ -372,6 +374,11 @@ pub enum ScheduleFault {
 }
 
 impl Clock {
+    /// Images that are forwarded together.
+    pub fn rows(&self) -> usize {
+        self.batch / self.micro_batches.max(1)
+    }
+
     /// A duration in steps, not necessarily whole.
     pub fn in_steps(&self, time: Time) -> f64 {
         match time {

@@ -15,6 +15,9 @@ pub struct Train {
     pub optimizer: Optimizer,
     /// Number format of the forward pass.
     pub precision: Precision,
+    /// Equal parts of a batch that are computed one after the other; their
+    /// gradients are averaged. The step's graph is that of one part.
+    pub micro_batches: usize,
     /// Keys every random draw of the run.
     pub seed: u64,
     /// Steps between two lines of the metrics.

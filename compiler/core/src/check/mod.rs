@@ -1,6 +1,7 @@
 //! From the merged pipeline to the Plan: every value is typed, every shape
 //! inferred, every reference resolved.
 
+mod accumulation;
 mod args;
 mod coerce;
 mod collapse;

@@ -61,7 +61,8 @@ impl Checker<'_> {
             Monitor::GradientNorm { .. } => None,
         });
         let (graph, calls) = step.graph(nodes.collect()).unzip();
-        if let Some(graph) = graph.as_ref().filter(|_| clock.batch > 1) {
+        if let Some(graph) = graph.as_ref().filter(|_| clock.rows() > 1) {
+            self.accumulation(graph, &clock);
             self.collapse(graph, &specs);
         }
         if let Some(graph) = &graph {

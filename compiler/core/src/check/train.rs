@@ -43,12 +43,58 @@ impl Checker<'_> {
             (None, Some(e)) => (e * steps_per_epoch as f64).round().max(1.0) as usize,
             (None, None) => steps_per_epoch,
         };
+        let micro_batches = self.micro_batches(data);
         Clock {
             steps,
             steps_per_epoch,
             batch,
+            micro_batches,
             known: per_epoch.is_some() && data.batch.is_some() && stated,
         }
+    }
+
+    /// In how many parts a batch is computed; they are equal.
+    fn micro_batches(&mut self, data: &DataSection) -> usize {
+        let parts = self
+            .recorded_field(SECTION, "micro_batches")
+            .and_then(|v| v.number())
+            .map_or(1, |n| n as usize);
+        let Some(batch) = data.batch.filter(|_| parts > 1) else {
+            return 1;
+        };
+        let settings = &self.source.effective.train;
+        let at = settings.get("micro_batches").map(|s| s.expr.span);
+        let at = at.unwrap_or_default();
+        if !batch.is_multiple_of(parts) {
+            let fitting: Vec<String> = (2..=batch.min(1024))
+                .filter(|n| batch.is_multiple_of(*n) && batch / n > 1)
+                .map(|n| n.to_string())
+                .collect();
+            let (few, more) = fitting.split_at(fitting.len().min(8));
+            let dots = if more.is_empty() { "" } else { ", ..." };
+            self.report(
+                Diagnostic::error(
+                    Code::BATCH,
+                    format!("a batch of {batch} cannot be cut into {parts} equal parts"),
+                )
+                .at(at, format!("{parts} does not divide {batch}"))
+                .at(data.batch_span, "the batch")
+                .help(format!("parts that fit: {}{dots}", few.join(", "))),
+            );
+            return 1;
+        }
+        if batch == parts {
+            self.report(
+                Diagnostic::error(
+                    Code::BATCH,
+                    format!("{parts} micro-batches of a batch of {batch} are single images"),
+                )
+                .at(at, "losses and BatchNorm need at least 2 images")
+                .help(format!("take at most `micro_batches = {}`", batch / 2)),
+            );
+            return 1;
+        }
+        parts
     }
 
     /// Where the length of the run is stated.
@@ -81,6 +127,7 @@ impl Checker<'_> {
             epochs: clock.steps as f64 / clock.steps_per_epoch as f64,
             optimizer: optimizer?,
             precision,
+            micro_batches: clock.micro_batches,
             seed: seed as u64,
             log_every,
             checkpoint_every,

@@ -145,24 +145,33 @@ pub fn estimate(recipe: &Recipe) -> Estimate {
     let optimizer_bytes = moments * trained * WORD;
     let state_bytes = remembered(recipe) * WORD;
     let (batch_bytes, ahead_bytes) = batches(recipe);
+    let gradient_bytes = trained * WORD;
+    // Of several parts each is cut out of the batch, and runs beside the
+    // gradients of those before.
+    let parts = recipe.train.micro_batches.max(1) as u64;
+    let beside = match parts {
+        1 => 0,
+        n => batch_bytes / n + gradient_bytes,
+    };
+    let times = parts as f64;
     let standing = weight_bytes + optimizer_bytes + state_bytes;
     Estimate {
         parameters,
         weight_bytes,
         average_bytes,
-        gradient_bytes: trained * WORD,
+        gradient_bytes,
         optimizer_bytes,
         state_bytes,
         activation_bytes: step.forward as u64,
         batch_bytes,
         ahead_bytes,
-        step_bytes: standing + batch_bytes + step.peak as u64,
+        step_bytes: standing + batch_bytes + beside + step.peak as u64,
         // A file's tensors are copied, then written out.
         save_bytes: standing + 2 * weight_bytes.max(optimizer_bytes),
         flops: Flops {
-            forward: step.trained_flops,
-            averages: step.average_flops,
-            backward: step.backward_flops,
+            forward: times * step.trained_flops,
+            averages: times * step.average_flops,
+            backward: times * step.backward_flops,
             update: (work * trained + 3 * averaged) as f64,
         },
     }

@@ -65,6 +65,13 @@ pub const TRAIN: &[Field] = &[
         "the learning rate over the run; constant where nothing is said",
     ),
     field(
+        "micro_batches",
+        COUNT,
+        Fallback::Int(1),
+        "equal parts of a batch that are computed one after the other, to save memory; \
+         gradients are averaged",
+    ),
+    field(
         "precision",
         Want::Choice(&["float32", "bf16"]),
         Fallback::Symbol("float32"),

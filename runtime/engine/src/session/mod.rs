@@ -2,6 +2,7 @@
 
 mod clock;
 mod observer;
+mod parts;
 mod state;
 mod train;
 

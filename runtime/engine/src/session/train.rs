@@ -8,6 +8,7 @@ use ssl_data::Batch;
 use ssl_plan::Monitor;
 
 use super::clock::Clock;
+use super::parts;
 use super::{Observer, Session, StepDone};
 use crate::error::EngineError;
 use crate::judge::{self, Reading};
@@ -82,19 +83,18 @@ impl Session {
             .collect();
 
         self.model.update_averages(step as f64);
-        let outputs = self.step.run(&mut self.model, &views, step, logs)?;
-        drop(views);
+        let parts = self.plan.recipe.train.micro_batches;
+        let computed = parts::compute(&mut self.step, &mut self.model, views, step, parts, logs)?;
         let loss = if logs || saves {
-            Some(self.read_loss(&outputs.loss, step)?)
+            Some(self.read_loss(computed.loss, step)?)
         } else {
             None
         };
-        let mut gradients = outputs.loss.backward();
-        drop(outputs.loss);
+        let mut gradients = computed.gradients;
         self.read_instruments(
             step,
             &gradients,
-            outputs.features,
+            computed.features,
             labels.as_deref(),
             &samples,
             observer,
@@ -104,7 +104,7 @@ impl Session {
 
         if let (true, Some(loss)) = (logs, loss) {
             let names = self.step.tracks().iter().map(|track| track.name.clone());
-            let values = outputs.tracks.into_iter().map(read_scalar);
+            let values = computed.tracks.into_iter().map(read_scalar);
             let tracks = names
                 .zip(values)
                 .map(|(name, value)| Ok((name, value?)))
@@ -128,8 +128,8 @@ impl Session {
         Ok(loss)
     }
 
-    fn read_loss(&mut self, loss: &Tensor<1>, step: usize) -> Result<f32, EngineError> {
-        let value = read_scalar(loss.clone().inner())?;
+    fn read_loss(&mut self, loss: Tensor<1>, step: usize) -> Result<f32, EngineError> {
+        let value = read_scalar(loss)?;
         if !value.is_finite() {
             return Err(EngineError::NonFinite {
                 step,

@@ -109,7 +109,8 @@ impl Step {
     }
 
     /// Computes the step on the views of a batch, `[B, 3, H, W]` each.
-    /// `step` is what schedules are asked for. Queues and running means take
+    /// `step` is what schedules are asked for, `part` which micro-batch of it
+    /// this is. Queues and running means take
     /// in what was computed.
     ///
     /// # Errors
@@ -120,7 +121,7 @@ impl Step {
         &mut self,
         model: &mut Model,
         views: &HashMap<String, Tensor<4>>,
-        step: usize,
+        [step, part]: [usize; 2],
         read_tracks: bool,
     ) -> Result<Outputs, EngineError> {
         let mut needed = self.always.clone();
@@ -131,7 +132,7 @@ impl Step {
             close(&self.graph, &mut needed);
         }
         let mut values = vec![None; self.graph.nodes.len()];
-        self.compute(&mut values, &needed, model, views, step)?;
+        self.compute(&mut values, &needed, model, views, [step, part])?;
         self.memory.update(&self.graph, &values, step);
         let features = (self.features.iter())
             .map(|&id| Some(values[id].clone()?.signal()?.feature()?.inner()))
@@ -170,7 +171,7 @@ impl Step {
         needed: &[bool],
         model: &mut Model,
         views: &HashMap<String, Tensor<4>>,
-        step: usize,
+        [step, part]: [usize; 2],
     ) -> Result<(), EngineError> {
         let Step {
             graph,
@@ -204,7 +205,8 @@ impl Step {
                     Some(Value::Image(image)) if hidden <= count => {
                         let device = image.device().without_autodiff();
                         let sizes = [image.dims()[0], *count, *hidden];
-                        let mask = Mask::draw(*seed, [step, id], sizes, &device);
+                        let place = id + part * graph.nodes.len();
+                        let mask = Mask::draw(*seed, [step, place], sizes, &device);
                         mask.map(|mask| Value::Mask(Box::new(mask)))
                     }
                     _ => None,

@@ -486,6 +486,7 @@ pub fn digits(epochs: usize, seed: u64) -> Plan {
                     peak_lr: 2e-3 * batch as f64 / 256.0,
                 },
                 precision: Precision::Float32,
+                micro_batches: 1,
                 seed,
                 log_every: 1,
                 checkpoint_every: 100,
