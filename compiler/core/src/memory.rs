@@ -104,8 +104,8 @@ fn fewest_parts(plan: &Plan, fits: impl Fn(usize) -> Option<u64>) -> Option<(usi
         .find_map(|n| Some((n, fits(n)?)))
 }
 
-/// The largest smaller batch that fits, with what it takes: a multiple of 8
-/// where there is one, and a part of every queue.
+/// The largest smaller batch that fits, with what it takes: a multiple of 64
+/// or of 8 where there is one, and a part of every queue.
 fn largest(plan: &Plan, fits: impl Fn(usize) -> Option<u64>) -> Option<(usize, u64)> {
     let queues: Vec<usize> = plan
         .recipe
@@ -135,15 +135,11 @@ fn largest(plan: &Plan, fits: impl Fn(usize) -> Option<u64>) -> Option<(usize, u
         }
         best
     };
-    let unit = if below > 1024 { 64 } else { 8 };
-    search(
-        (1..)
-            .map(|i| i * unit)
-            .take_while(|n| *n < below)
-            .filter(whole)
-            .collect(),
-    )
-    .or_else(|| search((2..unit.min(below)).filter(whole).collect()))
+    let multiples = |unit: usize| {
+        let all = (1..).map(|i| i * unit).skip_while(|n| *n < 2);
+        search(all.take_while(|n| *n < below).filter(whole).collect())
+    };
+    [64, 8, 1].into_iter().find_map(multiples)
 }
 
 /// Where a value was set.

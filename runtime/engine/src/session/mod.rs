@@ -111,7 +111,9 @@ impl Session {
     /// Everything that can be known to be wrong before the first step.
     pub fn new(plan: Plan, options: Options) -> Result<Self, EngineError> {
         let recipe = &plan.recipe;
-        let (device, device_name) = device::resolve(options.device)?;
+        let found = device::resolve(options.device)?;
+        let short = device::shortage(&plan.estimate, found.memory, found.is_host);
+        let (device, device_name) = (found.device, found.name);
         let data = Dataset::open(&recipe.data)?;
         let mut model = Model::new(
             &recipe.nets,
@@ -144,6 +146,7 @@ impl Session {
                 )
             })
             .collect();
+        notes.extend(short);
         let mut progress = Progress {
             recipe: recipe::hash(&plan.recipe)?,
             engine: env!("CARGO_PKG_VERSION").to_string(),
