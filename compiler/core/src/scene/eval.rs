@@ -2,7 +2,8 @@
 
 use ssl_plan::{NodeId, Op, UnaryOp};
 
-use super::algebra::{self, Nudge};
+use super::algebra;
+use super::products::{self, Nudge};
 use super::stand::{Axis, Cell, Grid, Stand, row_sum, times, vector_sum};
 use super::{Scene, Wiring};
 
@@ -83,7 +84,7 @@ impl<'a> Eval<'a> {
             },
             Op::Matmul { left, right } => {
                 let same = self.wiring.is_gram(*left, *right);
-                algebra::matmul(scene, &at(left)?, &at(right)?, same, self.nudged(id))
+                products::matmul(scene, &at(left)?, &at(right)?, same, self.nudged(id))
             }
             Op::Concat { xs, axis } => {
                 let xs = xs.iter().map(at).collect::<Option<Vec<_>>>()?;

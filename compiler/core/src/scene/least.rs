@@ -13,8 +13,8 @@
 
 use ssl_plan::{BinaryOp, Node, NodeId, Op, ReduceOp, UnaryOp};
 
-use super::algebra::Nudge;
 use super::eval::Eval;
+use super::products::Nudge;
 use super::stand::{Axis, Cell, Stand};
 use super::{Scene, Wiring};
 

@@ -11,11 +11,12 @@
 mod algebra;
 mod eval;
 mod least;
+mod products;
 mod stand;
 
 use std::collections::BTreeSet;
 
-use ssl_plan::{Bound, Expected, Graph, Module, Net, NetKind, Schedule, Segment};
+use ssl_plan::{Bound, Expected, Graph, Module, Net, NetKind, Op, Schedule, Segment};
 
 use eval::Eval;
 use stand::Stand;
@@ -98,9 +99,21 @@ impl Wiring<'_> {
         ((one - other).abs() <= 1e-9 * one.abs().max(1.0)).then_some(one)
     }
 
+    /// Whether a number of the step moves with a schedule.
+    fn moves(&self) -> bool {
+        self.graph
+            .nodes
+            .iter()
+            .any(|n| matches!(&n.op, Op::Scalar { value } if value.as_constant().is_none()))
+    }
+
     /// What the loss comes to, for a run of so many steps.
     pub fn expected(&self, steps: usize) -> Expected {
-        let last = steps.saturating_sub(1) as f64;
+        let last = if self.moves() {
+            steps.saturating_sub(1) as f64
+        } else {
+            0.0
+        };
         let exact = self.least(0.0).map(|l| l.exact).unwrap_or_default();
         Expected {
             collapsed: over(last, |step| self.uniform(step)),
@@ -141,6 +154,9 @@ const PIECES: usize = 32;
 fn over(last: f64, f: impl Fn(f64) -> Option<f64>) -> Option<Schedule> {
     // What float64 rounds away is no loss.
     let whole = |x: f64| if x.abs() < 1e-12 { 0.0 } else { x };
+    if last == 0.0 {
+        return f(0.0).map(|x| Schedule::constant(whole(x)));
+    }
     let points = (0..=PIECES)
         .map(|i| f(last * i as f64 / PIECES as f64).map(whole))
         .collect::<Option<Vec<f64>>>()?;

@@ -67,8 +67,8 @@ impl Expectation {
         }
         self.said_below = true;
         Some(format!(
-            "the loss of step {step} is {loss:.4}, lower than possible ({least:.4}): negatives are \
-             missing, or the views of an image are the same"
+            "the loss of step {step} is {loss:.4}, where {least:.4} is the least; lower than possible: \
+             negatives are missing"
         ))
     }
 
@@ -174,7 +174,7 @@ mod tests {
         );
         assert_eq!(told.len(), 1);
         assert!(
-            told[0].contains("step 2 is 25.0000, lower than possible (29.2700)"),
+            told[0].contains("step 2 is 25.0000, where 29.2700 is the least"),
             "{told:?}"
         );
     }
