@@ -32,6 +32,7 @@ pub fn run(options: &Options) -> ExitCode {
         pipeline: choice.pipeline.clone(),
         set: choice.set.clone(),
         demand: Demand::Check,
+        memory: choice.memory,
     };
     if !options.fix {
         return show(&check_file(&request, &Disk));
