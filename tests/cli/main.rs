@@ -6,6 +6,7 @@ mod support;
 mod bad_input;
 mod folders;
 mod runs;
+mod tools;
 
 use support::{example, run};
 
