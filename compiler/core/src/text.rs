@@ -134,7 +134,7 @@ impl Text {
             plan,
             values,
             diagnostics,
-        } = check::check(source, world, self.broken);
+        } = check::check(source, world, self.broken || effective.orphan);
         found.extend(diagnostics);
         let varied = !sets.is_empty() || self.varies(map, &effective.name.name);
         allow::judge(&effective, &mut found, plan.is_some() && !varied);

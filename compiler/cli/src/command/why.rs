@@ -9,9 +9,8 @@ use ssl_core::why::{By, Input, Place, Said, Why, why};
 
 use super::Subject;
 use super::plan::origin;
-use crate::complete;
-use crate::output;
 use crate::paint::Paint;
+use crate::{complete, output};
 
 /// Options of `sslc why`.
 #[derive(Args)]
