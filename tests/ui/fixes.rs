@@ -5,7 +5,7 @@ use std::path::Path;
 use ssl_core::{Demand, Mended, Request};
 use ssl_diagnostics::{Severity, SourceMap};
 
-use super::bench::Bench;
+use super::compiling::Bench;
 use super::{cases, check};
 
 fn mended(case: &Path) -> Mended {

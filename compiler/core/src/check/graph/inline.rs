@@ -172,9 +172,7 @@ impl Builder<'_, '_> {
             depth: self.depth,
         };
         // Equal calls are one.
-        if !self.function_calls.contains(&call) {
-            self.function_calls.push(call);
-        }
+        self.function_calls.insert(call);
         result
     }
 
