@@ -22,11 +22,14 @@ enum Level {
     Operand,
 }
 
+/// The other name of a called function, where it has one.
+type Rename<'a> = &'a dyn Fn(&Path) -> Option<String>;
+
 /// Prints expressions of one compilation.
 pub struct Printer<'a> {
     map: &'a SourceMap,
     /// Another name for a called function, where it needs one.
-    rename: Option<&'a dyn Fn(&Path) -> Option<String>>,
+    rename: Option<Rename<'a>>,
 }
 
 impl<'a> Printer<'a> {
@@ -36,7 +39,7 @@ impl<'a> Printer<'a> {
     }
 
     /// A printer that renames called functions.
-    pub fn renaming(map: &'a SourceMap, rename: &'a dyn Fn(&Path) -> Option<String>) -> Self {
+    pub fn renaming(map: &'a SourceMap, rename: Rename<'a>) -> Self {
         Printer {
             map,
             rename: Some(rename),

@@ -12,7 +12,7 @@ pub(super) fn find(
     compilation: &Compilation,
     effective: &Effective,
     wanted: &str,
-) -> Result<Vec<String>, Diagnostic> {
+) -> Result<Vec<String>, Box<Diagnostic>> {
     let written: Vec<String> = wanted.split('.').map(|s| s.trim().to_owned()).collect();
     let (live, gone) = known(compilation, effective);
     let all = || live.iter().chain(&gone);
@@ -28,18 +28,20 @@ pub(super) fn find(
             [first, ..] => {
                 let paths: Vec<String> = matching.iter().map(|p| p.join(".")).collect();
                 let shown = names::list(paths.iter().map(String::as_str)).unwrap_or_default();
-                return Err(Diagnostic::error(
-                    Code::AMBIGUOUS,
-                    format!("`{wanted}` stands for several things: {shown}"),
-                )
-                .help(format!(
-                    "write more of the path, such as `{}`",
-                    first.join(".")
-                )));
+                return Err(Box::new(
+                    Diagnostic::error(
+                        Code::AMBIGUOUS,
+                        format!("`{wanted}` stands for several things: {shown}"),
+                    )
+                    .help(format!(
+                        "write more of the path, such as `{}`",
+                        first.join(".")
+                    )),
+                ));
             }
         }
     }
-    Err(unknown(wanted, &written, all()))
+    Err(Box::new(unknown(wanted, &written, all())))
 }
 
 /// Every path that can be explained: what is there, and what was dropped.

@@ -107,7 +107,7 @@ pub fn why(compilation: &Compilation, wanted: &str) -> Result<Why, Vec<Diagnosti
     let Some(effective) = &compilation.effective else {
         return Err(Vec::new());
     };
-    let path = address::find(compilation, effective, wanted).map_err(|d| vec![d])?;
+    let path = address::find(compilation, effective, wanted).map_err(|d| vec![*d])?;
     Ok(Explainer {
         compilation,
         effective,
