@@ -5,6 +5,7 @@ mod support;
 
 mod bad_input;
 mod folders;
+mod output;
 mod runs;
 
 use support::{example, run};

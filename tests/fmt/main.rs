@@ -2,7 +2,10 @@
 //! `cases/NAME.out` what the formatter makes of it. `SSLC_UPDATE=1 cargo test`
 //! writes the latter anew, and formats the files that must be formatted.
 
+#[path = "../support/mutants.rs"]
+mod cat;
 mod mutants;
+#[path = "../support/reading.rs"]
 mod support;
 
 use std::path::{Path, PathBuf};

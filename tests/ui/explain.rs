@@ -8,6 +8,7 @@
 //! file of that name, for what follows on the page to import. Snippets stand in
 //! the formatter's style.
 
+#[path = "../support/bench.rs"]
 mod bench;
 
 use std::collections::HashMap;
@@ -78,7 +79,11 @@ impl Fence {
             memory: self.memory,
         };
         let read = |path: &Path| files.get(&path.display().to_string()).cloned();
-        ssl_core::compile(&request, &Bench(read)).diagnostics
+        let text = files.get(&self.file).map_or("", String::as_str);
+        match text.contains("\nsweep ") {
+            true => ssl_core::check_file(&request, &Bench(read)).diagnostics,
+            false => ssl_core::compile(&request, &Bench(read)).diagnostics,
+        }
     }
 }
 

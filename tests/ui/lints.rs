@@ -6,7 +6,7 @@ use std::path::Path;
 use ssl_core::{Demand, Request, Whole};
 use ssl_diagnostics::{Severity, all_lints, code_info, lint};
 
-use super::bench::Bench;
+use super::compiling::Bench;
 use super::{cases, check};
 
 /// A case under another text.

@@ -7,14 +7,17 @@
 //! give no diagnostic. The rendering of each file is kept beside it
 //! (`NAME.stderr`); `SSLC_UPDATE=1 cargo test` writes it anew.
 
-mod bench;
+#[path = "../support/mutants.rs"]
+mod cat;
+#[path = "../support/compiling.rs"]
+mod compiling;
 mod fixes;
 mod lints;
 mod mutants;
 
 use std::path::{Path, PathBuf};
 
-use bench::Bench;
+use compiling::Bench;
 use ssl_core::{Demand, Request, Whole};
 
 /// What a comment expects.

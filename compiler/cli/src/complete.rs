@@ -45,7 +45,6 @@ pub fn sweeps() -> ArgValueCompleter {
 }
 
 /// Paths of values, as `why` takes them.
-#[allow(dead_code)]
 pub fn paths() -> ArgValueCompleter {
     ArgValueCompleter::new(|current: &OsStr| settings(current, ""))
 }

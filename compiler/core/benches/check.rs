@@ -73,12 +73,9 @@ fn check(text: &str) {
         demand: Demand::Check,
         ..Request::default()
     };
-    let c = ssl_core::compile(&request, &World(text));
-    assert!(
-        c.diagnostics.iter().all(|d| d.code.short() == "E0204"),
-        "{:?}",
-        c.diagnostics.first()
-    );
+    let whole = ssl_core::check_file(&request, &World(text));
+    assert!(!whole.failed(), "{:?}", whole.diagnostics.first());
+    assert!(whole.pipelines.iter().all(|(_, plan)| plan.is_some()));
 }
 
 fn main() {

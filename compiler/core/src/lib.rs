@@ -8,10 +8,11 @@
 mod allow;
 mod check;
 pub mod compare;
+pub mod draft;
 pub mod emit;
-
 mod estimate;
 mod functions;
+mod library;
 mod memory;
 mod mend;
 pub mod merge;
@@ -31,8 +32,10 @@ mod wiring;
 mod world;
 
 pub use estimate::{parameters_of, total_parameters};
+pub use library::{Method, methods};
 pub use memory::size;
 pub use mend::{Mended, mend_file};
+pub use names::nearest;
 pub use program::STD;
 pub use sweep::{Sweep, Variant};
 pub use whole::{Whole, check_file};

@@ -134,7 +134,7 @@ impl Text {
             plan,
             values,
             diagnostics,
-        } = check::check(source, world, self.broken);
+        } = check::check(source, world, self.broken || effective.orphan);
         found.extend(diagnostics);
         if let (Some(plan), Some(memory)) = (&plan, request.memory) {
             let request = Request {

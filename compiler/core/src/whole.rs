@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use indexmap::IndexMap;
 use ssl_diagnostics::{Diagnostic, Lint, Severity, SourceMap, Span};
 use ssl_plan::Plan;
 
@@ -96,7 +97,7 @@ fn variants(
     before: &[Diagnostic],
 ) -> Vec<Diagnostic> {
     let known: HashSet<&Diagnostic> = before.iter().collect();
-    let mut found: Vec<(Diagnostic, usize)> = Vec::new();
+    let mut found: IndexMap<_, (Diagnostic, usize)> = IndexMap::new();
     let mut runs = Vec::new();
     let mut last = None;
     for variant in &sweep.variants {
@@ -111,17 +112,15 @@ fn variants(
                 continue;
             }
             let named = named(diagnostic.clone(), sweep, variant);
-            let same = |d: &&mut (Diagnostic, usize)| {
-                d.0.code == named.code && d.0.message == named.message && d.0.span() == named.span()
-            };
-            match found.iter_mut().find(same) {
-                Some((_, others)) => *others += 1,
-                None => found.push((named, 0)),
-            }
+            let key = (named.code, named.message.clone(), named.span());
+            found
+                .entry(key)
+                .and_modify(|(_, others)| *others += 1)
+                .or_insert((named, 0));
         }
         last = Some(one);
     }
-    let said = found.into_iter().map(|(mut d, others)| {
+    let said = found.into_values().map(|(mut d, others)| {
         if others > 0
             && let Some(last) = d.labels.last_mut()
         {

@@ -13,6 +13,22 @@ pub struct Resolved {
     pub value: String,
     /// Who set it.
     pub origin: Origin,
+    /// Its documentation, a line each.
+    #[serde(default)]
+    pub docs: Vec<String>,
+    /// For a parameter what it may be: `param Float in 0..=1`.
+    #[serde(default)]
+    pub declared: Option<String>,
+}
+
+/// Documentation of something that is no value: the pipeline itself (the empty
+/// path), a section, a function (`fn info_nce`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Documented {
+    /// What it is about.
+    pub path: String,
+    /// A line each.
+    pub lines: Vec<String>,
 }
 
 /// Who set a value.

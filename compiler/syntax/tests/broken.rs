@@ -3,7 +3,8 @@
 //! `//~ COLUMN message` (and `//~ help: ...`) below the line that it names,
 //! `//= ...` for the tree. `UPDATE=1` writes them anew; then read the diff.
 
-mod common;
+#[path = "../../../tests/support/trees.rs"]
+mod trees;
 
 use std::fmt::Write;
 
@@ -12,7 +13,7 @@ fn answered(case: &str) -> String {
     let text: Vec<&str> = lines
         .filter(|l| !l.trim_start().starts_with("//~") && !l.starts_with("//="))
         .collect();
-    let (map, parsed) = common::parse(&(text.join("\n") + "\n"));
+    let (map, parsed) = trees::parse(&(text.join("\n") + "\n"));
     let mut out = String::new();
     for (i, line) in text.iter().enumerate() {
         let _ = writeln!(out, "{line}");
@@ -29,7 +30,7 @@ fn answered(case: &str) -> String {
             }
         }
     }
-    for line in common::file(&parsed.file).lines() {
+    for line in trees::file(&parsed.file).lines() {
         let _ = writeln!(out, "//= {line}");
     }
     out

@@ -1,13 +1,14 @@
 //! Texts that nobody means well with: the parser ends, soon, without a panic,
 //! and every place that it names lies in the text.
 
-mod common;
+#[path = "../../../tests/support/trees.rs"]
+mod trees;
 
 use std::time::{Duration, Instant};
 
-use common::{file, parse};
-use ssl_diagnostics::{Code, SourceMap, render_human};
+use ssl_diagnostics::{Code, SourceMap};
 use ssl_syntax::Parsed;
+use trees::{file, parse};
 
 const MOCOV3: &str = include_str!("files/mocov3.ssl");
 const LOSSES: &str = include_str!("files/losses.ssl");
@@ -231,95 +232,4 @@ fn a_lost_bracket_is_one_error() {
         several * 20 < all,
         "{several} of {all} were told as several"
     );
-}
-
-/// A generator that needs no crate: xorshift64*.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % n
-    }
-}
-
-#[test]
-fn no_mutant_breaks_the_parser() {
-    let pieces = [
-        "{",
-        "}",
-        "(",
-        ")",
-        "[",
-        "]",
-        "\"",
-        "\n",
-        "//",
-        "/*",
-        "=",
-        ":",
-        "..",
-        "->",
-        "for ",
-        " in ",
-        "pipeline ",
-        "view ",
-        "step",
-        ",",
-        ";",
-        "#",
-        "'",
-        "\\",
-        "\0",
-        "é",
-        "🎉",
-        "\u{a0}",
-        "1",
-        "x",
-        "then",
-        "%",
-        "-",
-        ".",
-        "@",
-        "///",
-        "\r",
-        "\u{feff}",
-        "×",
-        "“",
-        "”",
-        "use ",
-    ];
-    let mut random = Random(0x5351_4c43);
-    for round in 0..5_000 {
-        let original = if round % 2 == 0 { MOCOV3 } else { LOSSES };
-        let mut text: Vec<char> = original.chars().collect();
-        for _ in 0..=random.below(6) {
-            let at = random.below(text.len());
-            let upto = (at + 1 + random.below(12)).min(text.len());
-            match random.below(5) {
-                0 => drop(text.drain(at..upto)),
-                1 | 2 => {
-                    let piece = pieces[random.below(pieces.len())];
-                    text.splice(at..at, piece.chars());
-                }
-                3 => {
-                    let copy: Vec<char> = text[at..upto].to_vec();
-                    let to = random.below(text.len());
-                    text.splice(to..to, copy);
-                }
-                _ => {
-                    let other = random.below(text.len());
-                    text.swap(at, other);
-                }
-            }
-        }
-        let text: String = text.into_iter().collect();
-        let (map, parsed) = parse(&text);
-        assert_spans(&map, &parsed, &text);
-        if round % 50 == 0 {
-            render_human(&map, &parsed.diagnostics, true);
-        }
-    }
 }

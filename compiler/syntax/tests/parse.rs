@@ -1,11 +1,12 @@
 //! Texts without mistakes, and what they become.
 
-mod common;
+#[path = "../../../tests/support/trees.rs"]
+mod trees;
 
-use common::{expr, file, parse, stmt};
 use ssl_diagnostics::{Code, SourceMap, Span};
 use ssl_syntax::ast::{ExprKind, Item, SectionBody, StmtKind};
 use ssl_syntax::parse_assignment;
+use trees::{expr, file, parse, stmt};
 
 const MOCOV3: &str = include_str!("files/mocov3.ssl");
 const SHORT: &str = include_str!("files/short.ssl");

@@ -8,6 +8,7 @@ pub mod explain;
 pub mod fmt;
 pub mod graph;
 pub mod man;
+pub mod new;
 pub mod plan;
 pub mod run;
 pub mod sweep;

@@ -13,7 +13,11 @@ use crate::scene::{self, Wiring};
 /// may stand in what could not be read, and is not reported.
 pub fn check(source: Source<'_>, world: &dyn World, broken: bool) -> Checked {
     let mut checker = Checker::new(source, world);
-    let plan = checker.plan();
+    let mut plan = checker.plan();
+    checker.describe_values();
+    if let Some(plan) = &mut plan {
+        plan.values = checker.values.values().cloned().collect();
+    }
     let mut diagnostics: Vec<Diagnostic> = checker.diagnostics.into_iter().collect();
     if broken {
         let follows = [
@@ -52,6 +56,7 @@ impl Checker<'_> {
         let evals = self.evals(&data, &views, &step);
         self.usual_averages(&specs);
         self.loose_ends(&specs, &step);
+        self.redundant_overrides();
         if step.is_whole() {
             self.unread_constants();
         }
@@ -123,7 +128,8 @@ impl Checker<'_> {
             pipeline: self.source.effective.name.name.clone(),
             recipe,
             calls: calls.unwrap_or_default(),
-            values: self.values.values().cloned().collect(),
+            values: Vec::new(),
+            docs: self.documented(),
             estimate,
             expected,
         })

@@ -52,6 +52,7 @@ impl Merger<'_> {
     pub fn pipeline(&mut self, pipeline: &Pipeline, over: bool) {
         self.out.name = pipeline.name.clone();
         self.out.own_allow.clear();
+        self.out.docs.record(pipeline);
         let layer = Layer::Pipeline(pipeline.name.name.clone());
         let mut seen = Seen::default();
         for stmt in &pipeline.body.stmts {

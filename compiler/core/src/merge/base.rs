@@ -22,7 +22,9 @@ pub fn effective(
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Effective> {
     let chosen = choose(program, wanted, broken, diagnostics)?;
+    let before = diagnostics.len();
     let chain = chain_of(chosen, program, diagnostics);
+    let orphan = diagnostics.len() > before;
 
     let mut merger = Merger {
         out: Effective::empty(chosen.name.clone()),
@@ -39,6 +41,16 @@ pub fn effective(
         diagnostics,
     } = merger;
     resolve_views(&mut out, diagnostics);
+    if orphan {
+        // What the base would have had cannot be missed.
+        out.orphan = true;
+        let follows = [Code::OVERRIDE_NOTHING, Code::UNKNOWN_NAME];
+        let mut i = 0;
+        diagnostics.retain(|d| {
+            i += 1;
+            i <= before || !follows.contains(&d.code)
+        });
+    }
     Some(out)
 }
 

@@ -168,7 +168,7 @@ impl<'a> Scanner<'a> {
             };
             match c {
                 '\n' => self.end_line(),
-                '\u{feff}' => self.blank_out(c.len_utf8()),
+                '\u{feff}' => self.mark(c.len_utf8()),
                 '"' => self.string(),
                 '\'' | '\u{2018}' | '\u{201c}' | '\u{201e}' => self.foreign_string(c),
                 '/' if self.rest().starts_with("//") => self.comment(),
@@ -206,6 +206,16 @@ impl<'a> Scanner<'a> {
 
     fn blank_out(&mut self, len: usize) {
         self.found.blanks.extend(self.at..self.at + len);
+        self.at += len;
+    }
+
+    /// A byte order mark; in the middle of a text it is one blank, so that no
+    /// place cuts it.
+    fn mark(&mut self, len: usize) {
+        if self.at == 0 {
+            return self.blank_out(len);
+        }
+        self.found.edits.push(Edit::replace(self.at, len, " "));
         self.at += len;
     }
 

@@ -40,9 +40,13 @@ fn mend(
     certain: bool,
 ) -> (Diagnostic, Edit) {
     let help = help.into();
-    let span = text.span(edit.at, edit.at + edit.remove);
+    let end = edit.at + edit.remove;
+    let span = text.span(edit.at, end);
+    let replaced = text.text().get(edit.at..end).unwrap_or("");
+    let blank = replaced.len() - replaced.trim_start().len();
+    let named = if blank < replaced.len() { blank } else { 0 };
     let diagnostic = Diagnostic::error(Code::SYNTAX, message)
-        .at(span, label)
+        .at(text.span(edit.at + named, end), label)
         .help(help.clone())
         .fix(Fix {
             certain,
@@ -85,7 +89,11 @@ fn punctuation(text: &Patched, stop: &Stop) -> Option<(Diagnostic, Edit)> {
             format!("expected `:` after `{name}`, found `=`"),
             "write `:` here",
             "name an argument with `:`; `=` gives a value to a field",
-            Edit::replace(at, 1, ":"),
+            {
+                // Without the blanks that stand before `=`.
+                let start = text.text().get(..at)?.trim_end().len();
+                Edit::replace(start, at + 1 - start, ":")
+            },
             true,
         ));
     }

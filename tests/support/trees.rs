@@ -59,6 +59,39 @@ pub fn file(file: &File) -> String {
     out
 }
 
+/// The documentation of everything, a line each.
+pub fn docs(file: &File) -> String {
+    fn block(out: &mut String, b: &Block) {
+        for s in &b.stmts {
+            lines(out, &s.docs);
+            if let StmtKind::Section(Section {
+                body: SectionBody::Block(b),
+                ..
+            }) = &s.kind
+            {
+                block(out, b);
+            }
+        }
+    }
+    fn lines(out: &mut String, docs: &Docs) {
+        for line in &docs.lines {
+            *out += &format!("/// {}\n", line.node);
+        }
+        out.push('\n');
+    }
+    let mut out = String::new();
+    for item in &file.items {
+        let (docs, body) = match item {
+            Item::Pipeline(p) => (&p.docs, &p.body),
+            Item::Sweep(s) => (&s.docs, &s.body),
+            Item::Function(f) => (&f.docs, &f.body),
+        };
+        lines(&mut out, docs);
+        block(&mut out, body);
+    }
+    out
+}
+
 fn extends(base: &Option<Path>) -> String {
     base.as_ref()
         .map_or(String::new(), |p| format!(" extends {}", path(p)))
