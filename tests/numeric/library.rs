@@ -33,7 +33,6 @@ fn plan(text: &str) -> Plan {
     let request = Request {
         path: "mine.ssl".into(),
         pipeline: Some("mine".into()),
-        set: Vec::new(),
         demand: Demand::Run,
         memory: None,
     };
