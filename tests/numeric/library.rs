@@ -35,6 +35,7 @@ fn plan(text: &str) -> Plan {
         pipeline: Some("mine".into()),
         set: Vec::new(),
         demand: Demand::Run,
+        memory: None,
     };
     let world = Bench(|_: &Path| Some(text.to_owned()));
     let out = ssl_core::compile(&request, &world);

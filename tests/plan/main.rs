@@ -27,6 +27,7 @@ fn compile(text: &str, pipeline: Option<&str>, set: &[&str]) -> Compilation {
         pipeline: pipeline.map(str::to_owned),
         set: set.iter().map(|s| (*s).to_owned()).collect(),
         demand: Demand::Run,
+        ..Request::default()
     };
     let read = |path: &Path| match path.to_str() {
         Some("mine.ssl") => Some(text.to_owned()),
