@@ -1,6 +1,6 @@
 //! The plan's parameter counts are those of the networks that are built.
 
-#[path = "../ui/bench.rs"]
+#[path = "../support/bench.rs"]
 mod bench;
 
 use std::path::Path;

@@ -1,6 +1,7 @@
 //! What the loss can come to: the values that papers and reference code state,
 //! derived from the methods' text alone.
 
+#[path = "../support/bench.rs"]
 mod bench;
 
 use bench::Bench;
