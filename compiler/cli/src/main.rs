@@ -11,6 +11,7 @@ mod comparison;
 mod complete;
 mod files;
 mod graph;
+mod listing;
 mod output;
 mod paint;
 mod signals;

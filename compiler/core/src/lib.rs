@@ -32,7 +32,7 @@ mod wiring;
 mod world;
 
 pub use estimate::{parameters_of, total_parameters};
-pub use library::{Method, methods};
+pub use library::{Method, methods, sentence};
 pub use memory::size;
 pub use mend::{Mended, mend_file};
 pub use names::nearest;

@@ -64,32 +64,12 @@ pub fn mend_file(request: &Request, world: &dyn World) -> Mended {
     out
 }
 
-/// A text in the formatter's style, where it has no syntax errors.
+/// A text in the formatter's style; lines that do not parse stay as they are.
 fn styled(text: &str) -> Option<String> {
     let mut map = SourceMap::new();
     let file = map.add("", text)?;
     let formatted = ssl_syntax::format(&map, file);
-    let whole = !formatted.declined
-        && formatted
-            .diagnostics
-            .iter()
-            .all(|d| d.severity != Severity::Error);
-    whole.then_some(formatted.text)
-}
-
-fn certain(diagnostic: &Diagnostic) -> bool {
-    diagnostic.fixes.iter().any(|f| f.certain)
-}
-
-/// Errors of the text and of its names: what a wrong edit would bring. Others
-/// may come to light when a name is right.
-fn errors(whole: &Whole) -> usize {
-    let severe = |d: &&Diagnostic| {
-        let code = d.code.short();
-        let textual = code.starts_with("E00") || code.starts_with("E01");
-        d.severity == Severity::Error && (textual || d.code == Code::DUPLICATE)
-    };
-    whole.diagnostics.iter().filter(severe).count()
+    (!formatted.declined).then_some(formatted.text)
 }
 
 impl Mended {
@@ -98,7 +78,6 @@ impl Mended {
         let Some(before) = self.before.as_ref().filter(|b| **b != self.text) else {
             return;
         };
-        // A text with syntax errors is in no style that could be kept.
         if styled(before).as_ref() != Some(before) {
             return;
         }

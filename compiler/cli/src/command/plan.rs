@@ -9,7 +9,7 @@ pub use ssl_core::size;
 use ssl_plan::{Origin, Plan};
 
 use super::Subject;
-use crate::output;
+use crate::{listing, output};
 
 /// Options of `sslc plan`.
 #[derive(Args)]
@@ -48,29 +48,8 @@ pub fn run(options: &Options) -> ExitCode {
 /// The plan for a reader.
 fn render(plan: &Plan) -> String {
     let recipe = &plan.recipe;
-    let mut out = String::new();
+    let mut out = listing::values(plan);
     let w = &mut out;
-    let _ = writeln!(w, "pipeline {}\n", plan.pipeline);
-
-    let values: Vec<(&str, &str, String)> = plan
-        .values
-        .iter()
-        .map(|v| (v.path.as_str(), v.value.as_str(), origin(&v.origin)))
-        .collect();
-    let path = values
-        .iter()
-        .map(|v| v.0.chars().count())
-        .max()
-        .unwrap_or(0);
-    let value = values
-        .iter()
-        .map(|v| v.1.chars().count())
-        .max()
-        .unwrap_or(0)
-        .min(44);
-    for (p, v, o) in &values {
-        let _ = writeln!(w, "  {p:path$}  {v:value$}  {o}");
-    }
 
     let data = &recipe.data;
     let _ = writeln!(w, "\ndata");
