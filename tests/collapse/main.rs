@@ -59,14 +59,12 @@ fn judge(file: &Path, dir: &Path) -> Wiring {
     let path = file.display().to_string();
     let said = run(dir, &["check", &path, "--message-format", "short"]);
     said.ends(0);
-    let epochs = if name == "byol" { 30 } else { 20 };
-    let length = format!("train.epochs={epochs}");
     let out = dir.join(&name);
     let out_text = out.display().to_string();
     run(
         dir,
         &[
-            "run", &path, "--out", &out_text, "--device", "cpu", "--quiet", "--set", &length,
+            "run", &path, "--out", &out_text, "--device", "cpu", "--quiet",
         ],
     )
     .ends(0);

@@ -34,7 +34,7 @@ fn plan(text: &str) -> Plan {
         path: "mine.ssl".into(),
         pipeline: Some("mine".into()),
         demand: Demand::Run,
-        memory: None,
+        ..Request::default()
     };
     let world = Bench(|_: &Path| Some(text.to_owned()));
     let out = ssl_core::compile(&request, &world);
