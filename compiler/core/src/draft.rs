@@ -186,8 +186,8 @@ pub fn text(
     backbone(w, start, base, answers.image);
     data(w, base, folder, answers);
     let _ = writeln!(w, "\ntrain {{");
-    let steps = thousands(steps(folder, answers));
-    let _ = writeln!(w, "epochs = {} // {steps} steps", answers.epochs);
+    let steps = format!("{} steps", thousands(steps(folder, answers)));
+    set(w, base, "train.epochs", answers.epochs, &steps);
     if short {
         let _ = writeln!(w, "// The method's own warm-up is longer than this run.");
         let _ = writeln!(w, "schedule = warmup(10%) then cosine(optimizer.lr -> 0)");
@@ -197,6 +197,18 @@ pub fn text(
     read(w, base, folder, answers);
     let _ = writeln!(w, "}}");
     styled(out)
+}
+
+/// A value by the last name of its path, with a remark; a remark alone where
+/// the pipeline that is extended has the same.
+fn set(w: &mut String, base: &Base<'_>, path: &str, value: usize, remark: &str) {
+    let name = path.rsplit('.').next().unwrap_or(path);
+    let comma = if remark.is_empty() { "" } else { ", " };
+    let _ = match (base.number(path) == Some(value), remark) {
+        (true, _) => writeln!(w, "// {name} is {value} already{comma}{remark}"),
+        (false, "") => writeln!(w, "{name} = {value}"),
+        (false, _) => writeln!(w, "{name} = {value} // {remark}"),
+    };
 }
 
 /// Steps of the whole run.
@@ -234,7 +246,7 @@ fn views(w: &mut String, base: &Base<'_>, folder: &Folder, image: usize) {
     if let Some([height, width]) = folder.size {
         let _ = writeln!(w, "// The images are {width}x{height} or so.");
     }
-    let _ = writeln!(w, "image = {image}");
+    set(w, base, "image", image, "");
     for value in base.0 {
         let Some(size) = value.path.strip_suffix("_image").map(|_| &value.value) else {
             continue;
@@ -242,7 +254,9 @@ fn views(w: &mut String, base: &Base<'_>, folder: &Folder, image: usize) {
         if let (Ok(size), false) = (size.parse::<usize>(), value.path.contains('.')) {
             let step = patch(image).max(4);
             let side = (size * image / was.max(1) / step * step).max(step);
-            let _ = writeln!(w, "{} = {side}", value.path);
+            if side != size {
+                let _ = writeln!(w, "{} = {side}", value.path);
+            }
         }
     }
 }
@@ -291,7 +305,8 @@ fn data(w: &mut String, base: &Base<'_>, folder: &Folder, answers: Answers) {
     let path = folder.path.replace('\\', "\\\\").replace('"', "\\\"");
     let _ = writeln!(w, "\ndata {{");
     let _ = writeln!(w, "source = image_folder(\"{path}\")");
-    let _ = writeln!(w, "batch = {} // {steps} {every} an epoch", answers.batch);
+    let rate = format!("{steps} {every} an epoch");
+    set(w, base, "data.batch", answers.batch, &rate);
     let _ = writeln!(w, "}}");
     let stated = base.0.iter().any(|v| v.path == "data.samples");
     if stated {
