@@ -72,6 +72,21 @@ fn styled(text: &str) -> Option<String> {
     (!formatted.declined).then_some(formatted.text)
 }
 
+fn certain(diagnostic: &Diagnostic) -> bool {
+    diagnostic.fixes.iter().any(|f| f.certain)
+}
+
+/// Errors of the text and of its names: what a wrong edit would bring. Others
+/// may come to light when a name is right.
+fn errors(whole: &Whole) -> usize {
+    let severe = |d: &&Diagnostic| {
+        let code = d.code.short();
+        let textual = code.starts_with("E00") || code.starts_with("E01");
+        d.severity == Severity::Error && (textual || d.code == Code::DUPLICATE)
+    };
+    whole.diagnostics.iter().filter(severe).count()
+}
+
 impl Mended {
     /// Brings the text into the formatter's style, where it was in it before.
     fn restyle(&mut self, request: &Request, world: &dyn World) {
