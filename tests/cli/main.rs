@@ -7,6 +7,7 @@ mod bad_input;
 mod folders;
 mod output;
 mod runs;
+mod tools;
 
 use support::{example, run};
 

@@ -33,8 +33,8 @@ fn plan(text: &str) -> Plan {
     let request = Request {
         path: "mine.ssl".into(),
         pipeline: Some("mine".into()),
-        set: Vec::new(),
         demand: Demand::Run,
+        memory: None,
     };
     let world = Bench(|_: &Path| Some(text.to_owned()));
     let out = ssl_core::compile(&request, &world);

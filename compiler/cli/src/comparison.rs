@@ -49,7 +49,7 @@ impl Variant {
                         *slot = evaluation.accuracy.map(|a| 100.0 * a);
                     }
                 }
-                Line::Monitor { .. } => {}
+                Line::Monitor { .. } | Line::Note { .. } => {}
             }
         }
         out

@@ -117,6 +117,7 @@ fn compiled(whole: bool) -> Option<Compilation> {
         pipeline,
         set: Vec::new(),
         demand: Demand::Check,
+        memory: None,
     };
     let mut compilation = ssl_core::compile(&request, &Blind);
     // Of several pipelines none is meant yet: the last one has most.

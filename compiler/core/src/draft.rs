@@ -46,6 +46,15 @@ pub enum Backbone {
     Resnet(usize),
 }
 
+impl std::fmt::Display for Backbone {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Backbone::Vit(size) => write!(f, "`vit_{size}`"),
+            Backbone::Resnet(depth) => write!(f, "`resnet{depth}`"),
+        }
+    }
+}
+
 impl Backbone {
     /// Reads `vit_tiny` or `resnet18`.
     pub fn named(text: &str) -> Option<Self> {
@@ -163,23 +172,59 @@ pub fn text(
         "images"
     };
     let _ = writeln!(w, "use std.{module}\n");
-    let _ = writeln!(w, "/// {}.", start.doc);
     let count = thousands(folder.samples);
-    let _ = writeln!(w, "/// Here on {count} {images} of `{}`.", folder.path);
+    let with = start.backbone.as_ref();
+    let with = with.map_or(String::new(), |b| format!(" with another backbone, {b}"));
+    let _ = writeln!(
+        w,
+        "/// `{module}.{pipeline}`{with}, on {count} {images} of `{}`. It is based on:",
+        folder.path
+    );
+    let _ = writeln!(w, "/// {}.", start.doc);
     let _ = writeln!(w, "pipeline {} extends {module}.{pipeline} {{", start.name);
     views(w, base, folder, answers.image);
     backbone(w, start, base, answers.image);
     data(w, base, folder, answers);
     let _ = writeln!(w, "\ntrain {{");
-    let _ = writeln!(w, "epochs = {}", answers.epochs);
+    let steps = thousands(steps(folder, answers));
+    let _ = writeln!(w, "epochs = {} // {steps} steps", answers.epochs);
     if short {
         let _ = writeln!(w, "// The method's own warm-up is longer than this run.");
         let _ = writeln!(w, "schedule = warmup(10%) then cosine(optimizer.lr -> 0)");
     }
     let _ = writeln!(w, "}}");
     judged(w, base, folder);
+    read(w, base, folder, answers);
     let _ = writeln!(w, "}}");
     styled(out)
+}
+
+/// Steps of the whole run.
+fn steps(folder: &Folder, answers: Answers) -> usize {
+    (folder.samples / answers.batch.max(1)).saturating_mul(answers.epochs)
+}
+
+/// Monitors that a short run would never reach.
+fn read(w: &mut String, base: &Base<'_>, folder: &Folder, answers: Answers) {
+    let steps = steps(folder, answers);
+    for value in base.0 {
+        let monitor = value
+            .path
+            .strip_prefix("monitor.")
+            .and_then(|p| p.strip_suffix(".every"));
+        let every = value
+            .value
+            .strip_suffix(" steps")
+            .and_then(|n| n.parse::<usize>().ok());
+        let (Some(monitor), Some(every)) = (monitor, every) else {
+            continue;
+        };
+        if every * 2 > steps && (folder.labelled || monitor != "knn") {
+            let often = (steps / 10).max(1);
+            let unit = if often == 1 { "step" } else { "steps" };
+            let _ = writeln!(w, "{} = {often} {unit} // of a short run", value.path);
+        }
+    }
 }
 
 fn views(w: &mut String, base: &Base<'_>, folder: &Folder, image: usize) {

@@ -13,11 +13,13 @@ pub mod emit;
 mod estimate;
 mod functions;
 mod library;
+mod memory;
 mod mend;
 pub mod merge;
 mod names;
 mod print;
 mod program;
+mod scene;
 mod schema;
 mod shapes;
 mod sweep;
@@ -30,7 +32,8 @@ mod wiring;
 mod world;
 
 pub use estimate::{parameters_of, total_parameters};
-pub use library::{Method, methods};
+pub use library::{Method, methods, sentence};
+pub use memory::size;
 pub use mend::{Mended, mend_file};
 pub use names::nearest;
 pub use program::STD;
@@ -55,6 +58,9 @@ pub struct Request {
     pub set: Vec<String>,
     /// Whether the data must be there.
     pub demand: Demand,
+    /// Bytes that the device that trains has; a plan that takes more is an
+    /// error.
+    pub memory: Option<u64>,
 }
 
 /// What a compilation gives.

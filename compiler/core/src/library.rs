@@ -49,7 +49,7 @@ fn method(name: &'static str, text: &str) -> Option<Method> {
 }
 
 /// The first sentence of some lines, without its period.
-fn sentence<'a>(lines: impl Iterator<Item = &'a str>) -> String {
+pub fn sentence<'a>(lines: impl Iterator<Item = &'a str>) -> String {
     let text = lines.map(str::trim).collect::<Vec<_>>().join(" ");
     let end = text.find(". ").unwrap_or(text.len());
     let first = text.get(..end).unwrap_or(&text);

@@ -22,14 +22,14 @@ enum Level {
     Operand,
 }
 
-/// The other name of a called function, where it has one.
-type Rename<'a> = &'a dyn Fn(&Path) -> Option<String>;
+/// Gives a called function another name, where it needs one.
+pub type Rename<'a> = dyn Fn(&Path) -> Option<String> + 'a;
 
 /// Prints expressions of one compilation.
 pub struct Printer<'a> {
     map: &'a SourceMap,
     /// Another name for a called function, where it needs one.
-    rename: Option<Rename<'a>>,
+    rename: Option<&'a Rename<'a>>,
 }
 
 impl<'a> Printer<'a> {
@@ -39,7 +39,7 @@ impl<'a> Printer<'a> {
     }
 
     /// A printer that renames called functions.
-    pub fn renaming(map: &'a SourceMap, rename: Rename<'a>) -> Self {
+    pub fn renaming(map: &'a SourceMap, rename: &'a Rename<'a>) -> Self {
         Printer {
             map,
             rename: Some(rename),

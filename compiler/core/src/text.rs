@@ -7,7 +7,7 @@ use crate::check::Checked;
 use crate::merge::{self, Effective, Set};
 use crate::program::{self, Program};
 use crate::sweep::{self, Sweep};
-use crate::{Request, World, allow, check};
+use crate::{Request, World, allow, check, memory};
 
 /// A file and all that it imports, parsed.
 pub struct Text {
@@ -136,6 +136,20 @@ impl Text {
             diagnostics,
         } = check::check(source, world, self.broken || effective.orphan);
         found.extend(diagnostics);
+        if let (Some(plan), Some(memory)) = (&plan, request.memory) {
+            let request = Request {
+                memory: None,
+                ..request.clone()
+            };
+            let with = |changes: &[String]| {
+                let mut map = map.clone();
+                let mut sets = sets.to_vec();
+                sets.extend(self.sets(changes, &mut map));
+                let one = self.one(&request, world, &map, &sets);
+                Some(one.plan?.estimate.step_bytes)
+            };
+            found.extend(memory::judge(plan, memory, map, with));
+        }
         let varied = !sets.is_empty() || self.varies(map, &effective.name.name);
         allow::judge(&effective, &mut found, plan.is_some() && !varied);
         One {

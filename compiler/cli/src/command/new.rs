@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 use ssl_core::draft::{Answers, Backbone, Base, Folder, Start, answers, text};
 use ssl_core::{Compilation, DatasetInfo, Demand, Method, Request, World, WorldError, methods};
+use ssl_diagnostics::SourceMap;
 use ssl_plan::Source;
 
 use crate::ask::{self, Ended};
@@ -283,10 +284,6 @@ fn pipeline_of(
     let chosen = starts.iter().find(|s| same(s)).or(starts.first());
     match chosen {
         Some(start) => Ok(Start {
-            doc: format!(
-                "{} In place of its backbone: `{wanted}`",
-                start.doc.clone() + "."
-            ),
             backbone: Some(backbone),
             ..start.clone()
         }),
@@ -478,7 +475,12 @@ fn identifier(out: &Path) -> String {
     let name: String = stem.chars().map(plain).collect();
     let letter = name.starts_with(|c: char| c.is_ascii_alphabetic());
     // A word of the language cannot be a name.
-    let text = format!("pipeline {name} {{\n}}\n");
-    let named = letter && compile(Path::new("name.ssl"), &text).pipelines == [name.clone()];
-    if named { name } else { format!("mine_{name}") }
+    let mut map = SourceMap::new();
+    let file = map.add("name", format!("pipeline {name} {{\n}}\n"));
+    let wrong = |file| !ssl_syntax::parse_file(&map, file).diagnostics.is_empty();
+    if letter && !file.is_none_or(wrong) {
+        name
+    } else {
+        format!("mine_{name}")
+    }
 }

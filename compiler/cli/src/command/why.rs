@@ -98,10 +98,6 @@ fn layer(w: &mut String, number: &str, said: &Said, paint: Paint) {
         }
         (By::Pipeline(name), None) => format!("`{name}`"),
     };
-    let part = said
-        .part
-        .as_ref()
-        .map_or(String::new(), |p| format!(" `{p}`"));
     // A long text is seen in its line.
     let seen = said.place.is_some() && said.part.is_none() && said.what.chars().count() > 40;
     let what = if seen {
@@ -109,7 +105,7 @@ fn layer(w: &mut String, number: &str, said: &Said, paint: Paint) {
     } else {
         format!(": {what}")
     };
-    let _ = writeln!(w, "  {number}  {who}{part}{what}{holds}");
+    let _ = writeln!(w, "  {number}  {who}{what}{holds}");
     if let (Some(place), None) = (&said.place, &said.part) {
         source(w, place, number.len() + 4, paint);
     }

@@ -7,6 +7,7 @@ use super::nets::NetSpec;
 use super::{Checked, Checker, Source};
 use crate::World;
 use crate::estimate;
+use crate::scene::{self, Wiring};
 
 /// Checks a pipeline. `broken` says that its text was: then what is missing
 /// may stand in what could not be read, and is not reported.
@@ -115,6 +116,12 @@ impl Checker<'_> {
             return None;
         }
         let estimate = estimate::estimate(&recipe);
+        let unit = scene::unit_stages(&recipe.nets);
+        let wiring = Wiring {
+            graph: &recipe.step,
+            unit: &unit,
+        };
+        let expected = wiring.expected(recipe.train.steps);
         Some(Plan {
             format: FORMAT,
             compiler: env!("CARGO_PKG_VERSION").to_owned(),
@@ -124,6 +131,7 @@ impl Checker<'_> {
             values: Vec::new(),
             docs: self.documented(),
             estimate,
+            expected,
         })
     }
 }

@@ -533,12 +533,7 @@ pub fn digits(epochs: usize, seed: u64) -> Plan {
         calls: Vec::new(),
         values: Vec::new(),
         docs: Vec::new(),
-        estimate: Estimate {
-            parameters: Vec::new(),
-            weight_bytes: 0,
-            gradient_bytes: 0,
-            optimizer_bytes: 0,
-            activation_bytes: 0,
-        },
+        estimate: Estimate::default(),
+        expected: Expected::default(),
     }
 }
