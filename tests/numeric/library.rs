@@ -38,7 +38,8 @@ fn plan(text: &str) -> Plan {
     };
     let world = Bench(|_: &Path| Some(text.to_owned()));
     let out = ssl_core::compile(&request, &world);
-    out.plan.unwrap_or_else(|| panic!("{text}: {:?}", out.diagnostics))
+    out.plan
+        .unwrap_or_else(|| panic!("{text}: {:?}", out.diagnostics))
 }
 
 /// What makes a plan of any size one of seconds.
@@ -46,7 +47,12 @@ fn shrunk(plan: &Plan) -> Vec<String> {
     let mut out: Vec<String> = ["train.precision=float32", "data.batch=16"]
         .map(str::to_owned)
         .into();
-    for (param, small) in [("image", 8), ("local_image", 4), ("locals", 2), ("patch", 2)] {
+    for (param, small) in [
+        ("image", 8),
+        ("local_image", 4),
+        ("locals", 2),
+        ("patch", 2),
+    ] {
         if plan.values.iter().any(|v| v.path == param) {
             out.push(format!("{param}={small}"));
         }
@@ -62,7 +68,9 @@ fn shrunk(plan: &Plan) -> Vec<String> {
             };
             let small = |width: usize| width.min(32);
             let sizes: Vec<String> = match &stage.module {
-                Module::Vit(_) => ["patch=2", "dim=32", "depth=1", "heads=4"].map(Into::into).into(),
+                Module::Vit(_) => ["patch=2", "dim=32", "depth=1", "heads=4"]
+                    .map(Into::into)
+                    .into(),
                 Module::VitDecoder(_) => ["dim=32", "depth=1", "heads=4"].map(Into::into).into(),
                 Module::Resnet(r) if r.selective_kernel => {
                     ["depth=50", "width=1"].map(Into::into).into()
@@ -122,7 +130,9 @@ fn trains(module: &str, pipeline: &str) -> Result<(), String> {
     if plan.values.iter().any(|v| v.path == "length") {
         set.push("length=96".into());
     }
-    let mut args = vec!["run", "mine.ssl", "--out", "r", "--device", "cpu", "--quiet"];
+    let mut args = vec![
+        "run", "mine.ssl", "--out", "r", "--device", "cpu", "--quiet",
+    ];
     for s in &set {
         args.extend(["--set", s]);
     }

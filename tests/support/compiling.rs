@@ -7,7 +7,7 @@ use std::path::Path;
 
 use ssl_core::{Compilation, Demand, Request};
 
-#[path = "bench.rs"]
+#[path = "../ui/bench.rs"]
 mod bench;
 pub use bench::Bench;
 

@@ -1,7 +1,6 @@
 //! The standard library: every pipeline of every module is checked as a user
 //! has it, by extending it, and raises nothing.
 
-#[path = "../support/bench.rs"]
 mod bench;
 
 use std::fs;

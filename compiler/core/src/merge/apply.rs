@@ -52,7 +52,7 @@ impl Merger<'_> {
     pub fn pipeline(&mut self, pipeline: &Pipeline, over: bool) {
         self.out.name = pipeline.name.clone();
         self.out.own_allow.clear();
-        let layer = Layer::Pipeline(pipeline.name.name.clone());
+        let layer = Layer::Pipeline(pipeline.name.name.as_str().into());
         let mut seen = Seen::default();
         for stmt in &pipeline.body.stmts {
             history::record(&mut self.out, stmt, &layer, over);
