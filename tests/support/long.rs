@@ -3,10 +3,10 @@
 
 use std::fmt::Write;
 
-/// Many pipelines: two written out in full, then variants of them by the
-/// standing ways (`extends`, `drop`, overrides), functions and sweeps, with
-/// comments and blank lines. At least `lines` lines, little more; 32 variants
-/// to every hundred-line base.
+/// Many pipelines: recipes as long as the examples are, two variants of them by
+/// the standing ways (`extends`, `drop`, overrides), a function and a sweep of
+/// two values, again and again, with comments and blank lines. Six checks to
+/// 170 lines. At least `lines` lines, little more.
 pub fn many(lines: usize) -> String {
     let mut out = String::new();
     let mut count = 0;
@@ -20,7 +20,7 @@ pub fn many(lines: usize) -> String {
     out
 }
 
-/// A loss, a base, a variant by wiring, four small variants and a sweep.
+/// A loss, two recipes, two variants and a sweep.
 fn family(out: &mut String, i: usize) {
     let decay = 90 + i % 10;
     let epochs = 20 + i % 50;
@@ -106,18 +106,65 @@ pipeline base_{i} {{
   }}
 }}
 
-/// The same recipe without the predictor and the momentum net.
-pipeline contrast_{i} extends base_{i} {{
-  drop momentum, predictor, decay
+/// SimCLR (Chen et al. 2020) with the same net, recipe {i}. The difference from
+/// the one above is wiring: no predictor, no momentum net, and NT-Xent over
+/// both views.
+pipeline contrast_{i} {{
+  /// Side of a view in pixels.
+  param image: Int = 8 in 8..=1024
+  /// Side of a patch in pixels.
+  param patch: Int = 2
+  /// Softmax temperature.
+  param temperature: Float = 0.2
+
+  data {{
+    source = digits()
+    batch  = 240
+  }}
+
+  view a {{
+    random_resized_crop(image, scale: 0.4..1)
+    color_jitter(brightness: 0.4, contrast: 0.4, p: 0.8)
+    normalize(half)
+  }}
   view b = a
 
+  net encoder {{
+    backbone  = vit(
+      dim: 64,
+      depth: 2,
+      heads: 4,
+      patch: patch,
+      position: sincos2d,
+      pool: cls,
+      patch_projection: frozen,
+    )
+    projector = mlp([512, 512, 128], norm: batch, last_norm: batch(affine: false), bias: false)
+  }}
+
   step(a, b) {{
-    drop q_a, q_b, k_a, k_b, feature_std
     z_a = encoder(a)
     z_b = encoder(b)
     // both views against both
     minimize nt_xent(z_a, z_b, temperature: temperature)
     track feature_std = feature_std(z_a)
+  }}
+
+  train {{
+    epochs     = {epochs}
+    optimizer  = adamw(lr: 2e-3 * data.batch / 256, weight_decay: 0.05)
+    schedule   = warmup(10%) then cosine(optimizer.lr -> 0)
+    checkpoint = 10 epochs
+    seed       = {i}
+  }}
+
+  monitor {{
+    knn(encoder.backbone, k: 20, bank: 100%, every: 10 steps)
+    gradient_norm(per: net, every: 10 steps)
+  }}
+
+  eval {{
+    knn(encoder.backbone, k: 20)
   }}
 }}
 

@@ -2,7 +2,7 @@
 //! two kinds, on one thread. The median of several runs, and how it grows
 //! with the text.
 //!
-//! `cargo bench -p ssl-core`
+//! `cargo bench -p ssl-core --bench check [-- [many|one] [LINES [RUNS]]]`
 
 #[path = "../../../tests/support/long.rs"]
 mod long;
@@ -14,13 +14,11 @@ use ssl_core::{DatasetInfo, Demand, Request, WorldError};
 use ssl_diagnostics::SourceMap;
 use ssl_plan::Source;
 
-/// Runs of which the median is taken.
-const RUNS: usize = 9;
 const LINES: [usize; 5] = [2_500, 5_000, 10_000, 20_000, 40_000];
 
 /// The median of several runs, and the least: the others had company.
-fn times(mut run: impl FnMut()) -> (Duration, Duration) {
-    let mut times: Vec<Duration> = (0..RUNS)
+fn times(runs: usize, mut run: impl FnMut()) -> (Duration, Duration) {
+    let mut times: Vec<Duration> = (0..runs.max(1))
         .map(|_| {
             let start = Instant::now();
             run();
@@ -28,7 +26,7 @@ fn times(mut run: impl FnMut()) -> (Duration, Duration) {
         })
         .collect();
     times.sort();
-    let median = times.get(RUNS / 2).copied().unwrap_or_default();
+    let median = times.get(runs / 2).copied().unwrap_or_default();
     (median, times.first().copied().unwrap_or_default())
 }
 
@@ -79,17 +77,24 @@ fn check(text: &str) {
 }
 
 fn main() {
-    let only: Option<usize> = std::env::args().nth(1).and_then(|a| a.parse().ok());
+    let mut numbers = std::env::args().filter_map(|a| a.parse().ok());
+    let only: Option<usize> = numbers.next();
+    let runs = numbers.next().unwrap_or(9);
     type Kind = (&'static str, fn(usize) -> String);
     let kinds: [Kind; 2] = [("many pipelines", long::many), ("one pipeline", long::one)];
-    println!("medians of {RUNS} runs (and the least), one thread");
+    println!("medians of {runs} runs (and the least), one thread");
+    let named = std::env::args().any(|a| a == "many" || a == "one");
     for (name, text) in kinds {
+        let word = name.split(' ').next().unwrap_or("");
+        if named && !std::env::args().any(|a| a == word) {
+            continue;
+        }
         println!("{name}\n  lines      parse              check");
         for lines in LINES.into_iter().filter(|l| only.is_none_or(|o| o == *l)) {
             let text = text(lines);
-            let (parse, least) = times(|| parse(&text));
+            let (parse, least) = times(runs, || parse(&text));
             print!("{lines:7} {parse:8.1?} ({least:.1?})");
-            let (check, least) = times(|| check(&text));
+            let (check, least) = times(runs, || check(&text));
             println!(" {check:8.1?} ({least:.1?})");
         }
     }

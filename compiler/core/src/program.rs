@@ -6,10 +6,9 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
+use indexmap::map::Entry;
 use ssl_diagnostics::{Code, Diagnostic, FileId, SourceMap, Span};
-use ssl_syntax::ast::{
-    File, Function, Ident, Item, Path as Dotted, Pipeline, Sweep, Use, UseTarget,
-};
+use ssl_syntax::ast::{Function, Ident, Item, Path as Dotted, Pipeline, Sweep, Use, UseTarget};
 
 use crate::names::Meant;
 use crate::{World, functions};
@@ -151,7 +150,7 @@ impl Loader<'_> {
             imports.insert(name, (unit, import.span));
         }
         self.open.pop();
-        let (pipelines, sweeps, functions) = self.definitions(&parsed.file);
+        let (pipelines, sweeps, functions) = self.definitions(parsed.file.items);
         if let Some(unit) = self.program.units.get_mut(index) {
             unit.imports = imports;
             (unit.pipelines, unit.sweeps, unit.functions) = (pipelines, sweeps, functions);
@@ -163,41 +162,52 @@ impl Loader<'_> {
     #[allow(clippy::type_complexity)]
     fn definitions(
         &mut self,
-        file: &File,
+        items: Vec<Item>,
     ) -> (
         IndexMap<String, Pipeline>,
         IndexMap<String, Sweep>,
         IndexMap<String, Function>,
     ) {
-        let mut seen: IndexMap<(&str, &str), Span> = IndexMap::new();
         let mut out = (IndexMap::new(), IndexMap::new(), IndexMap::new());
-        for item in &file.items {
-            let (kind, name) = match item {
-                Item::Pipeline(p) => ("pipeline", &p.name),
-                Item::Sweep(s) => ("sweep", &s.name),
-                Item::Function(f) => ("function", &f.name),
-            };
-            if let Some(first) = seen.get(&(kind, name.name.as_str())) {
-                self.diagnostics.push(
-                    Diagnostic::error(
-                        Code::DUPLICATE,
-                        format!("the {kind} `{}` is defined twice", name.name),
-                    )
-                    .at(name.span, "second definition")
-                    .at(*first, "first definition")
-                    .help("give one of them another name"),
-                );
-                continue;
-            }
-            seen.insert((kind, name.name.as_str()), name.span);
-            let key = name.name.clone();
+        for item in items {
             match item {
-                Item::Pipeline(p) => drop(out.0.insert(key, p.clone())),
-                Item::Sweep(s) => drop(out.1.insert(key, s.clone())),
-                Item::Function(f) => drop(out.2.insert(key, f.clone())),
+                Item::Pipeline(p) => {
+                    let name = p.name.clone();
+                    self.define(&mut out.0, "pipeline", name, p, |p| p.name.span);
+                }
+                Item::Sweep(s) => {
+                    let name = s.name.clone();
+                    self.define(&mut out.1, "sweep", name, s, |s| s.name.span);
+                }
+                Item::Function(f) => {
+                    let name = f.name.clone();
+                    self.define(&mut out.2, "function", name, f, |f| f.name.span);
+                }
             }
         }
         out
+    }
+
+    fn define<T>(
+        &mut self,
+        known: &mut IndexMap<String, T>,
+        kind: &str,
+        name: Ident,
+        item: T,
+        place: impl Fn(&T) -> Span,
+    ) {
+        match known.entry(name.name) {
+            Entry::Vacant(entry) => drop(entry.insert(item)),
+            Entry::Occupied(entry) => self.diagnostics.push(
+                Diagnostic::error(
+                    Code::DUPLICATE,
+                    format!("the {kind} `{}` is defined twice", entry.key()),
+                )
+                .at(name.span, "second definition")
+                .at(place(entry.get()), "first definition")
+                .help("give one of them another name"),
+            ),
+        }
     }
 
     /// The name that an import gives, and the unit that it stands for.

@@ -1,5 +1,7 @@
 //! A file and all that it imports, parsed; then each of its pipelines.
 
+use std::collections::HashSet;
+
 use ssl_diagnostics::{Code, Diagnostic, FileId, Severity, SourceMap};
 use ssl_plan::{Plan, Resolved};
 
@@ -19,6 +21,11 @@ pub struct Text {
     pub diagnostics: Vec<Diagnostic>,
     /// Whether some of it could not be read.
     broken: bool,
+    /// Whether only what is wrong is asked for: then nothing is written down of
+    /// how each value came about.
+    pub brief: bool,
+    /// Pipelines that a sweep of the file varies, as the sweeps name them.
+    varied: HashSet<String>,
 }
 
 /// What one pipeline came to.
@@ -64,7 +71,11 @@ impl Text {
         };
         let mut found = Vec::new();
         let program = program::load(world, map, file, &request.path, &mut found);
+        let sweeps = program.root().into_iter().flat_map(|r| r.sweeps.values());
+        let varied = sweeps.map(|s| map.text(s.of.span).to_owned()).collect();
         Some(Text {
+            varied,
+            brief: false,
             file,
             program,
             broken: found.iter().any(|d| d.severity == Severity::Error),
@@ -113,7 +124,10 @@ impl Text {
             &self.program,
             request.pipeline.as_deref(),
             sets,
-            self.broken,
+            merge::Manner {
+                broken: self.broken,
+                brief: self.brief,
+            },
             &mut found,
         );
         let Some(effective) = effective else {
@@ -129,6 +143,7 @@ impl Text {
             effective: &effective,
             program: &self.program,
             demand: request.demand,
+            brief: self.brief,
         };
         let Checked {
             plan,
@@ -150,7 +165,7 @@ impl Text {
             };
             found.extend(memory::judge(plan, memory, map, with));
         }
-        let varied = !sets.is_empty() || self.varies(map, &effective.name.name);
+        let varied = !sets.is_empty() || self.varied.contains(&effective.name.name);
         allow::judge(&effective, &mut found, plan.is_some() && !varied);
         One {
             diagnostics: found,
@@ -159,18 +174,14 @@ impl Text {
             effective: Some(effective),
         }
     }
-
-    /// Whether a sweep of the file varies a pipeline.
-    fn varies(&self, map: &SourceMap, pipeline: &str) -> bool {
-        let root = self.program.root();
-        root.is_some_and(|r| r.sweeps.values().any(|s| map.text(s.of.span) == pipeline))
-    }
 }
 
 impl One {
     /// Diagnostics of the file without what the pipeline allows.
     pub fn allowed(&self, mut of_file: Vec<Diagnostic>) -> Vec<Diagnostic> {
-        if let Some(effective) = &self.effective {
+        if let Some(effective) = &self.effective
+            && !effective.allow.is_empty()
+        {
             of_file.retain(|d| !allow::covers(&effective.allow, d));
         }
         of_file

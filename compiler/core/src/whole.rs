@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use indexmap::IndexMap;
-use ssl_diagnostics::{Diagnostic, Lint, Severity, SourceMap, Span};
-use ssl_plan::Plan;
+use ssl_diagnostics::{Code, Diagnostic, Lint, Severity, SourceMap, Span};
+use ssl_plan::{Plan, Recipe};
 
 use crate::sweep::{Sweep, Variant};
 use crate::text::Text;
@@ -47,6 +47,7 @@ pub fn check_file(request: &Request, world: &dyn World) -> Whole {
     let Some(mut text) = Text::load(request, world, &mut out.map, &mut out.diagnostics) else {
         return out;
     };
+    text.brief = true;
     let names = text.pipelines();
     let sweeps = text.sweeps(&out.map);
     let sets = text.sets(&request.set, &mut out.map);
@@ -73,9 +74,11 @@ pub fn check_file(request: &Request, world: &dyn World) -> Whole {
     let broken = of_file.iter().any(|d| d.severity == Severity::Error);
     out.diagnostics.extend(of_file);
     if all {
+        let mut known: HashSet<Diagnostic> = out.diagnostics.iter().cloned().collect();
         for sweep in &sweeps {
             request.pipeline = Some(sweep.of.clone());
-            let found = variants(sweep, &text, &request, world, &out.map, &out.diagnostics);
+            let found = variants(sweep, &text, &request, world, &out.map, &known);
+            known.extend(found.iter().cloned());
             out.diagnostics.extend(found);
         }
         out.sweeps = sweeps;
@@ -94,27 +97,27 @@ fn variants(
     request: &Request,
     world: &dyn World,
     map: &SourceMap,
-    before: &[Diagnostic],
+    known: &HashSet<Diagnostic>,
 ) -> Vec<Diagnostic> {
-    let known: HashSet<&Diagnostic> = before.iter().collect();
-    let mut found: IndexMap<_, (Diagnostic, usize)> = IndexMap::new();
+    // What is wrong, and in how many more variants.
+    let mut found: IndexMap<(Code, String, Option<Span>), (Diagnostic, usize)> = IndexMap::new();
     let mut runs = Vec::new();
+    let mut recipes = Vec::new();
     let mut last = None;
     for variant in &sweep.variants {
-        let one = text.one(request, world, map, &sweep.sets(variant));
-        runs.push(one.plan.as_ref().map(|plan| {
-            let mut hasher = DefaultHasher::new();
-            format!("{:?}", plan.recipe).hash(&mut hasher);
-            hasher.finish()
+        let mut one = text.one(request, world, map, &sweep.sets(variant));
+        let recipe = one.plan.take().map(|plan| plan.recipe);
+        runs.push(recipe.map(|recipe| match sweep.variants.len() {
+            ..=FEW => index(&mut recipes, recipe),
+            _ => hash(&recipe),
         }));
         for diagnostic in &one.diagnostics {
             if known.contains(diagnostic) {
                 continue;
             }
             let named = named(diagnostic.clone(), sweep, variant);
-            let key = (named.code, named.message.clone(), named.span());
             found
-                .entry(key)
+                .entry((named.code, named.message.clone(), named.span()))
                 .and_modify(|(_, others)| *others += 1)
                 .or_insert((named, 0));
         }
@@ -135,6 +138,24 @@ fn variants(
         out.extend(last.map_or(Vec::new(), |one| one.allowed(repeated)));
     }
     out
+}
+
+/// Up to so many recipes are told apart by comparing them.
+const FEW: usize = 32;
+
+/// Which of several recipes it is; a new one is added.
+fn index(recipes: &mut Vec<Recipe>, recipe: Recipe) -> u64 {
+    let known = recipes.iter().position(|r| *r == recipe);
+    known.unwrap_or_else(|| {
+        recipes.push(recipe);
+        recipes.len() - 1
+    }) as u64
+}
+
+fn hash(recipe: &Recipe) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    format!("{recipe:?}").hash(&mut hasher);
+    hasher.finish()
 }
 
 /// A diagnostic that says in which variant it is.
@@ -158,7 +179,7 @@ fn place(sweep: &Sweep, (axis, value): &(usize, usize)) -> Option<Span> {
     Some(sweep.axes.get(*axis)?.values.get(*value)?.0.span)
 }
 
-/// Axes and variants that give the same run, by the hashes of their recipes.
+/// Axes and variants that give the same run, by a number for each recipe.
 fn repetitions(sweep: &Sweep, runs: &[Option<u64>]) -> Vec<Diagnostic> {
     let mut out = Vec::new();
     let all: Vec<(&Variant, u64)> = sweep

@@ -194,8 +194,8 @@ struct Builder<'b, 'a> {
     nodes: Vec<Node>,
     /// The views that each node is computed from.
     sources: Vec<Vec<NodeId>>,
-    /// Nodes by what they compute, to have each once.
-    ids: HashMap<String, NodeId>,
+    /// Nodes by a hash of what they compute, to have each once.
+    ids: HashMap<u64, Vec<NodeId>>,
     /// Stages of nets that were called. `None` within: the stage cannot be
     /// built, which has been reported.
     nets: HashMap<String, Vec<Option<Option<Built>>>>,

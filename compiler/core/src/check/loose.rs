@@ -38,7 +38,7 @@ impl Checker<'_> {
                 .at(set, "set without effect")
                 .at(constant.name.span, "declared here")
                 .help("use it in the pipeline, or do not set it"),
-                Layer::Pipeline(layer) if layer == own && set != constant.name.span => {
+                Layer::Pipeline(layer) if **layer == *own && set != constant.name.span => {
                     Diagnostic::lint(
                         Lint::UNUSED_PARAM,
                         format!("nothing reads the parameter `{name}`"),
@@ -47,7 +47,7 @@ impl Checker<'_> {
                     .at(constant.name.span, "declared here")
                     .help(format!("remove this line, or `drop {name}`"))
                 }
-                Layer::Pipeline(layer) if layer == own => {
+                Layer::Pipeline(layer) if **layer == *own => {
                     let what = if constant.open {
                         "parameter"
                     } else {

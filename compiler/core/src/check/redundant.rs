@@ -80,7 +80,7 @@ impl Checker<'_> {
                 }
                 Action::Set(value) => {
                     let own =
-                        matches!(&event.layer, Layer::Pipeline(n) if *n == effective.name.name);
+                        matches!(&event.layer, Layer::Pipeline(n) if **n == *effective.name.name);
                     let before = said.at(&event.path, 0);
                     if let Some((old, at)) = before
                         && own

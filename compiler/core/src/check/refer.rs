@@ -157,7 +157,7 @@ impl Checker<'_> {
                 _ => return self.choice(path, &["none", "batch"], scope),
             }
         }
-        let layer = crate::merge::Layer::Pipeline(self.source.effective.name.name.clone());
+        let layer = crate::merge::Layer::Pipeline(self.source.effective.name.name.as_str().into());
         let setting = Setting::new(expr.clone(), expr.span, layer);
         self.norm_of(&setting, scope)
     }

@@ -96,7 +96,7 @@ impl Checker<'_> {
     }
 
     fn curve(&mut self, expr: &Expr, scope: Scope) -> Option<(CurveSpec, Option<Time>)> {
-        let layer = Layer::Pipeline(self.source.effective.name.name.clone());
+        let layer = Layer::Pipeline(self.source.effective.name.name.as_str().into());
         let setting = Setting::new(expr.clone(), expr.span, layer);
         let args = self.bind(Group::Schedule, &setting, None, scope)?;
         let ramp = args.ramp("ramp");

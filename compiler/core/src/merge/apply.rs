@@ -53,7 +53,7 @@ impl Merger<'_> {
         self.out.name = pipeline.name.clone();
         self.out.own_allow.clear();
         self.out.docs.record(pipeline);
-        let layer = Layer::Pipeline(pipeline.name.name.clone());
+        let layer = Layer::Pipeline(pipeline.name.name.as_str().into());
         let mut seen = Seen::default();
         for stmt in &pipeline.body.stmts {
             history::record(&mut self.out, stmt, &layer, over);

@@ -11,11 +11,13 @@ mod history;
 mod section;
 mod set;
 
-pub use base::effective;
+pub use base::{Manner, effective};
 pub use docs::Documents;
 pub use history::{Action, Event, History};
 pub use set::Set;
 pub(crate) use set::addresses;
+
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 use ssl_diagnostics::Span;
@@ -25,7 +27,7 @@ use ssl_syntax::ast::{Expr, ExprKind, Ident, Ty};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Layer {
     /// A statement of this pipeline.
-    Pipeline(String),
+    Pipeline(Arc<str>),
     /// A `--set` argument, with its text.
     Set(String),
 }

@@ -232,7 +232,7 @@ impl Explainer<'_> {
     fn said(&self, told: &Told, wins: bool) -> Said {
         let (by, place) = match &told.layer {
             Layer::Pipeline(name) => (
-                By::Pipeline(name.clone()),
+                By::Pipeline(name.to_string()),
                 place(&self.compilation.map, told.span),
             ),
             Layer::Set(text) => (By::Set(text.clone()), None),

@@ -1,5 +1,7 @@
 //! Names, numbers, operators and net calls.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use ssl_diagnostics::{Code, Diagnostic, Span};
 use ssl_plan::{BinaryOp, Node, NodeId, Op, Schedule, UnaryOp};
 use ssl_syntax::ast::{BinOp, Expr, ExprKind, Ident, Path};
@@ -9,11 +11,28 @@ use crate::check::eval::Scope;
 use crate::names::{self, Meant};
 use crate::value::Value;
 
+/// A hash of what an operation computes; few have the same.
+fn key(op: &Op) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    std::mem::discriminant(op).hash(&mut hasher);
+    let inputs = op.inputs();
+    inputs.hash(&mut hasher);
+    match op {
+        Op::Scalar { value } => value.at(0.0).to_bits().hash(&mut hasher),
+        Op::Slice { start, .. } => start.hash(&mut hasher),
+        Op::View { view } => view.hash(&mut hasher),
+        Op::Stage { net, stage, .. } => (net, stage).hash(&mut hasher),
+        _ => {}
+    }
+    hasher.finish()
+}
+
 impl Builder<'_, '_> {
     /// Adds a node, or finds the one that computes the same.
     pub(super) fn node(&mut self, op: Op, dims: Vec<usize>, reaches: Vec<String>) -> Item {
-        let key = format!("{op:?}");
-        if let Some(id) = self.ids.get(&key) {
+        let key = key(&op);
+        let same = |id: &&NodeId| self.nodes.get(**id).is_some_and(|n| n.op == op);
+        if let Some(id) = self.ids.get(&key).into_iter().flatten().find(same) {
             return Item::Node(*id);
         }
         let id = self.nodes.len();
@@ -28,7 +47,7 @@ impl Builder<'_, '_> {
             reaches,
             name: None,
         });
-        self.ids.insert(key, id);
+        self.ids.entry(key).or_default().push(id);
         Item::Node(id)
     }
 
