@@ -21,9 +21,6 @@ pub struct Text {
     pub diagnostics: Vec<Diagnostic>,
     /// Whether some of it could not be read.
     broken: bool,
-    /// Whether only what is wrong is asked for: then nothing is written down of
-    /// how each value came about.
-    pub brief: bool,
     /// Pipelines that a sweep of the file varies, as the sweeps name them.
     varied: HashSet<String>,
 }
@@ -75,7 +72,6 @@ impl Text {
         let varied = sweeps.map(|s| map.text(s.of.span).to_owned()).collect();
         Some(Text {
             varied,
-            brief: false,
             file,
             program,
             broken: found.iter().any(|d| d.severity == Severity::Error),
@@ -124,10 +120,7 @@ impl Text {
             &self.program,
             request.pipeline.as_deref(),
             sets,
-            merge::Manner {
-                broken: self.broken,
-                brief: self.brief,
-            },
+            self.broken,
             &mut found,
         );
         let Some(effective) = effective else {
@@ -143,7 +136,6 @@ impl Text {
             effective: &effective,
             program: &self.program,
             demand: request.demand,
-            brief: self.brief,
         };
         let Checked {
             plan,

@@ -207,8 +207,6 @@ impl Checker<'_> {
             span: setting.expr.span,
             values: IndexMap::new(),
         };
-        // Nothing is written down of a brief check.
-        let path = path.filter(|_| !self.source.brief);
         if let Some(path) = path {
             self.record(path, &function.name, self.origin(setting));
         }

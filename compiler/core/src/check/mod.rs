@@ -57,8 +57,6 @@ pub struct Source<'a> {
     pub program: &'a Program,
     /// Whether the data must be there.
     pub demand: Demand,
-    /// Whether resolved values need not be written down.
-    pub brief: bool,
 }
 
 /// The state of a check: what is known, what was wrong, what was resolved.
@@ -122,9 +120,6 @@ impl<'a> Checker<'a> {
 
     /// Writes a resolved value down.
     fn record(&mut self, path: impl Into<String>, value: &impl ToString, origin: Origin) {
-        if self.source.brief {
-            return;
-        }
         let path = path.into();
         self.values.entry(path).or_insert_with_key(|path| Resolved {
             path: path.clone(),
@@ -142,7 +137,6 @@ impl<'a> Checker<'a> {
 
     fn origin_at(&self, span: Span, layer: &Layer) -> Origin {
         match layer {
-            _ if self.source.brief => Origin::Default,
             Layer::Set(text) => Origin::Set { text: text.clone() },
             Layer::Pipeline(name) => match self.source.map.place(span) {
                 Some((file, line, column)) => Origin::File {

@@ -6,18 +6,9 @@ use ssl_syntax::ast::{Ident, Pipeline};
 use super::apply::Merger;
 use super::assign::dotted;
 use super::set::{self, Set};
-use super::{Change, Effective, Entry, History, View};
+use super::{Change, Effective, Entry, View};
 use crate::names::{self, Meant};
 use crate::program::{Program, Unit};
-
-/// How a merge is done.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Manner {
-    /// Whether some of the text could not be read, which has been said.
-    pub broken: bool,
-    /// Whether the history of the values is left out.
-    pub brief: bool,
-}
 
 /// Merges one pipeline of a file, or, where the name has a dot, of one that it
 /// imports. `None` where none can be chosen; the diagnostics say why, unless
@@ -27,16 +18,15 @@ pub fn effective(
     program: &Program,
     wanted: Option<&str>,
     sets: &[Set],
-    manner: Manner,
+    broken: bool,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Effective> {
-    let chosen = choose(program, wanted, manner.broken, diagnostics)?;
+    let chosen = choose(program, wanted, broken, diagnostics)?;
     let before = diagnostics.len();
     let chain = chain_of(chosen, program, diagnostics);
     let orphan = diagnostics.len() > before;
 
-    let mut out = Effective::empty(chosen.name.clone());
-    out.history = History::new(!manner.brief);
+    let out = Effective::empty(chosen.name.clone());
     let mut merger = Merger { out, diagnostics };
     for (depth, pipeline) in chain.iter().rev().enumerate() {
         merger.pipeline(pipeline, depth > 0);

@@ -39,7 +39,6 @@ pub enum Action {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct History {
     events: Vec<Event>,
-    kept: bool,
 }
 
 impl History {
@@ -47,22 +46,11 @@ impl History {
     pub fn events(&self) -> &[Event] {
         &self.events
     }
-
-    /// A history without events; where it is not `kept`, it stays so.
-    pub(super) fn new(kept: bool) -> Self {
-        History {
-            events: Vec::new(),
-            kept,
-        }
-    }
 }
 
 /// Writes down what a statement of a pipeline says; called before it is
 /// applied, since what is there decides what it does.
 pub(super) fn record(out: &mut Effective, stmt: &Stmt, layer: &Layer, over: bool) {
-    if !out.history.kept {
-        return;
-    }
     let mut scribe = Scribe { out, layer };
     match &stmt.kind {
         StmtKind::Param { name, value, .. } | StmtKind::Let { name, value, .. } => {
@@ -83,9 +71,6 @@ pub(super) fn assigned(
     target: Span,
     layer: &Layer,
 ) {
-    if !out.history.kept {
-        return;
-    }
     Scribe { out, layer }.assigned(segments, value, target);
 }
 

@@ -11,7 +11,7 @@ mod history;
 mod section;
 mod set;
 
-pub use base::{Manner, effective};
+pub use base::effective;
 pub use docs::Documents;
 pub use history::{Action, Event, History};
 pub use set::Set;
