@@ -11,6 +11,8 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bench::Bench;
 use safetensors::SafeTensors;
@@ -165,17 +167,23 @@ fn every_pipeline_of_the_library_trains() {
         all.extend(names.filter_map(|l| Some((*module, l.split_whitespace().next()?))));
     }
     assert!(all.len() > 30, "only {}", all.len());
-    let wrong: Vec<String> = (all.iter())
-        .filter_map(|(module, pipeline)| {
-            let start = std::time::Instant::now();
-            let fault = trains(module, pipeline).err();
-            println!(
-                "{module}.{pipeline}: {:.1} s",
-                start.elapsed().as_secs_f64()
-            );
-            let fault = fault?;
-            Some(format!("std.{module}, {pipeline}: {fault}"))
-        })
-        .collect();
+    // A small network keeps one core busy.
+    let next = AtomicUsize::new(0);
+    let wrong = Mutex::new(Vec::new());
+    let work = || {
+        while let Some((module, pipeline)) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if let Err(fault) = trains(module, pipeline) {
+                let fault = format!("std.{module}, {pipeline}: {fault}");
+                wrong.lock().expect("no one panics").push(fault);
+            }
+        }
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(work);
+        }
+    });
+    let wrong = wrong.into_inner().expect("no one panics");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -127,15 +127,15 @@ fn inner_product(
     }
     if let (Axis::Features(d), Axis::Features(e)) = (row, column)
         && inner.images()
+        && apart
+        && d == e
     {
-        if apart && d == e {
-            let share = n / d as f64;
-            return Some(Cell {
-                own: share * a.own * b.own + (n - share) * a.other * b.other,
-                other: share * (a.own * b.other + a.other * b.own)
-                    + (n - 2.0 * share) * a.other * b.other,
-            });
-        }
+        let share = n / d as f64;
+        return Some(Cell {
+            own: share * a.own * b.own + (n - share) * a.other * b.other,
+            other: share * (a.own * b.other + a.other * b.own)
+                + (n - 2.0 * share) * a.other * b.other,
+        });
     }
     (a.flat() && b.flat()).then(|| Cell::all(n * a.own * b.own))
 }
