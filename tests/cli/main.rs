@@ -5,9 +5,68 @@ mod support;
 
 mod bad_input;
 mod folders;
+mod output;
 mod runs;
+mod tools;
 
 use support::{example, run};
+
+#[test]
+fn check_mends_what_is_certain_and_shows_it_first() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let right = std::fs::read_to_string(example("mocov3_digits.ssl")).expect("an example");
+    let wrong = right
+        .replace("batch  = 240", "bacth  = 240")
+        .replace("epochs     = 60", "epohcs     = 60");
+    let file = dir.path().join("mine.ssl");
+    std::fs::write(&file, &wrong).expect("written");
+    let now = || std::fs::read_to_string(&file).expect("there");
+    run(dir.path(), &["check", "mine.ssl"])
+        .ends(1)
+        .says(&["`sslc check --fix` mends 2 of them"]);
+    run(dir.path(), &["check", "--fix", "--diff", "mine.ssl"])
+        .ends(0)
+        .says(&["-    bacth  = 240", "+    batch  = 240"]);
+    assert_eq!(now(), wrong);
+    run(dir.path(), &["check", "--fix", "mine.ssl"])
+        .ends(0)
+        .says(&["mine.ssl: 2 mends", "write `batch`", "fine, "]);
+    assert_eq!(now(), right);
+    run(dir.path(), &["check", "--diff", "mine.ssl"]).ends(2);
+}
+
+#[test]
+fn plan_shows_what_the_file_says_in_its_order() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("mine.ssl");
+    let text = std::fs::read_to_string(example("mocov3_digits.ssl")).expect("an example");
+    let text = text.replace(
+        "  data {",
+        "  /// Of March.\n  param twice: Int = 2 in 1..=4\n  data {",
+    );
+    let text = text.replace(
+        "batch  = 240",
+        "/// Over all devices.\n    batch = 120 * twice",
+    );
+    std::fs::write(&file, text).expect("written");
+    let plan = run(dir.path(), &["plan", "mine.ssl"]).ends(0).text.clone();
+    let at = |what: &str| {
+        plan.find(what)
+            .unwrap_or_else(|| panic!("no `{what}` in\n{plan}"))
+    };
+    let order = [
+        "  /// Of March.\n  twice ",
+        "param Int in 1..=4",
+        "\n\n  data.source",
+        "  /// Over all devices.\n  data.batch ",
+        "\n\n  a.random_resized_crop",
+        "\n\n  encoder.backbone",
+        "\n\n  train.epochs",
+        "  fn info_nce",
+    ];
+    let places: Vec<usize> = order.iter().map(|o| at(o)).collect();
+    assert!(places.is_sorted(), "{places:?}\n{plan}");
+}
 
 #[test]
 fn check_says_what_is_wrong_and_where() {

@@ -191,11 +191,28 @@ fn a_sweep_runs_each_variant_once() {
     let args = ["sweep", "s.ssl", "--out", "r", "--device", "cpu"];
     run(dir.path(), &[&args[..], &["--dry-run"]].concat())
         .ends(0)
-        .says(&["decay=0.9 5 594,752"]);
+        .says(&[
+            "decay=0.9 5 1,200 594,752",
+            "2 runs, 10 steps, 2,400 images through the views",
+        ]);
     assert!(!dir.path().join("r").exists());
     run(dir.path(), &args)
         .ends(0)
         .says(&["[1/2] decay=0", "[2/2] decay=0.9", "effective rank"]);
+    let read = |name: &str| std::fs::read_to_string(dir.path().join("r").join(name));
+    let table = read("comparison.txt").expect("the table");
+    assert_eq!(table.lines().count(), 3, "{table}");
+    let best: Vec<&str> = table.lines().filter(|l| l.ends_with("  best")).collect();
+    assert_eq!(best.len(), 1, "{table}");
+    let svg = read("comparison.svg").expect("the picture");
+    assert!(
+        svg.contains("decay = 0.9</text>") && svg.contains(">best</text>"),
+        "{svg}"
+    );
+    // A curve of the loss for each variant, a line in the list for each, and
+    // dots before and after.
+    assert_eq!(svg.matches("<path class=\"c1").count(), 3, "{svg}");
+    assert_eq!(svg.matches("<circle").count(), 4, "{svg}");
     let before = weights(&dir.path().join("r/decay=0.9"));
     let again = run(dir.path(), &args);
     again.ends(0).says(&["decay=0.9"]);

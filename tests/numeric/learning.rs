@@ -11,6 +11,7 @@ struct Learnt {
     before: f64,
     after: f64,
     losses: Vec<f64>,
+    notes: Vec<String>,
 }
 
 fn train(name: &str, epochs: usize) -> Learnt {
@@ -34,6 +35,10 @@ fn train(name: &str, epochs: usize) -> Learnt {
         before: accuracy[0],
         after: accuracy[1],
         losses: losses(&out),
+        notes: metrics(&out, "note")
+            .iter()
+            .map(|n| n["text"].as_str().expect("a text").to_owned())
+            .collect(),
     }
 }
 
@@ -44,6 +49,7 @@ fn train(name: &str, epochs: usize) -> Learnt {
 #[test]
 fn mocov3_learns() {
     let run = train("mocov3_digits.ssl", 20);
+    assert_eq!(run.notes, [""; 0]);
     assert!(run.before < 0.60, "{}", run.before);
     assert!(run.after > 0.70, "{}", run.after);
     // 4T ln N: every logit alike. A loss that stays there has collapsed.
@@ -61,6 +67,7 @@ fn simclr_learns() {
 #[test]
 fn byol_learns() {
     let run = train("byol_digits.ssl", 20);
+    assert_eq!(run.notes, [""; 0]);
     assert!(run.after > 0.58, "{}", run.after);
     assert!(
         run.after > run.before + 0.05,
@@ -81,4 +88,8 @@ fn without_predictor_and_momentum_it_collapses() {
     );
     let last = run.losses.last().copied().expect("losses");
     assert!(last < 0.01, "{last}");
+    let [note] = run.notes.as_slice() else {
+        panic!("{:?}", run.notes);
+    };
+    assert!(note.contains("that of a collapsed network"), "{note}");
 }

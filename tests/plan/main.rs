@@ -12,6 +12,9 @@ use std::path::{Path, PathBuf};
 use bench::Bench;
 use ssl_core::{Compilation, Demand, Request, STD};
 
+/// Where examples lie.
+const FOLDERS: [&str; 2] = ["examples", "examples/paper"];
+
 /// The root of the project.
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -24,10 +27,13 @@ fn compile(text: &str, pipeline: Option<&str>, set: &[&str]) -> Compilation {
         pipeline: pipeline.map(str::to_owned),
         set: set.iter().map(|s| (*s).to_owned()).collect(),
         demand: Demand::Run,
+        ..Request::default()
     };
     let read = |path: &Path| match path.to_str() {
         Some("mine.ssl") => Some(text.to_owned()),
-        _ => std::fs::read_to_string(root().join("examples").join(path)).ok(),
+        _ => FOLDERS
+            .iter()
+            .find_map(|f| std::fs::read_to_string(root().join(f).join(path)).ok()),
     };
     ssl_core::compile(&request, &Bench(read))
 }
@@ -36,7 +42,8 @@ fn compile(text: &str, pipeline: Option<&str>, set: &[&str]) -> Compilation {
 /// text.
 fn all() -> Vec<(String, String, String)> {
     let mut texts: Vec<(String, String)> = Vec::new();
-    for entry in std::fs::read_dir(root().join("examples")).expect("examples") {
+    let folders = FOLDERS.map(|f| std::fs::read_dir(root().join(f)));
+    for entry in folders.into_iter().flat_map(|f| f.expect("a folder")) {
         let path = entry.expect("an entry").path();
         if path.extension().is_some_and(|e| e == "ssl") {
             let text = std::fs::read_to_string(&path).expect("a text");

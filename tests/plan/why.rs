@@ -108,6 +108,9 @@ pipeline mine extends middle {
         lines.last().map(String::as_str),
         Some("--set: gives way to `train.steps`")
     );
+    // Dropped in the view that this one begins as.
+    let (told, _) = said("b.grayscale.p");
+    assert!(told.dropped && told.value.is_none());
     // An argument of a call that another one has replaced.
     let (told, lines) = said("backbone.position");
     assert_eq!(told.value, None);

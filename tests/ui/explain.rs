@@ -4,7 +4,7 @@
 //! A page's fences say what holds: `ssl,fails` raises the page's code as an
 //! error, `ssl,warns` as a warning and no error, `ssl,passes` nothing. Behind
 //! that may stand further codes that come along (`ssl,fails,E0601`), and as on
-//! the command line `pipeline=NAME` and `set=PATH=VALUE`. `ssl,file=NAME` is a
+//! the command line `pipeline=NAME`, `set=PATH=VALUE` and `memory=MIB`. `ssl,file=NAME` is a
 //! file of that name, for what follows on the page to import. Snippets stand in
 //! the formatter's style.
 
@@ -33,6 +33,8 @@ struct Fence {
     also: Vec<&'static str>,
     pipeline: Option<String>,
     set: Vec<String>,
+    /// Bytes that are there.
+    memory: Option<u64>,
 }
 
 impl Fence {
@@ -46,6 +48,7 @@ impl Fence {
             also: Vec::new(),
             pipeline: None,
             set: Vec::new(),
+            memory: None,
         };
         for word in words.split(',') {
             match (word, word.split_once('=')) {
@@ -54,6 +57,10 @@ impl Fence {
                 ("passes", _) => fence.verdict = Some(Verdict::Passes),
                 (_, Some(("file", name))) => fence.file = name.to_owned(),
                 (_, Some(("pipeline", name))) => fence.pipeline = Some(name.to_owned()),
+                (_, Some(("memory", mib))) => {
+                    let mib: u64 = mib.parse().map_err(|e| format!("`{mib}`: {e}"))?;
+                    fence.memory = Some(mib << 20);
+                }
                 (_, Some(("set", value))) => fence.set.push(value.to_owned()),
                 (code, None) if code_info(code).is_some() => fence.also.push(code),
                 _ => return Err(format!("the fence `{text}` has the unknown word `{word}`")),
@@ -68,9 +75,14 @@ impl Fence {
             pipeline: self.pipeline.clone(),
             set: self.set.clone(),
             demand: Demand::Run,
+            memory: self.memory,
         };
         let read = |path: &Path| files.get(&path.display().to_string()).cloned();
-        ssl_core::compile(&request, &Bench(read)).diagnostics
+        let text = files.get(&self.file).map_or("", String::as_str);
+        match text.contains("\nsweep ") {
+            true => ssl_core::check_file(&request, &Bench(read)).diagnostics,
+            false => ssl_core::compile(&request, &Bench(read)).diagnostics,
+        }
     }
 }
 

@@ -50,12 +50,21 @@ fn expectations(text: &str) -> Vec<Expected> {
     out
 }
 
+/// The bytes that a case has, as its line `// memory: 64 MiB` says.
+fn memory(path: &Path) -> Option<u64> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let mut lines = text.lines();
+    let mib = lines.find_map(|l| l.strip_prefix("// memory: ")?.strip_suffix(" MiB"))?;
+    Some(mib.parse::<u64>().ok()? << 20)
+}
+
 /// Every pipeline of a case, and every variant of its sweeps.
 fn check(path: &Path) -> Whole {
     let (dir, name) = (path.parent(), path.file_name());
     let request = Request {
         path: name.expect("a case is a file").into(),
         demand: Demand::Run,
+        memory: memory(path),
         ..Request::default()
     };
     let dir = dir.expect("a case lies in a folder");

@@ -17,6 +17,7 @@ fn paper(file: &str, pipeline: Option<&str>, set: Vec<String>) -> Compilation {
         pipeline: pipeline.map(str::to_owned),
         set,
         demand: Demand::Run,
+        ..Request::default()
     };
     ssl_core::compile(
         &request,
@@ -72,6 +73,7 @@ fn compile(text: &str, pipeline: Option<&str>) -> Compilation {
         pipeline: pipeline.map(str::to_owned),
         set: Vec::new(),
         demand: Demand::Run,
+        ..Request::default()
     };
     ssl_core::compile(&request, &Bench(|_: &Path| Some(text.to_owned())))
 }

@@ -49,7 +49,7 @@ impl Variant {
                         *slot = evaluation.accuracy.map(|a| 100.0 * a);
                     }
                 }
-                Line::Monitor { .. } => {}
+                Line::Monitor { .. } | Line::Note { .. } => {}
             }
         }
         out
@@ -91,7 +91,7 @@ text{font:12px system-ui,-apple-system,'Segoe UI','DejaVu Sans',Arial,sans-serif
 .grid{stroke:#8c959f;stroke-opacity:.3}.axis{stroke:#8c959f}\
 .best{font-weight:600;fill:#24292f}\
 path{fill:none;stroke-width:1.5;stroke-linejoin:round}\
-path.top{stroke-width:3.2}";
+path.top{stroke-width:3.2;stroke-dasharray:none}";
 const DARK: &str = "text{fill:#9ea7b3}.page{fill:#0d1117}.title,.best{fill:#f0f6fc}";
 
 const MARGIN: f64 = 28.0;
@@ -321,13 +321,13 @@ impl Rows {
                 x + 40.0,
                 y,
                 escape(&fitting(&variant.label, room)),
-                x + 40.0 + room + 150.0,
+                x + 40.0 + room + 140.0,
             );
             if is_best {
                 let _ = write!(
                     svg,
                     "<text class=\"best\" x=\"{:.1}\" y=\"{y:.1}\">best</text>",
-                    x + 40.0 + room + 160.0
+                    x + 40.0 + room + 149.0
                 );
             }
         }

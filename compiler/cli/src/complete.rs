@@ -45,7 +45,6 @@ pub fn sweeps() -> ArgValueCompleter {
 }
 
 /// Paths of values, as `why` takes them.
-#[allow(dead_code)]
 pub fn paths() -> ArgValueCompleter {
     ArgValueCompleter::new(|current: &OsStr| settings(current, ""))
 }
@@ -118,6 +117,7 @@ fn compiled(whole: bool) -> Option<Compilation> {
         pipeline,
         set: Vec::new(),
         demand: Demand::Check,
+        memory: None,
     };
     let mut compilation = ssl_core::compile(&request, &Blind);
     // Of several pipelines none is meant yet: the last one has most.

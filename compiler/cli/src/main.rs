@@ -4,12 +4,14 @@
 //! 65 bad data, 74 file system, 85 told to stop and saved, 130 interrupted
 //! with a checkpoint.
 
+mod ask;
 mod chart;
 mod command;
 mod comparison;
 mod complete;
 mod files;
 mod graph;
+mod listing;
 mod output;
 mod paint;
 mod signals;
@@ -18,7 +20,7 @@ mod world;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::CompleteEnv;
 
 /// A compiler and runtime for self-supervised learning.
@@ -50,6 +52,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Write a first file from a method, a backbone and a folder of images
+    New(command::new::Options),
     /// Say what is wrong with a file, without running it
     Check(command::check::Options),
     /// Show the resolved run: every value with its origin, steps, parameters, memory
@@ -84,7 +88,11 @@ fn main() -> ExitCode {
     CompleteEnv::with_factory(Cli::command)
         .var(complete::VARIABLE)
         .complete();
-    let cli = match Cli::try_parse() {
+    let parsed = Cli::command()
+        .color(asked_colour())
+        .try_get_matches()
+        .and_then(|m| Cli::from_arg_matches(&m));
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(e) => {
             // A closed pipe is no reason to complain.
@@ -99,6 +107,7 @@ fn main() -> ExitCode {
         has_result: !matches!(cli.command, Command::Check(_) | Command::Run(_)),
     });
     let run = || match cli.command {
+        Command::New(options) => command::new::run(&options),
         Command::Check(options) => command::check::run(&options),
         Command::Plan(options) => command::plan::run(&options),
         Command::Why(options) => command::why::run(&options),
@@ -119,6 +128,25 @@ fn main() -> ExitCode {
         Err(_) => ExitCode::from(2),
         Ok(_) if !output::written() => ExitCode::from(74),
         Ok(code) => code,
+    }
+}
+
+/// What `--color` says, for help and usage errors, which come before all else
+/// is understood.
+fn asked_colour() -> clap::ColorChoice {
+    let words: Vec<String> = std::env::args_os()
+        .skip(1)
+        .filter_map(|w| w.into_string().ok())
+        .collect();
+    let separate = words.windows(2).filter_map(|w| match w {
+        [option, value] if option == "--color" => Some(value.as_str()),
+        _ => None,
+    });
+    let joined = words.iter().filter_map(|w| w.strip_prefix("--color="));
+    match separate.chain(joined).last() {
+        Some("always") => clap::ColorChoice::Always,
+        Some("never") => clap::ColorChoice::Never,
+        _ => clap::ColorChoice::Auto,
     }
 }
 

@@ -64,9 +64,19 @@ pub fn human() -> bool {
     style().format == MessageFormat::Human
 }
 
-/// Whether to colour what goes to standard error: `--color`, then `NO_COLOR`,
-/// then `CLICOLOR_FORCE`, then whether a terminal shows it.
+/// Whether to colour what goes to standard error.
 pub fn colour() -> bool {
+    coloured(std::io::stderr().is_terminal())
+}
+
+/// Whether to colour what goes to standard output.
+pub fn colour_result() -> bool {
+    coloured(std::io::stdout().is_terminal())
+}
+
+/// `--color`, then `NO_COLOR`, then `CLICOLOR_FORCE`, then whether a terminal
+/// shows it.
+fn coloured(terminal: bool) -> bool {
     let set = |name| std::env::var_os(name).is_some_and(|v| !v.is_empty() && v != "0");
     match style().colour {
         ColorChoice::Always => true,
@@ -75,7 +85,7 @@ pub fn colour() -> bool {
         ColorChoice::Auto if std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty()) => false,
         ColorChoice::Auto if set("CLICOLOR_FORCE") => true,
         ColorChoice::Auto => {
-            std::io::stderr().is_terminal()
+            terminal
                 && std::env::var_os("TERM").is_none_or(|t| t != "dumb")
                 && std::env::var_os("CLICOLOR").is_none_or(|v| v != "0")
         }

@@ -1,19 +1,13 @@
 //! Colours on standard output, where a terminal shows them.
 
-use std::io::IsTerminal;
-
 /// Paints, or leaves text as it is.
 #[derive(Debug, Clone, Copy)]
 pub struct Paint(bool);
 
 impl Paint {
-    /// Paints where standard output is a terminal and `NO_COLOR` is not set.
+    /// Paints where standard output is to be coloured.
     pub fn stdout() -> Self {
-        Paint(
-            std::io::stdout().is_terminal()
-                && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
-                && std::env::var_os("TERM").is_none_or(|t| t != "dumb"),
-        )
+        Paint(crate::output::colour_result())
     }
 
     fn with(self, code: &str, text: &str) -> String {

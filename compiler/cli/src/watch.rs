@@ -40,7 +40,6 @@ impl Watch {
         let recipe = &plan.recipe;
         let e = &plan.estimate;
         let trained: u64 = e.parameters.iter().map(|p| p.trained).sum();
-        let memory = e.weight_bytes + e.gradient_bytes + e.optimizer_bytes + e.activation_bytes;
         let header = format!(
             "{} images, {} steps of {} ({} epochs), {} trained parameters, about {}\n",
             thousands(recipe.data.samples as u64),
@@ -48,7 +47,7 @@ impl Watch {
             recipe.data.batch,
             recipe.train.epochs,
             thousands(trained),
-            size(memory)
+            size(e.step_bytes)
         );
         Watch {
             quiet,

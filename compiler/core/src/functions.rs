@@ -2,9 +2,9 @@
 //! that are not there, names that stand for nothing, circles, parameters and
 //! imports without use. What a call decides, its sizes, is judged at the call.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet, VecDeque};
 
-use indexmap::IndexSet;
+use indexmap::{IndexMap, IndexSet};
 use ssl_diagnostics::{Code, Diagnostic, Fix, Lint, Severity, SourceMap, Span, whole_lines};
 use ssl_syntax::ast::{Block, Expr, ExprKind, Function, Ident, StmtKind, Ty, TyArg};
 
@@ -32,36 +32,18 @@ pub const TYPES: &[&str] = &[
 /// Judges the functions of all files, and in the named file what has no use.
 /// Returns the names' places of functions that call themselves.
 pub fn judge(program: &Program, map: &SourceMap, out: &mut Vec<Diagnostic>) -> HashSet<Span> {
-    let mut recursive = HashSet::new();
-    for unit in program.units() {
-        for f in unit.functions() {
-            let mut body = Body {
-                program,
-                out,
-                function: f,
-                known: IndexSet::new(),
-                used: HashSet::new(),
-            };
-            body.judge();
-            if let Some(circle) = circle(program, f) {
-                recursive.insert(f.name.span);
-                out.push(
-                    Diagnostic::error(
-                        Code::VALUE_CYCLE,
-                        match circle.as_slice() {
-                            [_, _] => format!("the function `{}` calls itself", f.name.name),
-                            _ => format!(
-                                "functions call each other in a circle: {}",
-                                circle.join(" -> ")
-                            ),
-                        },
-                    )
-                    .at(f.name.span, "never ends")
-                    .help("functions are inlined: write it without recursion"),
-                );
-            }
-        }
+    let all: Vec<&Function> = program.units().iter().flat_map(Unit::functions).collect();
+    for f in &all {
+        let mut body = Body {
+            program,
+            out,
+            function: f,
+            known: IndexSet::new(),
+            used: HashSet::new(),
+        };
+        body.judge();
     }
+    let recursive = circles(program, &all, out);
     // What could not be read may name what seems unused.
     let broken = out.iter().any(|d| d.severity == Severity::Error);
     if let Some(root) = program.root().filter(|_| !broken) {
@@ -70,28 +52,101 @@ pub fn judge(program: &Program, map: &SourceMap, out: &mut Vec<Diagnostic>) -> H
     recursive
 }
 
-/// The names on the way from a function back to itself.
-fn circle(program: &Program, start: &Function) -> Option<Vec<String>> {
-    let mut seen: HashSet<Span> = HashSet::new();
-    let mut open = vec![(start, vec![start.name.name.clone()])];
-    while let Some((f, way)) = open.pop() {
-        let mut calls = Vec::new();
+/// Reports functions that come back to themselves, and returns their names'
+/// places.
+fn circles(program: &Program, all: &[&Function], out: &mut Vec<Diagnostic>) -> HashSet<Span> {
+    let mut calls: IndexMap<Span, IndexSet<Span>> = IndexMap::new();
+    for f in all {
+        let to = calls.entry(f.name.span).or_default();
         walk::block(&f.body, &mut |path, called| {
             if called && let Some(next) = program.function(path) {
-                calls.push(next);
+                to.insert(next.name.span);
             }
         });
-        for next in calls {
-            let way: Vec<String> = way
-                .iter()
-                .cloned()
-                .chain([next.name.name.clone()])
-                .collect();
-            if next.name.span == start.name.span {
+    }
+    // Who calls nobody that is left is in no circle.
+    let mut callers: HashMap<Span, Vec<Span>> = HashMap::new();
+    for (from, to) in &calls {
+        to.iter()
+            .for_each(|t| callers.entry(*t).or_default().push(*from));
+    }
+    let mut open: HashMap<Span, usize> = calls.iter().map(|(f, to)| (*f, to.len())).collect();
+    let mut done: Vec<Span> = open
+        .iter()
+        .filter(|(_, n)| **n == 0)
+        .map(|(f, _)| *f)
+        .collect();
+    while let Some(f) = done.pop() {
+        for caller in callers.get(&f).into_iter().flatten() {
+            if let Some(n) = open.get_mut(caller) {
+                *n = n.saturating_sub(1);
+                if *n == 0 {
+                    done.push(*caller);
+                }
+            }
+        }
+    }
+    let left: HashSet<Span> = open
+        .into_iter()
+        .filter(|(_, n)| *n > 0)
+        .map(|(f, _)| f)
+        .collect();
+    let names: HashMap<Span, &str> = all
+        .iter()
+        .map(|f| (f.name.span, f.name.name.as_str()))
+        .collect();
+    let mut found = HashSet::new();
+    for f in all.iter().filter(|f| left.contains(&f.name.span)) {
+        let Some(way) = way_back(f.name.span, &calls, &left) else {
+            continue;
+        };
+        found.insert(f.name.span);
+        let way: Vec<&str> = way.iter().filter_map(|s| names.get(s).copied()).collect();
+        out.push(
+            Diagnostic::error(
+                Code::VALUE_CYCLE,
+                match way.as_slice() {
+                    [_, _] => format!("the function `{}` calls itself", f.name.name),
+                    _ => format!(
+                        "functions call each other in a circle: {}",
+                        way.join(" -> ")
+                    ),
+                },
+            )
+            .at(f.name.span, "never ends")
+            .help("functions are inlined: write it without recursion"),
+        );
+    }
+    found
+}
+
+/// The shortest way from a function back to itself.
+fn way_back(
+    start: Span,
+    calls: &IndexMap<Span, IndexSet<Span>>,
+    left: &HashSet<Span>,
+) -> Option<Vec<Span>> {
+    let mut before: HashMap<Span, Span> = HashMap::new();
+    let mut queue = VecDeque::from([start]);
+    while let Some(at) = queue.pop_front() {
+        for next in calls.get(&at)?.iter().filter(|n| left.contains(n)) {
+            if *next == start {
+                let mut way = vec![start, at];
+                let mut step = at;
+                while step != start {
+                    step = *before.get(&step)?;
+                    way.push(step);
+                }
+                // From the start to itself, once.
+                if at == start {
+                    way.truncate(2);
+                }
+                way.reverse();
                 return Some(way);
             }
-            if seen.insert(next.name.span) {
-                open.push((next, way));
+            if !before.contains_key(next) {
+                before.insert(*next, at);
+                queue.push_back(*next);
             }
         }
     }
@@ -141,11 +196,15 @@ fn unused(root: &Unit, map: &SourceMap, out: &mut Vec<Diagnostic>) {
     if root.pipelines.is_empty() {
         return;
     }
+    let mut places: HashMap<String, Vec<Span>> = HashMap::new();
+    for (name, at) in called {
+        places.entry(name).or_default().push(at);
+    }
     for f in root.functions() {
-        let inside = |at: &Span| f.span.start <= at.start && at.end <= f.span.end;
-        let used = called
-            .iter()
-            .any(|(name, at)| *name == f.name.name && !inside(at));
+        let outside = |at: &Span| at.start < f.span.start || f.span.end < at.end;
+        let used = places
+            .get(&f.name.name)
+            .is_some_and(|p| p.iter().any(outside));
         if !used {
             out.push(
                 Diagnostic::lint(

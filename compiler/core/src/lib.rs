@@ -8,15 +8,18 @@
 mod allow;
 mod check;
 pub mod compare;
+pub mod draft;
 pub mod emit;
-
 mod estimate;
 mod functions;
+mod library;
+mod memory;
 mod mend;
 pub mod merge;
 mod names;
 mod print;
 mod program;
+mod scene;
 mod schema;
 mod shapes;
 mod sweep;
@@ -29,7 +32,10 @@ mod wiring;
 mod world;
 
 pub use estimate::{parameters_of, total_parameters};
+pub use library::{Method, methods, sentence};
+pub use memory::size;
 pub use mend::{Mended, mend_file};
+pub use names::nearest;
 pub use program::STD;
 pub use sweep::{Sweep, Variant};
 pub use whole::{Whole, check_file};
@@ -52,6 +58,9 @@ pub struct Request {
     pub set: Vec<String>,
     /// Whether the data must be there.
     pub demand: Demand,
+    /// Bytes that the device that trains has; a plan that takes more is an
+    /// error.
+    pub memory: Option<u64>,
 }
 
 /// What a compilation gives.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ssl_diagnostics::{Diagnostic, Severity, apply_fixes};
+use ssl_diagnostics::{Code, Diagnostic, Severity, SourceMap, apply_fixes};
 use ssl_plan::Source;
 
 use crate::{DatasetInfo, Request, Whole, World, WorldError, check_file};
@@ -60,19 +60,53 @@ pub fn mend_file(request: &Request, world: &dyn World) -> Mended {
             }
         }
     }
+    out.restyle(request, world);
     out
+}
+
+/// A text in the formatter's style; lines that do not parse stay as they are.
+fn styled(text: &str) -> Option<String> {
+    let mut map = SourceMap::new();
+    let file = map.add("", text)?;
+    let formatted = ssl_syntax::format(&map, file);
+    (!formatted.declined).then_some(formatted.text)
 }
 
 fn certain(diagnostic: &Diagnostic) -> bool {
     diagnostic.fixes.iter().any(|f| f.certain)
 }
 
+/// Errors of the text and of its names: what a wrong edit would bring. Others
+/// may come to light when a name is right.
 fn errors(whole: &Whole) -> usize {
-    let severe = |d: &&Diagnostic| d.severity == Severity::Error;
+    let severe = |d: &&Diagnostic| {
+        let code = d.code.short();
+        let textual = code.starts_with("E00") || code.starts_with("E01");
+        d.severity == Severity::Error && (textual || d.code == Code::DUPLICATE)
+    };
     whole.diagnostics.iter().filter(severe).count()
 }
 
 impl Mended {
+    /// Brings the text into the formatter's style, where it was in it before.
+    fn restyle(&mut self, request: &Request, world: &dyn World) {
+        let Some(before) = self.before.as_ref().filter(|b| **b != self.text) else {
+            return;
+        };
+        if styled(before).as_ref() != Some(before) {
+            return;
+        }
+        if let Some(text) = styled(&self.text).filter(|t| *t != self.text) {
+            let over = Over {
+                world,
+                path: &request.path,
+                text: &text,
+            };
+            self.whole = check_file(request, &over);
+            self.text = text;
+        }
+    }
+
     /// Applies fixes where less is wrong afterwards.
     fn take(&mut self, fixable: &[Diagnostic], request: &Request, world: &dyn World) -> bool {
         let map = &self.whole.map;

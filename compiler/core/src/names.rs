@@ -127,20 +127,6 @@ pub fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> Option<String> {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn typos_find_their_name_and_strangers_find_none() {
-        let names = ["temperature", "weight_decay", "position", "patch"];
-        assert_eq!(nearest("temprature", names), Some("temperature"));
-        assert_eq!(nearest("weightDecay", names), Some("weight_decay"));
-        assert_eq!(nearest("decay", names), Some("weight_decay"));
-        assert_eq!(nearest("queue", names), None);
-    }
-}
-
 /// Stack for one more name of a chain, of any length, in which each value
 /// needs the one before.
 pub fn deeper<T>(evaluate: impl FnOnce() -> T) -> T {
@@ -156,5 +142,19 @@ pub fn circle<'n>(names: impl Iterator<Item = &'n str>) -> String {
             format!("{a} -> {b} -> {c} -> ({left_out} more) -> {y} -> {z}")
         }
         all => all.join(" -> "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn typos_find_their_name_and_strangers_find_none() {
+        let names = ["temperature", "weight_decay", "position", "patch"];
+        assert_eq!(nearest("temprature", names), Some("temperature"));
+        assert_eq!(nearest("weightDecay", names), Some("weight_decay"));
+        assert_eq!(nearest("decay", names), Some("weight_decay"));
+        assert_eq!(nearest("queue", names), None);
     }
 }

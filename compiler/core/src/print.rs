@@ -22,11 +22,14 @@ enum Level {
     Operand,
 }
 
+/// Gives a called function another name, where it needs one.
+pub type Rename<'a> = dyn Fn(&Path) -> Option<String> + 'a;
+
 /// Prints expressions of one compilation.
 pub struct Printer<'a> {
     map: &'a SourceMap,
     /// Another name for a called function, where it needs one.
-    rename: Option<&'a dyn Fn(&Path) -> Option<String>>,
+    rename: Option<&'a Rename<'a>>,
 }
 
 impl<'a> Printer<'a> {
@@ -36,7 +39,7 @@ impl<'a> Printer<'a> {
     }
 
     /// A printer that renames called functions.
-    pub fn renaming(map: &'a SourceMap, rename: &'a dyn Fn(&Path) -> Option<String>) -> Self {
+    pub fn renaming(map: &'a SourceMap, rename: &'a Rename<'a>) -> Self {
         Printer {
             map,
             rename: Some(rename),

@@ -9,7 +9,7 @@ use crate::check::Checked;
 use crate::merge::{self, Effective, Set};
 use crate::program::{self, Program};
 use crate::sweep::{self, Sweep};
-use crate::{Request, World, allow, check};
+use crate::{Request, World, allow, check, memory};
 
 /// A file and all that it imports, parsed.
 pub struct Text {
@@ -21,8 +21,8 @@ pub struct Text {
     pub diagnostics: Vec<Diagnostic>,
     /// Whether some of it could not be read.
     broken: bool,
-    /// Whether only what is wrong is asked for: then nothing is written down of
-    /// how each value came about.
+    /// Whether only what is wrong is asked for: then resolved values are not
+    /// written down.
     pub brief: bool,
     /// Pipelines that a sweep of the file varies, as the sweeps name them.
     varied: HashSet<String>,
@@ -149,8 +149,22 @@ impl Text {
             plan,
             values,
             diagnostics,
-        } = check::check(source, world, self.broken);
+        } = check::check(source, world, self.broken || effective.orphan);
         found.extend(diagnostics);
+        if let (Some(plan), Some(memory)) = (&plan, request.memory) {
+            let request = Request {
+                memory: None,
+                ..request.clone()
+            };
+            let with = |changes: &[String]| {
+                let mut map = map.clone();
+                let mut sets = sets.to_vec();
+                sets.extend(self.sets(changes, &mut map));
+                let one = self.one(&request, world, &map, &sets);
+                Some(one.plan?.estimate.step_bytes)
+            };
+            found.extend(memory::judge(plan, memory, map, with));
+        }
         let varied = !sets.is_empty() || self.varied.contains(&effective.name.name);
         allow::judge(&effective, &mut found, plan.is_some() && !varied);
         One {

@@ -91,6 +91,8 @@ codes! {
     DANGLING_DOC = "E0603", "documentation precedes nothing";
     USELESS_ALLOW = "E0604", "an `allow` allows nothing";
     SWEEP = "E0605", "a sweep does the same run twice";
+    // 07: the machine
+    MEMORY = "E0701", "a step does not fit into the memory";
 }
 
 /// Every code, in order.

@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use crate::{CodeInfo, all_codes, code_info};
+use crate::{CodeInfo, all_codes, all_lints, code_info, lint};
 
 /// A fenced block of a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,8 +37,9 @@ pub fn snippets(page: &'static str) -> Vec<Snippet> {
     out
 }
 
-/// What is printed for a code, written as `E0203` or `ssl::E0203` in any case:
-/// its page. For none, the list of codes with their titles.
+/// What is printed for a code, written as `E0203` or `ssl::E0203` in any case,
+/// or for the name of a lint: its page. For none, the list of codes with their
+/// titles; for `lints`, the list of those.
 ///
 /// # Errors
 ///
@@ -50,12 +51,22 @@ pub fn explain(code: Option<&str>) -> Result<String, String> {
             .map(|i| format!("{}  {}\n", i.code.short(), i.title))
             .collect());
     };
-    if let Some(info) = code_info(code) {
+    if code == "lints" {
+        return Ok(all_lints()
+            .iter()
+            .map(|l| format!("{:22}{}  {}\n", l.name, l.code.short(), l.title))
+            .collect());
+    }
+    let of_lint = lint(code).map_or(code, |l| l.code.short());
+    if let Some(info) = code_info(of_lint) {
         return Ok(plain(info.page));
     }
     let help = match nearest(code) {
         Some(near) => format!("did you mean `{}`, {}?", near.code.short(), near.title),
-        None => "list the codes with `sslc explain`".to_owned(),
+        None => {
+            "list the codes with `sslc explain`, the names of warnings with `sslc explain lints`"
+                .to_owned()
+        }
     };
     Err(format!(
         "error: there is no code `{code}`\n  help: {help}\n"
@@ -151,6 +162,10 @@ mod tests {
             slip,
             "error: there is no code `E203`\n  help: did you mean `E0203`, pipelines extend each other in a circle?\n"
         );
+        let lints = explain(Some("lints")).expect("the list");
+        assert!(lints.contains("unused_view           E0601  a view that nothing reads\n"));
+        let page = explain(Some("unused_view")).expect("a lint");
+        assert!(page.starts_with("ssl::E0601: "));
         let nonsense = explain(Some("")).expect_err("no code");
         assert!(nonsense.contains("list the codes with `sslc explain`"));
     }

@@ -42,7 +42,7 @@ pub struct Track {
 
 /// A function of the source, before it was inlined: what the nodes between its
 /// arguments and its results are, for the reader. It computes nothing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Call {
     /// The function's name.
     pub function: String,
@@ -55,7 +55,7 @@ pub struct Call {
 }
 
 /// What a parameter of a [`Call`] was given.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Argument {
     /// The parameter.
     pub name: String,

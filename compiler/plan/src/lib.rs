@@ -20,7 +20,7 @@ pub use net::{
     Activation, Block, BlockNorm, Init, Linear, Mlp, MlpLayer, Module, Net, NetKind, Norm, Pool,
     Position, Resnet, Shape, Stage, Stem, Vit, VitDecoder,
 };
-pub use origin::{Estimate, Origin, ParameterCount, Resolved};
+pub use origin::{Bound, Documented, Estimate, Expected, Flops, Origin, ParameterCount, Resolved};
 pub use schedule::{Curve, Schedule, Segment};
 pub use train::{Clip, Optimizer, ParamClass, Precision, Rule, Train};
 
@@ -46,8 +46,14 @@ pub struct Plan {
     pub calls: Vec<Call>,
     /// Every resolved value of the source with the place that set it.
     pub values: Vec<Resolved>,
+    /// What the source says about itself, for the reader.
+    #[serde(default)]
+    pub docs: Vec<Documented>,
     /// Size and cost, for the reader.
     pub estimate: Estimate,
+    /// What the loss can come to.
+    #[serde(default)]
+    pub expected: Expected,
 }
 
 /// What decides every number of a run. Its hash names the run: a checkpoint

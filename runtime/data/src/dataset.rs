@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ssl_plan::{Data, OnCorrupt, Source, Transform, View};
 
-use crate::source::{Folder, Images, Recorded, class_index, digits};
+use crate::source::{Folder, Images, Recorded, class_index, digits, images};
 use crate::{DataError, Evaluation, Loader};
 
 /// What a source holds, found without decoding an image.
@@ -81,6 +81,19 @@ pub fn probe(source: &Source) -> Result<Probe, DataError> {
             })
         }
     }
+}
+
+/// Heights and widths of images of a folder, as their headers have them: of
+/// at most `most`, spread evenly over its files. Unreadable ones are left out.
+///
+/// # Errors
+/// The folder is missing, empty or unfit: see [`DataError`].
+pub fn sizes(folder: &Path, most: usize) -> Result<Vec<[usize; 2]>, DataError> {
+    let files = Folder::walk(folder)?.files;
+    let step = files.len().div_ceil(most.max(1)).max(1);
+    let mut bytes = Vec::new();
+    let size = |file: &std::path::PathBuf| images::size(&folder.join(file), &mut bytes).ok();
+    Ok(files.iter().step_by(step).filter_map(size).collect())
 }
 
 /// An opened source. A clone shares everything.

@@ -26,7 +26,7 @@ mod source;
 mod transform;
 mod wide;
 
-pub use dataset::{Dataset, Probe, RecordedProbe, Split, probe};
+pub use dataset::{Dataset, Probe, RecordedProbe, Split, probe, sizes};
 pub use decode::{Unreadable, decode};
 pub use error::DataError;
 pub use evaluation::{EvalBatch, Evaluation};

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use similar::TextDiff;
-use ssl_core::{Demand, Request, Whole, check_file, mend_file};
+use ssl_core::{Demand, Request, Whole, check_file, mend_file, sentence};
 
 use super::Subject;
 use crate::world::{Disk, reason};
@@ -32,6 +32,7 @@ pub fn run(options: &Options) -> ExitCode {
         pipeline: choice.pipeline.clone(),
         set: choice.set.clone(),
         demand: Demand::Check,
+        memory: choice.memory,
     };
     if !options.fix {
         return show(&check_file(&request, &Disk));
@@ -82,10 +83,10 @@ fn show(whole: &Whole) -> ExitCode {
         }
     }
     for sweep in &whole.sweeps {
-        let about = sweep
-            .docs
-            .first()
-            .map_or(String::new(), |d| format!(": {d}"));
+        let about = match sweep.docs.is_empty() {
+            true => String::new(),
+            false => format!(": {}", sentence(sweep.docs.iter().map(String::as_str))),
+        };
         lines += &format!(
             "{}: {} runs of {}{about}\n",
             sweep.name,

@@ -11,8 +11,8 @@ use ssl_core::compare::{Change, Comparison, compare};
 use ssl_plan::{FORMAT, Plan};
 
 use super::Choice;
-use crate::output;
 use crate::paint::Paint;
+use crate::{complete, output};
 
 /// Options of `sslc diff`.
 #[derive(Args)]
@@ -28,10 +28,10 @@ Formatting, comments, names and order that change nothing are no difference.
 Exit codes: 0 equal, 1 different, 2 a side cannot be read or has no plan.")]
 pub struct Options {
     /// One side
-    #[arg(value_name = "A")]
+    #[arg(value_name = "A", add = complete::files())]
     left: String,
     /// The other side
-    #[arg(value_name = "B")]
+    #[arg(value_name = "B", add = complete::files())]
     right: String,
     #[command(flatten)]
     choice: Choice,

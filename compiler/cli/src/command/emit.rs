@@ -9,7 +9,7 @@ use ssl_core::emit::{STAGES, Stage, emit};
 use ssl_core::{Compilation, Demand};
 
 use super::Choice;
-use crate::output;
+use crate::{complete, output};
 
 /// Options of `sslc emit`.
 #[derive(Args)]
@@ -22,7 +22,7 @@ pub struct Options {
     #[arg(value_name = "STAGE", requires = "file", value_parser = PossibleValuesParser::new(stages()))]
     stage: Option<String>,
     /// The `.ssl` file
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "FILE", add = complete::files())]
     file: Option<PathBuf>,
     #[command(flatten)]
     choice: Choice,

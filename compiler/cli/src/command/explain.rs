@@ -9,7 +9,8 @@ use crate::{complete, output};
 /// Options of `sslc explain`.
 #[derive(Args)]
 pub struct Options {
-    /// The code, such as `E0203`; the list of them where none is named
+    /// The code, such as `E0203`, or the name of a warning, such as `unused_view`;
+    /// the list of codes where none is named, that of warnings for `lints`
     #[arg(value_name = "CODE", add = complete::codes())]
     code: Option<String>,
 }

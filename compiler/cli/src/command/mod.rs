@@ -8,6 +8,7 @@ pub mod explain;
 pub mod fmt;
 pub mod graph;
 pub mod man;
+pub mod new;
 pub mod plan;
 pub mod run;
 pub mod sweep;
@@ -41,6 +42,28 @@ pub struct Choice {
     /// Set a value: `--set train.epochs=10`, `--set data.source='image_folder("photos")'`
     #[arg(long, value_name = "PATH=VALUE", add = complete::assignments())]
     pub set: Vec<String>,
+    /// Memory of the device that trains: what takes more is an error, with
+    /// what would fit
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    pub memory: Option<u64>,
+}
+
+/// `24GiB`, `512 MiB`, `80GB`.
+fn bytes(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
+    let unit = match text.get(digits.len()..).unwrap_or_default().trim() {
+        "TiB" => 1u64 << 40,
+        "GiB" | "G" => 1 << 30,
+        "MiB" | "M" => 1 << 20,
+        "TB" => 1_000_000_000_000,
+        "GB" => 1_000_000_000,
+        "MB" => 1_000_000,
+        _ => return Err("write a size such as `24GiB`, `512MiB` or `80GB`".into()),
+    };
+    match digits.parse::<f64>() {
+        Ok(x) if x > 0.0 && x.is_finite() => Ok((x * unit as f64) as u64),
+        _ => Err("write a size above 0, such as `24GiB`".into()),
+    }
 }
 
 impl Choice {
@@ -51,6 +74,7 @@ impl Choice {
             pipeline: self.pipeline.clone(),
             set: self.set.clone(),
             demand,
+            memory: self.memory,
         };
         ssl_core::compile(&request, &Disk)
     }

@@ -5,10 +5,11 @@ use std::process::ExitCode;
 
 use clap::Args;
 use ssl_core::Demand;
+pub use ssl_core::size;
 use ssl_plan::{Origin, Plan};
 
 use super::Subject;
-use crate::output;
+use crate::{listing, output};
 
 /// Options of `sslc plan`.
 #[derive(Args)]
@@ -47,29 +48,8 @@ pub fn run(options: &Options) -> ExitCode {
 /// The plan for a reader.
 fn render(plan: &Plan) -> String {
     let recipe = &plan.recipe;
-    let mut out = String::new();
+    let mut out = listing::values(plan);
     let w = &mut out;
-    let _ = writeln!(w, "pipeline {}\n", plan.pipeline);
-
-    let values: Vec<(&str, &str, String)> = plan
-        .values
-        .iter()
-        .map(|v| (v.path.as_str(), v.value.as_str(), origin(&v.origin)))
-        .collect();
-    let path = values
-        .iter()
-        .map(|v| v.0.chars().count())
-        .max()
-        .unwrap_or(0);
-    let value = values
-        .iter()
-        .map(|v| v.1.chars().count())
-        .max()
-        .unwrap_or(0)
-        .min(44);
-    for (p, v, o) in &values {
-        let _ = writeln!(w, "  {p:path$}  {v:value$}  {o}");
-    }
 
     let data = &recipe.data;
     let _ = writeln!(w, "\ndata");
@@ -116,18 +96,9 @@ fn render(plan: &Plan) -> String {
         );
     }
 
-    let e = &plan.estimate;
-    let total = e.weight_bytes + e.gradient_bytes + e.optimizer_bytes + e.activation_bytes;
-    let _ = writeln!(w, "\nmemory, estimated");
-    for (what, bytes) in [
-        ("weights", e.weight_bytes),
-        ("gradients", e.gradient_bytes),
-        ("optimizer", e.optimizer_bytes),
-        ("activations", e.activation_bytes),
-        ("together", total),
-    ] {
-        let _ = writeln!(w, "  {what:11}  {:>10}", size(bytes));
-    }
+    memory(w, plan);
+    work(w, plan);
+    expected(w, plan);
 
     let train = &recipe.train;
     let _ = writeln!(
@@ -152,6 +123,121 @@ fn render(plan: &Plan) -> String {
         }
     }
     out
+}
+
+/// Lines of a name, a value to the right, and a word on it.
+fn lines(w: &mut String, rows: &[(&str, String, String)]) {
+    let width = |cell: fn(&(&str, String, String)) -> usize| rows.iter().map(cell).max();
+    let name = width(|r| r.0.len()).unwrap_or(0);
+    let value = width(|r| r.1.len()).unwrap_or(0);
+    for (what, amount, note) in rows {
+        let line = format!("  {what:name$}  {amount:>value$}  {note}");
+        let _ = writeln!(w, "{}", line.trim_end());
+    }
+}
+
+fn memory(w: &mut String, plan: &Plan) {
+    let e = &plan.estimate;
+    let _ = writeln!(w, "\nmemory, estimated");
+    let standing = e.weight_bytes + e.optimizer_bytes + e.state_bytes + e.batch_bytes;
+    let averages = match e.average_bytes {
+        0 => String::new(),
+        bytes => format!("{} of them averages", size(bytes)),
+    };
+    let mut rows = vec![
+        ("weights", size(e.weight_bytes), averages),
+        ("optimizer", size(e.optimizer_bytes), String::new()),
+        ("queues and banks", size(e.state_bytes), String::new()),
+        ("batch", size(e.batch_bytes), String::new()),
+        (
+            "activations",
+            size(e.step_bytes.saturating_sub(standing)),
+            "with the gradients, at their peak".into(),
+        ),
+        ("a step", size(e.step_bytes), "at its peak".into()),
+        (
+            "a checkpoint",
+            size(e.save_bytes),
+            "while it is written, on the host".into(),
+        ),
+        ("batches ahead", size(e.ahead_bytes), "on the host".into()),
+    ];
+    rows.retain(|(what, _, _)| *what != "queues and banks" || e.state_bytes > 0);
+    lines(w, &rows);
+}
+
+fn work(w: &mut String, plan: &Plan) {
+    let f = &plan.estimate.flops;
+    let _ = writeln!(w, "\nwork of a step, matrix products and convolutions");
+    let whole = f.total() * plan.recipe.train.steps as f64;
+    let none = String::new;
+    let mut rows = vec![
+        ("forward", flops(f.forward), none()),
+        (
+            "averages",
+            flops(f.averages),
+            "forward, without gradient".into(),
+        ),
+        ("backward", flops(f.backward), none()),
+        ("update", flops(f.update), "optimizer and averages".into()),
+        (
+            "together",
+            flops(f.total()),
+            format!("{} in all steps", flops(whole)),
+        ),
+    ];
+    rows.retain(|(what, _, _)| *what != "averages" || f.averages > 0.0);
+    lines(w, &rows);
+}
+
+/// What the loss can come to, where that could be derived.
+fn expected(w: &mut String, plan: &Plan) {
+    let last = plan.recipe.train.steps.saturating_sub(1) as f64;
+    let value = |s: &ssl_plan::Schedule| match (s.at(0.0), s.at(last)) {
+        (first, end) if first == end => number(first),
+        (first, end) => format!("{} -> {}", number(first), number(end)),
+    };
+    let mut rows = Vec::new();
+    if let Some(collapsed) = &plan.expected.collapsed {
+        rows.push((
+            "collapsed",
+            value(collapsed),
+            "where the output is the same for all images".to_owned(),
+        ));
+    }
+    if let Some(least) = &plan.expected.least {
+        let note = if least.exact {
+            "the least possible"
+        } else {
+            "a bound: it cannot be lower"
+        };
+        rows.push(("least", value(&least.value), note.to_owned()));
+    }
+    if !rows.is_empty() {
+        let _ = writeln!(w, "\nloss, derived from the wiring");
+        lines(w, &rows);
+    }
+}
+
+/// A loss with as many digits as one reads.
+fn number(x: f64) -> String {
+    if x == 0.0 || x.abs() >= 1e-3 {
+        format!("{x:.4}")
+    } else {
+        format!("{x:.1e}")
+    }
+}
+
+/// Operations for a reader.
+fn flops(n: f64) -> String {
+    let mut x = n / 1e6;
+    for unit in ["MFLOP", "GFLOP", "TFLOP", "PFLOP"] {
+        if x < 1000.0 {
+            return format!("{x:.1} {unit}");
+        }
+        x /= 1000.0;
+    }
+    format!("{x:.1} EFLOP")
 }
 
 /// Who set a value, for a reader.
@@ -183,20 +269,4 @@ pub fn thousands(n: u64) -> String {
         out.push(c);
     }
     out
-}
-
-/// Bytes for a reader.
-pub fn size(bytes: u64) -> String {
-    let mut x = bytes as f64;
-    for unit in ["B", "KiB", "MiB", "GiB"] {
-        if x < 1024.0 {
-            return if unit == "B" {
-                format!("{bytes} B")
-            } else {
-                format!("{x:.1} {unit}")
-            };
-        }
-        x /= 1024.0;
-    }
-    format!("{x:.1} TiB")
 }

@@ -147,7 +147,7 @@ fn exit_code(e: &EngineError) -> u8 {
 }
 
 /// A path as one types it into a shell.
-fn quoted(path: &Path) -> String {
+pub fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
     if text.chars().all(plain) {

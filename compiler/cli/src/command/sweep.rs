@@ -156,6 +156,7 @@ fn choose(options: &Options) -> Result<Sweep, ExitCode> {
     let choice = Choice {
         pipeline: None,
         set: Vec::new(),
+        memory: None,
     };
     let mut read = choice.compile(&options.file, Demand::Check);
     let names: Vec<&str> = read.sweeps.iter().map(|s| s.name.as_str()).collect();
@@ -195,6 +196,7 @@ fn compile(options: &Options, sweep: &Sweep) -> Option<Vec<Run>> {
         let choice = Choice {
             pipeline: Some(sweep.of.clone()),
             set,
+            memory: None,
         };
         let mut compilation = choice.compile(&options.file, demand);
         let label = if variant.set.is_empty() {
@@ -263,13 +265,12 @@ fn cost(runs: &[Run]) -> String {
     let rows = runs.iter().map(|r| {
         let e = &r.plan.estimate;
         let trained: u64 = e.parameters.iter().map(|p| p.trained).sum();
-        let memory = e.weight_bytes + e.gradient_bytes + e.optimizer_bytes + e.activation_bytes;
         vec![
             r.label.clone(),
             thousands(r.plan.recipe.train.steps as u64),
             thousands(images(r)),
             thousands(trained),
-            size(memory),
+            size(e.step_bytes),
         ]
     });
     let table = table(

@@ -9,8 +9,8 @@ use ssl_core::why::{By, Input, Place, Said, Why, why};
 
 use super::Subject;
 use super::plan::origin;
-use crate::output;
 use crate::paint::Paint;
+use crate::{complete, output};
 
 /// Options of `sslc why`.
 #[derive(Args)]
@@ -26,7 +26,7 @@ pub struct Options {
     #[command(flatten)]
     subject: Subject,
     /// What to explain: `train.optimizer.lr`, or any end of a path that stands for one thing
-    #[arg(value_name = "PATH")]
+    #[arg(value_name = "PATH", add = complete::paths())]
     path: String,
 }
 
@@ -45,8 +45,7 @@ pub fn run(options: &Options) -> ExitCode {
             ExitCode::from(u8::from(compilation.failed()))
         }
         Err(list) => {
-            let text = ssl_diagnostics::render_human(&compilation.map, &list, output::colour());
-            output::eprint(&text);
+            output::report(&compilation.map, &list);
             ExitCode::from(if compilation.failed() { 1 } else { 2 })
         }
     }
@@ -99,10 +98,6 @@ fn layer(w: &mut String, number: &str, said: &Said, paint: Paint) {
         }
         (By::Pipeline(name), None) => format!("`{name}`"),
     };
-    let part = said
-        .part
-        .as_ref()
-        .map_or(String::new(), |p| format!(" `{p}`"));
     // A long text is seen in its line.
     let seen = said.place.is_some() && said.part.is_none() && said.what.chars().count() > 40;
     let what = if seen {
@@ -110,7 +105,7 @@ fn layer(w: &mut String, number: &str, said: &Said, paint: Paint) {
     } else {
         format!(": {what}")
     };
-    let _ = writeln!(w, "  {number}  {who}{part}{what}{holds}");
+    let _ = writeln!(w, "  {number}  {who}{what}{holds}");
     if let (Some(place), None) = (&said.place, &said.part) {
         source(w, place, number.len() + 4, paint);
     }

@@ -13,7 +13,7 @@ pub fn render(scene: &Scene) -> String {
         quoted(&format!("{}\n{}", scene.title, scene.subtitle))
     );
     out.push_str(
-        "  node [shape=box, style=\"filled,rounded\", fontname=\"Helvetica\", fontsize=11];\n  \
+        "  node [shape=box, style=\"filled,rounded\", fontname=\"Helvetica\", fontsize=11, margin=\"0.2,0.08\"];\n  \
          edge [fontname=\"Helvetica\", fontsize=9];\n",
     );
     for (i, unit) in scene.units.iter().enumerate() {
@@ -31,7 +31,7 @@ pub fn render(scene: &Scene) -> String {
             .get(link.to)
             .and_then(|u| u.ports.get(link.port))
             .filter(|p| !p.is_empty());
-        let label = port.map_or(String::new(), |p| format!(", headlabel={}", quoted(p)));
+        let label = port.map_or(String::new(), |p| format!(", label={}", quoted(p)));
         let style = match link.gradient {
             true => "color=\"#0969da\", penwidth=1.8",
             false => "color=\"#8c959f\", style=dashed",
@@ -44,18 +44,15 @@ pub fn render(scene: &Scene) -> String {
     let _ = writeln!(
         out,
         "  legend [shape=plaintext, style=\"\", label={}];",
-        quoted(&(legend.join("\n") + "\n"))
+        quoted(&(legend.join("\n") + "\n")).replace("\\n", "\\l")
     );
     out.push_str("}\n");
     out
 }
 
 fn text(unit: &Unit) -> String {
-    let mut lines = vec![match unit.times {
-        1 => unit.title.clone(),
-        n => format!("{} ×{n}", unit.title),
-    }];
-    lines.extend(unit.lines.iter().cloned());
+    let mut lines = vec![unit.title.clone()];
+    lines.extend(unit.shown());
     lines.join("\n")
 }
 

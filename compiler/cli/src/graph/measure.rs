@@ -58,14 +58,6 @@ fn advance(c: char) -> f64 {
     }
 }
 
-/// The title with the number of boxes that it stands for.
-pub fn title(unit: &Unit) -> String {
-    match unit.times {
-        1 => short(&unit.title),
-        n => format!("{}  ×{n}", short(&unit.title)),
-    }
-}
-
 /// Whether a box names its inputs.
 pub fn named(unit: &Unit) -> bool {
     unit.ports.iter().any(|p| !p.is_empty())
@@ -79,10 +71,11 @@ pub fn ports(unit: &Unit) -> Vec<f64> {
 
 /// Width and height of a box.
 pub fn size(unit: &Unit) -> Point {
-    let lines = unit.lines.iter().map(|l| width(&short(l), SIZES.1, false));
-    let widest = lines.fold(width(&title(unit), SIZES.0, true), f64::max);
+    let lines = unit.shown();
+    let widths = lines.iter().map(|l| width(&short(l), SIZES.1, false));
+    let widest = widths.fold(width(&short(&unit.title), SIZES.0, true), f64::max);
     let ports: f64 = ports(unit).iter().sum();
     let names = if named(unit) { PORTS } else { 0.0 };
-    let height = 7.0 + names + TITLE + LINE * unit.lines.len() as f64 + 6.0;
+    let height = 7.0 + names + TITLE + LINE * lines.len() as f64 + 6.0;
     ((widest + 2.0 * PAD).max(ports + 4.0).max(40.0), height)
 }

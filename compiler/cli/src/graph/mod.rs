@@ -53,6 +53,17 @@ pub struct Unit {
     pub live: bool,
 }
 
+impl Unit {
+    /// Its particulars, and how many it stands for.
+    fn shown(&self) -> Vec<String> {
+        let times = (self.times > 1).then(|| format!("{} times", self.times));
+        times
+            .into_iter()
+            .chain(self.lines.iter().cloned())
+            .collect()
+    }
+}
+
 /// A value on its way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {

@@ -106,6 +106,12 @@ pub fn render(scene: &Scene) -> String {
         "<g transform=\"translate({left:.1} {:.1})\">",
         HEAD + MARGIN
     );
+    for (unit, rect) in scene.units.iter().zip(&layout.boxes) {
+        // Boxes behind one that stands for several, below all lines.
+        for behind in (1..unit.times.min(3)).rev() {
+            outline(&mut svg, unit.kind, *rect, 4.0 * behind as f64);
+        }
+    }
     links(&mut svg, scene, &layout);
     for (i, (unit, rect)) in scene.units.iter().zip(&layout.boxes).enumerate() {
         let places = layout.ports.get(i).map_or(&[][..], Vec::as_slice);
@@ -158,34 +164,32 @@ fn links(svg: &mut String, scene: &Scene, layout: &Layout) {
     svg.push_str(&tips);
 }
 
-fn draw(svg: &mut String, unit: &Unit, rect: Rect, ports: &[f64]) {
+/// The frame of a box, or of one that lies behind it.
+fn outline(svg: &mut String, kind: Kind, rect: Rect, off: f64) {
     let Rect { x, y, w, h } = rect;
-    let class = unit.kind.word();
-    let radius = match unit.kind {
+    let radius = match kind {
         Kind::View => 12.0,
-        Kind::Operation | Kind::Stopgrad => h.min(w) / 3.0,
+        Kind::Operation | Kind::Stopgrad => (h.min(w) / 3.0).min(14.0),
         _ => 5.0,
     };
-    let mut tooltip = vec![unit.title.clone()];
-    tooltip.extend(unit.lines.iter().cloned());
-    svg.push_str("<g>");
-    let _ = write!(svg, "<title>{}</title>", escape(&tooltip.join("\n")));
-    // Boxes behind it, as many as fit in the mind.
-    for behind in (1..unit.times.min(3)).rev() {
-        let off = 4.0 * behind as f64;
-        let _ = write!(
-            svg,
-            "<rect class=\"box {class}\" x=\"{:.1}\" y=\"{:.1}\" width=\"{w:.1}\" \
-             height=\"{h:.1}\" rx=\"{radius:.1}\"/>",
-            x + off,
-            y - off
-        );
-    }
     let _ = write!(
         svg,
-        "<rect class=\"box {class}\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{w:.1}\" \
-         height=\"{h:.1}\" rx=\"{radius:.1}\"/>"
+        "<rect class=\"box {}\" x=\"{:.1}\" y=\"{:.1}\" width=\"{w:.1}\" height=\"{h:.1}\" \
+         rx=\"{radius:.1}\"/>",
+        kind.word(),
+        x + off,
+        y - off
     );
+}
+
+fn draw(svg: &mut String, unit: &Unit, rect: Rect, ports: &[f64]) {
+    let Rect { x, y, w, .. } = rect;
+    let lines = unit.shown();
+    let mut tooltip = vec![unit.title.clone()];
+    tooltip.extend(lines.iter().cloned());
+    svg.push_str("<g>");
+    let _ = write!(svg, "<title>{}</title>", escape(&tooltip.join("\n")));
+    outline(svg, unit.kind, rect, 0.0);
     let middle = x + w / 2.0;
     let mut line = y + 7.0;
     if measure::named(unit) {
@@ -209,10 +213,10 @@ fn draw(svg: &mut String, unit: &Unit, rect: Rect, ports: &[f64]) {
         svg,
         "<text class=\"name\" x=\"{middle:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
         line + 13.0,
-        escape(&measure::title(unit))
+        escape(&short(&unit.title))
     );
     line += TITLE;
-    for text in &unit.lines {
+    for text in &lines {
         let _ = write!(
             svg,
             "<text x=\"{middle:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",

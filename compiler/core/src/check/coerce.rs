@@ -247,10 +247,16 @@ impl Checker<'_> {
     }
 
     fn out_of_range(&mut self, x: f64, want: &Want, span: Span) {
+        let text = self.source.map.text(span);
+        let share = *want == Want::Fraction && (1.0..=100.0).contains(&x);
+        // Written as a number, `50` may have been meant as a share.
+        let percent = (share && text.parse::<f64>().is_ok())
+            .then(|| Fix::maybe("write a percentage", span, format!("{text}%")));
         self.report(
             Diagnostic::error(Code::RANGE, format!("{} is out of range", show_number(x)))
                 .at(span, format!("this is {}", show_number(x)))
-                .help(format!("write {}", want.describe())),
+                .help(format!("write {}", want.describe()))
+                .maybe_fix(percent),
         );
     }
 

@@ -206,7 +206,7 @@ struct Builder<'b, 'a> {
     /// Functions under evaluation.
     depth: usize,
     called: Vec<String>,
-    function_calls: Vec<Call>,
+    function_calls: IndexSet<Call>,
     /// Names of the step that something uses.
     used: HashSet<String>,
 }
@@ -242,7 +242,7 @@ impl Checker<'_> {
             open: IndexSet::new(),
             depth: 0,
             called: Vec::new(),
-            function_calls: Vec::new(),
+            function_calls: IndexSet::new(),
             used: HashSet::new(),
         };
         builder.run()
@@ -454,7 +454,9 @@ impl Builder<'_, '_> {
             called: std::mem::take(&mut self.called),
             reached,
             nodes: std::mem::take(&mut self.nodes),
-            function_calls: std::mem::take(&mut self.function_calls),
+            function_calls: std::mem::take(&mut self.function_calls)
+                .into_iter()
+                .collect(),
         }
     }
 

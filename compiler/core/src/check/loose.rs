@@ -1,6 +1,8 @@
 //! What is of no use: constants that nothing reads, views that the step takes
 //! and does not look at.
 
+use std::collections::HashSet;
+
 use indexmap::IndexMap;
 use ssl_diagnostics::{Diagnostic, Fix, Lint, Severity, Span, whole_lines};
 use ssl_plan::{Graph, Op, View};
@@ -75,13 +77,17 @@ impl Checker<'_> {
         let Some(step) = &self.source.effective.step else {
             return;
         };
+        let read: HashSet<&str> = graph
+            .nodes
+            .iter()
+            .filter_map(|n| match &n.op {
+                Op::View { view } => Some(view.as_str()),
+                _ => None,
+            })
+            .collect();
         for (i, param) in step.params.iter().enumerate() {
-            let names = members(views, &param.name);
-            let read = graph
-                .nodes
-                .iter()
-                .any(|n| matches!(&n.op, Op::View { view } if names.contains(view)));
-            if read {
+            let mut names = members(views, &param.name).into_iter();
+            if names.any(|n| read.contains(n.as_str())) {
                 continue;
             }
             let name = &param.name;

@@ -6,12 +6,14 @@ mod args;
 mod coerce;
 mod collapse;
 mod data;
+mod describe;
 mod eval;
 mod graph;
 mod judge;
 mod loose;
 mod nets;
 mod plan;
+mod redundant;
 mod refer;
 mod schedule;
 mod side;
@@ -75,6 +77,8 @@ pub struct Checker<'a> {
     pace: Option<usize>,
     /// Constants that something reads.
     read: HashSet<String>,
+    /// Functions that the step calls, with their documentation.
+    called: IndexMap<String, Vec<String>>,
 }
 
 impl<'a> Checker<'a> {
@@ -88,6 +92,7 @@ impl<'a> Checker<'a> {
             open: IndexSet::new(),
             pace: None,
             read: HashSet::new(),
+            called: IndexMap::new(),
         }
     }
 
@@ -125,6 +130,8 @@ impl<'a> Checker<'a> {
             path: path.clone(),
             value: value.to_string(),
             origin,
+            docs: Vec::new(),
+            declared: None,
         });
     }
 

@@ -7,12 +7,17 @@ use super::nets::NetSpec;
 use super::{Checked, Checker, Source};
 use crate::World;
 use crate::estimate;
+use crate::scene::{self, Wiring};
 
 /// Checks a pipeline. `broken` says that its text was: then what is missing
 /// may stand in what could not be read, and is not reported.
 pub fn check(source: Source<'_>, world: &dyn World, broken: bool) -> Checked {
     let mut checker = Checker::new(source, world);
-    let plan = checker.plan();
+    let mut plan = checker.plan();
+    checker.describe_values();
+    if let Some(plan) = &mut plan {
+        plan.values = checker.values.values().cloned().collect();
+    }
     let mut diagnostics: Vec<Diagnostic> = checker.diagnostics.into_iter().collect();
     if broken {
         let follows = [
@@ -51,6 +56,7 @@ impl Checker<'_> {
         let evals = self.evals(&data, &views, &step);
         self.usual_averages(&specs);
         self.loose_ends(&specs, &step);
+        self.redundant_overrides();
         if step.is_whole() {
             self.unread_constants();
         }
@@ -110,14 +116,22 @@ impl Checker<'_> {
             return None;
         }
         let estimate = estimate::estimate(&recipe);
+        let unit = scene::unit_stages(&recipe.nets);
+        let wiring = Wiring {
+            graph: &recipe.step,
+            unit: &unit,
+        };
+        let expected = wiring.expected(recipe.train.steps);
         Some(Plan {
             format: FORMAT,
             compiler: env!("CARGO_PKG_VERSION").to_owned(),
             pipeline: self.source.effective.name.name.clone(),
             recipe,
             calls: calls.unwrap_or_default(),
-            values: self.values.values().cloned().collect(),
+            values: Vec::new(),
+            docs: self.documented(),
             estimate,
+            expected,
         })
     }
 }

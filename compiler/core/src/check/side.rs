@@ -47,32 +47,24 @@ impl Checker<'_> {
     /// Warns of trained nets that are called on detached values only.
     pub(super) fn predictor_side(&mut self, graph: &Graph, specs: &IndexMap<String, NetSpec>) {
         let (reached, computed) = (reached(graph), computed(graph));
-        for (name, spec) in specs {
-            if !matches!(spec, NetSpec::Stages(_)) {
+        // Nets by whether all of their calls stand behind detached values.
+        let mut turned: IndexMap<&str, bool> = IndexMap::new();
+        for (id, node) in graph.nodes.iter().enumerate() {
+            let Op::Stage { net, input, .. } = &node.op else {
+                continue;
+            };
+            let Some(before) = graph.nodes.get(*input) else {
+                continue;
+            };
+            let inner = matches!(&before.op, Op::Stage { net: n, .. } if n == net);
+            let trained = matches!(specs.get(net), Some(NetSpec::Stages(_)));
+            if inner || !trained || reached.get(id) != Some(&true) {
                 continue;
             }
-            let mut calls = 0;
-            let mut turned = true;
-            for (id, node) in graph.nodes.iter().enumerate() {
-                let Op::Stage { net, input, .. } = &node.op else {
-                    continue;
-                };
-                let inner = graph.nodes.get(*input).is_some_and(
-                    |n| matches!(&n.op, Op::Stage { net: before, .. } if before == net),
-                );
-                if net != name || inner || reached.get(id) != Some(&true) {
-                    continue;
-                }
-                calls += 1;
-                let detached = graph
-                    .nodes
-                    .get(*input)
-                    .is_some_and(|n| n.reaches.is_empty());
-                turned &= detached && computed.get(*input) == Some(&true);
-            }
-            if calls == 0 || !turned {
-                continue;
-            }
+            let detached = before.reaches.is_empty() && computed.get(*input) == Some(&true);
+            *turned.entry(net).or_insert(true) &= detached;
+        }
+        for (name, _) in turned.into_iter().filter(|(_, turned)| *turned) {
             let Some(def) = self.source.effective.nets.get(name) else {
                 continue;
             };

@@ -11,6 +11,14 @@ pub(super) fn changes(left: &Plan, right: &Plan, parts: &Parts<'_>, out: &mut Ve
     let find = |plan: &'_ Plan, path: &str| plan.values.iter().position(|v| v.path == path);
     // Calls that are told whole.
     let mut whole: Vec<String> = Vec::new();
+    for (a, b, left_has) in [(left, right, true), (right, left, false)] {
+        for head in views_only_in(a, b) {
+            let text = Some(super::members(a, &head).join(", "));
+            let (l, r) = if left_has { (text, None) } else { (None, text) };
+            out.push(Change::new(format!("view {head}"), l, r));
+            whole.push(head);
+        }
+    }
     let added = right
         .values
         .iter()
@@ -51,6 +59,20 @@ pub(super) fn changes(left: &Plan, right: &Plan, parts: &Parts<'_>, out: &mut Ve
         let (a, b) = (a.map(|v| text(left, &v)), b.map(|v| text(right, &v)));
         out.push(Change::new(path, a, b));
     }
+}
+
+/// Views of which the other plan has nothing.
+fn views_only_in(plan: &Plan, other: &Plan) -> Vec<String> {
+    let mut out: Vec<String> = Vec::new();
+    for view in &plan.recipe.views {
+        let name = view.name.split('[').next().unwrap_or(&view.name);
+        let there = other.recipe.views.iter().any(|v| v.name == view.name);
+        let said = has_parts(other, name);
+        if !there && !said && !out.iter().any(|o| o == name) {
+            out.push(name.to_owned());
+        }
+    }
+    out
 }
 
 /// Whether a value is a `param` or `let`: what it decides is told where it is

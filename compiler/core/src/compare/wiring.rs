@@ -10,6 +10,10 @@ use crate::wiring::{Tie, operation, tie};
 
 /// Operations that a text shows before it is cut.
 const BUDGET: usize = 40;
+/// Most values of a list that are all shown.
+const LISTED: usize = 3;
+/// Longest text around a place that differs.
+const CONTEXT: usize = 100;
 
 /// Two steps; a class is one computation, on whichever side.
 pub(super) struct Wiring<'a> {
@@ -31,8 +35,8 @@ impl<'a> Wiring<'a> {
         let mut loose = HashMap::new();
         let mut side = |recipe: &'a Recipe| Side {
             recipe,
-            classes: classify(&recipe.step, &mut exact, label),
-            shapes: classify(&recipe.step, &mut loose, |op| numberless(&label(op))),
+            classes: classify(&recipe.step, &mut exact, |l| l),
+            shapes: classify(&recipe.step, &mut loose, |l| numberless(&l)),
         };
         let left = side(left);
         Wiring {
@@ -62,19 +66,25 @@ impl<'a> Wiring<'a> {
     /// The names, the loss and the tracks that differ.
     pub(super) fn changes(&self, out: &mut Vec<Change>) {
         let (l, r) = (&self.left, &self.right);
+        let mut gone: Vec<(&str, String)> = Vec::new();
         for (name, node) in l.named() {
             match r.named().find(|(n, _)| *n == name) {
                 Some((_, other)) => self.pair(name, node, other, out),
                 None if r.classes.contains(&l.class(node)) => {}
-                None => out.push(Change::new(path(name), Some(l.text(node)), None)),
+                None => gone.push((name, l.text(node))),
             }
         }
+        let gone = families(gone).into_iter();
+        out.extend(gone.map(|(name, text)| Change::new(path(&name), Some(text), None)));
+        let mut fresh: Vec<(&str, String)> = Vec::new();
         for (name, node) in r.named() {
             let known = l.named().any(|(n, _)| n == name);
             if !known && !l.classes.contains(&r.class(node)) {
-                out.push(Change::new(path(name), None, Some(r.text(node))));
+                fresh.push((name, r.text(node)));
             }
         }
+        let fresh = families(fresh).into_iter();
+        out.extend(fresh.map(|(name, text)| Change::new(path(&name), None, Some(text))));
         self.pair("minimize", l.graph().loss, r.graph().loss, out);
         for track in &l.graph().tracks {
             let other = r.graph().tracks.iter().find(|t| t.name == track.name);
@@ -112,7 +122,8 @@ impl<'a> Wiring<'a> {
             }
             return;
         }
-        // Down to the one place that differs.
+        // Down to the one place that differs, but not into what has a name.
+        let mut trail = Vec::new();
         let (mut a, mut b) = (a, b);
         while let (Some(x), Some(y)) = (l.op(a), r.op(b)) {
             if label(x) != label(y) {
@@ -123,11 +134,22 @@ impl<'a> Wiring<'a> {
             match (differ.next(), differ.next()) {
                 // A name is told for itself.
                 (Some((i, j)), None) if l.name(*i).is_some() && l.name(*i) == r.name(*j) => return,
-                (Some((i, j)), None) => (a, b) = (*i, *j),
+                (Some((i, j)), None) if l.name(*i).is_none() && r.name(*j).is_none() => {
+                    trail.push((a, b));
+                    (a, b) = (*i, *j);
+                }
                 _ => break,
             }
         }
-        let (left, right) = (l.text(a), r.text(b));
+        let (mut left, mut right) = (l.text(a), r.text(b));
+        // And up again as long as the text can be taken in.
+        while let Some((a, b)) = trail.pop() {
+            let (wider, other) = (l.text(a), r.text(b));
+            if wider.len().max(other.len()) > CONTEXT {
+                break;
+            }
+            (left, right) = (wider, other);
+        }
         if left != right {
             out.push(Change::new(path(name), Some(left), Some(right)));
         }
@@ -205,6 +227,16 @@ impl Side<'_> {
             return "...".into();
         };
         *budget -= 1;
+        if let Some((x, index, _)) = part(self.graph(), node) {
+            return format!("{}[{index}]", self.write(x, false, Tie::Whole, budget));
+        }
+        if let Op::Concat { xs, axis: 0 } = op {
+            if let Some(x) = self.parted(xs) {
+                return self.write(x, false, place, budget);
+            }
+            let inner = xs.iter().map(|x| self.write(*x, false, Tie::Sum, budget));
+            return format!("[{}]", inner.collect::<Vec<_>>().join(", "));
+        }
         let mut inner = |id, tie| self.write(id, false, tie, budget);
         // A net is its stages in a row; it is called by its name.
         let (op, called) = match self.whole_net(node) {
@@ -217,6 +249,13 @@ impl Side<'_> {
         } else {
             text
         }
+    }
+
+    /// What a list of parts is, where it is all of something in order.
+    fn parted(&self, xs: &[NodeId]) -> Option<NodeId> {
+        let (whole, _, count) = part(self.graph(), *xs.first()?)?;
+        let in_order = |(i, x): (usize, &NodeId)| part(self.graph(), *x) == Some((whole, i, count));
+        (count == xs.len() && xs.iter().enumerate().all(in_order)).then_some(whole)
     }
 
     /// The net whose last stage a node is, and what goes into its first, where
@@ -260,6 +299,29 @@ impl Side<'_> {
     }
 }
 
+/// `scores[0]`, `scores[1]`, ... as one list `scores`.
+fn families(named: Vec<(&str, String)>) -> Vec<(String, String)> {
+    let mut out: Vec<(String, Vec<String>)> = Vec::new();
+    for (name, text) in named {
+        let family = name.split_once('[').map_or(name, |(base, _)| base);
+        match out.last_mut() {
+            Some((last, texts)) if last == family && family != name => texts.push(text),
+            _ => out.push((family.to_owned(), vec![text])),
+        }
+    }
+    let joined = |(name, texts): (String, Vec<String>)| {
+        let text = match texts.as_slice() {
+            [one] => one.clone(),
+            [first, .., last] if texts.len() > LISTED => {
+                format!("[{first}, ..., {last}], {} values", texts.len())
+            }
+            all => format!("[{}]", all.join(", ")),
+        };
+        (name, text)
+    };
+    out.into_iter().map(joined).collect()
+}
+
 fn path(name: &str) -> String {
     format!("step.{name}")
 }
@@ -268,19 +330,40 @@ fn path(name: &str) -> String {
 fn classify(
     graph: &Graph,
     known: &mut HashMap<(String, Vec<usize>), usize>,
-    label: impl Fn(&Op) -> String,
+    form: impl Fn(String) -> String,
 ) -> Vec<usize> {
     let mut classes: Vec<usize> = Vec::with_capacity(graph.nodes.len());
-    for node in &graph.nodes {
+    for (id, node) in graph.nodes.iter().enumerate() {
+        // Views that run as one batch are cut apart, whatever its size.
+        let said = match part(graph, id) {
+            Some((_, index, count)) => format!("Part {index} of {count}"),
+            None => label(&node.op),
+        };
         let inputs = node.op.inputs().into_iter();
         let inputs = inputs.map(|i| classes.get(i).copied().unwrap_or(usize::MAX));
         let next = known.len();
-        let class = known
-            .entry((label(&node.op), inputs.collect()))
-            .or_insert(next);
+        let class = known.entry((form(said), inputs.collect())).or_insert(next);
         classes.push(*class);
     }
     classes
+}
+
+/// What a node cuts out of a batch, where that is one of several equal parts:
+/// the batch, which part, of how many.
+fn part(graph: &Graph, node: NodeId) -> Option<(NodeId, usize, usize)> {
+    let Op::Slice {
+        x,
+        axis: 0,
+        start,
+        end,
+    } = graph.nodes.get(node)?.op
+    else {
+        return None;
+    };
+    let rows = end.checked_sub(start).filter(|r| *r > 0)?;
+    let all = *graph.nodes.get(x)?.dims.first()?;
+    let even = all.is_multiple_of(rows) && start.is_multiple_of(rows);
+    even.then_some((x, start / rows, all / rows))
 }
 
 /// An operation without what it reads.

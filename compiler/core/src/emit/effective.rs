@@ -52,7 +52,7 @@ impl Writer<'_> {
         let root = self.compilation.program.root();
         if let Some(tree) = root.and_then(|r| r.pipelines.get(&e.name.name)) {
             for line in &tree.docs.lines {
-                let _ = writeln!(w, "///{}", line.node);
+                let _ = writeln!(w, "{}", format!("/// {}", line.node).trim_end());
             }
         }
         let _ = writeln!(w, "pipeline {} {{", e.name.name);
@@ -91,7 +91,7 @@ impl Writer<'_> {
     fn constants(&self, w: &mut String) {
         for (name, constant) in &self.effective.constants {
             for line in &constant.docs {
-                let _ = writeln!(w, "///{line}");
+                let _ = writeln!(w, "{}", format!("/// {line}").trim_end());
             }
             let keyword = if constant.open { "param" } else { "let" };
             let ty = constant.ty.as_ref();

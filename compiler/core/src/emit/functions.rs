@@ -85,7 +85,7 @@ impl<'a> Functions<'a> {
             let printer = Printer::renaming(map, &own);
             let _ = writeln!(out);
             for line in &function.docs.lines {
-                let _ = writeln!(out, "///{}", line.node);
+                let _ = writeln!(out, "{}", format!("/// {}", line.node).trim_end());
             }
             let params: Vec<String> = function
                 .params

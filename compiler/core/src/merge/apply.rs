@@ -16,6 +16,8 @@ pub struct Merger<'a> {
     pub out: Effective,
     /// What was wrong.
     pub diagnostics: &'a mut Vec<Diagnostic>,
+    /// Whether documentation is left out.
+    pub brief: bool,
 }
 
 /// Names set in one block, to find a second setting of the same.
@@ -52,6 +54,9 @@ impl Merger<'_> {
     pub fn pipeline(&mut self, pipeline: &Pipeline, over: bool) {
         self.out.name = pipeline.name.clone();
         self.out.own_allow.clear();
+        if !self.brief {
+            self.out.docs.record(pipeline);
+        }
         let layer = Layer::Pipeline(pipeline.name.name.as_str().into());
         let mut seen = Seen::default();
         for stmt in &pipeline.body.stmts {

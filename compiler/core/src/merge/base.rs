@@ -6,7 +6,7 @@ use ssl_syntax::ast::{Ident, Pipeline};
 use super::apply::Merger;
 use super::assign::dotted;
 use super::set::{self, Set};
-use super::{Change, Effective, Entry, History, View};
+use super::{Change, Effective, Entry, View};
 use crate::names::{self, Meant};
 use crate::program::{Program, Unit};
 
@@ -15,7 +15,7 @@ use crate::program::{Program, Unit};
 pub struct Manner {
     /// Whether some of the text could not be read, which has been said.
     pub broken: bool,
-    /// Whether the history of the values is left out.
+    /// Whether documentation is left out.
     pub brief: bool,
 }
 
@@ -31,11 +31,15 @@ pub fn effective(
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Effective> {
     let chosen = choose(program, wanted, manner.broken, diagnostics)?;
+    let before = diagnostics.len();
     let chain = chain_of(chosen, program, diagnostics);
+    let orphan = diagnostics.len() > before;
 
-    let mut out = Effective::empty(chosen.name.clone());
-    out.history = History::new(!manner.brief);
-    let mut merger = Merger { out, diagnostics };
+    let mut merger = Merger {
+        out: Effective::empty(chosen.name.clone()),
+        diagnostics,
+        brief: manner.brief,
+    };
     for (depth, pipeline) in chain.iter().rev().enumerate() {
         merger.pipeline(pipeline, depth > 0);
     }
@@ -45,8 +49,19 @@ pub fn effective(
     let Merger {
         mut out,
         diagnostics,
+        ..
     } = merger;
     resolve_views(&mut out, diagnostics);
+    if orphan {
+        // What the base would have had cannot be missed.
+        out.orphan = true;
+        let follows = [Code::OVERRIDE_NOTHING, Code::UNKNOWN_NAME];
+        let mut i = 0;
+        diagnostics.retain(|d| {
+            i += 1;
+            i <= before || !follows.contains(&d.code)
+        });
+    }
     Some(out)
 }
 

@@ -37,32 +37,18 @@ pub enum Action {
 
 /// Everything that was said, in order.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct History {
-    events: Vec<Event>,
-    kept: bool,
-}
+pub struct History(Vec<Event>);
 
 impl History {
     /// All of it, the base first.
     pub fn events(&self) -> &[Event] {
-        &self.events
-    }
-
-    /// A history without events; where it is not `kept`, it stays so.
-    pub(super) fn new(kept: bool) -> Self {
-        History {
-            events: Vec::new(),
-            kept,
-        }
+        &self.0
     }
 }
 
 /// Writes down what a statement of a pipeline says; called before it is
 /// applied, since what is there decides what it does.
 pub(super) fn record(out: &mut Effective, stmt: &Stmt, layer: &Layer, over: bool) {
-    if !out.history.kept {
-        return;
-    }
     let mut scribe = Scribe { out, layer };
     match &stmt.kind {
         StmtKind::Param { name, value, .. } | StmtKind::Let { name, value, .. } => {
@@ -83,9 +69,6 @@ pub(super) fn assigned(
     target: Span,
     layer: &Layer,
 ) {
-    if !out.history.kept {
-        return;
-    }
     Scribe { out, layer }.assigned(segments, value, target);
 }
 
@@ -97,7 +80,7 @@ struct Scribe<'a> {
 
 impl Scribe<'_> {
     fn say(&mut self, path: &[&str], action: Action, target: Span) {
-        self.out.history.events.push(Event {
+        self.out.history.0.push(Event {
             path: path.iter().map(|s| (*s).to_owned()).collect(),
             action,
             layer: self.layer.clone(),

@@ -5,12 +5,14 @@
 mod apply;
 mod assign;
 mod base;
+mod docs;
 mod entries;
 mod history;
 mod section;
 mod set;
 
 pub use base::{Manner, effective};
+pub use docs::Documents;
 pub use history::{Action, Event, History};
 pub use set::Set;
 pub(crate) use set::addresses;
@@ -210,6 +212,10 @@ pub struct Effective {
     pub own_allow: Vec<Ident>,
     /// Everything that was said on the way, in order.
     pub history: History,
+    /// What is said about its parts.
+    pub docs: Documents,
+    /// Whether what it extends could not be found, which has been reported.
+    pub orphan: bool,
 }
 
 impl Effective {
@@ -228,6 +234,8 @@ impl Effective {
             allow: Vec::new(),
             own_allow: Vec::new(),
             history: History::default(),
+            docs: Documents::default(),
+            orphan: false,
         }
     }
 }

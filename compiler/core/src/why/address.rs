@@ -12,7 +12,7 @@ pub(super) fn find(
     compilation: &Compilation,
     effective: &Effective,
     wanted: &str,
-) -> Result<Vec<String>, Diagnostic> {
+) -> Result<Vec<String>, Box<Diagnostic>> {
     let written: Vec<String> = wanted.split('.').map(|s| s.trim().to_owned()).collect();
     let (live, gone) = known(compilation, effective);
     let all = || live.iter().chain(&gone);
@@ -28,18 +28,19 @@ pub(super) fn find(
             [first, ..] => {
                 let paths: Vec<String> = matching.iter().map(|p| p.join(".")).collect();
                 let shown = names::list(paths.iter().map(String::as_str)).unwrap_or_default();
-                return Err(Diagnostic::error(
+                let several = Diagnostic::error(
                     Code::AMBIGUOUS,
                     format!("`{wanted}` stands for several things: {shown}"),
                 )
                 .help(format!(
                     "write more of the path, such as `{}`",
                     first.join(".")
-                )));
+                ));
+                return Err(Box::new(several));
             }
         }
     }
-    Err(unknown(wanted, &written, all()))
+    Err(Box::new(unknown(wanted, &written, all())))
 }
 
 /// Every path that can be explained: what is there, and what was dropped.
@@ -47,7 +48,7 @@ fn known(compilation: &Compilation, effective: &Effective) -> (Vec<Vec<String>>,
     let split = |p: &str| p.split('.').map(str::to_owned).collect::<Vec<_>>();
     let mut live: Vec<Vec<String>> = compilation.values.iter().map(|v| split(&v.path)).collect();
     live.extend(addresses(effective));
-    let mut gone = Vec::new();
+    let mut gone: Vec<Vec<String>> = Vec::new();
     for event in effective.history.events() {
         for n in 1..=event.path.len() {
             let Some(path) = event.path.get(..n) else {
@@ -71,6 +72,24 @@ fn known(compilation: &Compilation, effective: &Effective) -> (Vec<Vec<String>>,
         // Dropping a part of a view that took it over from another one.
         if event.action == Action::Drop {
             gone.push(event.path.clone());
+        }
+    }
+    // What a view would have had from the one that it begins as.
+    for _ in 0..effective.views.len() {
+        let there = gone.len();
+        for (name, view) in &effective.views {
+            let base = view.extends.as_ref().map(|b| b.name.as_str());
+            let of_base =
+                |p: &&Vec<String>| base.is_some() && p.first().map(String::as_str) == base;
+            let inherited = gone.iter().filter(of_base).map(|p| {
+                let rest = p.iter().skip(1).cloned();
+                std::iter::once(name.clone()).chain(rest).collect()
+            });
+            let fresh: Vec<Vec<String>> = inherited.filter(|p| !gone.contains(p)).collect();
+            gone.extend(fresh);
+        }
+        if gone.len() == there {
+            break;
         }
     }
     // Parts of a view, also of one that takes them from another one.

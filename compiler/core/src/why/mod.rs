@@ -107,7 +107,7 @@ pub fn why(compilation: &Compilation, wanted: &str) -> Result<Why, Vec<Diagnosti
     let Some(effective) = &compilation.effective else {
         return Err(Vec::new());
     };
-    let path = address::find(compilation, effective, wanted).map_err(|d| vec![d])?;
+    let path = address::find(compilation, effective, wanted).map_err(|d| vec![*d])?;
     Ok(Explainer {
         compilation,
         effective,
@@ -218,7 +218,8 @@ impl Explainer<'_> {
             return (call && !self.computed(&joined, setting) || plain)
                 .then(|| self.printer.setting(setting));
         }
-        trace::parts(self.effective, path).map(|parts| parts.join(", "))
+        let parts = trace::parts(self.effective, path).filter(|p| !p.is_empty());
+        parts.map(|parts| parts.join(", "))
     }
 
     /// Whether a call computes a number or a schedule rather than making
@@ -238,14 +239,26 @@ impl Explainer<'_> {
         };
         Said {
             by,
-            what: match (&told.note, &told.value) {
-                (Some(note), _) => note.clone(),
-                (None, Some(value)) => self.printer.expr(value),
-                (None, None) => String::new(),
-            },
+            what: self.what(told),
             place,
             part: told.part.clone(),
             wins,
+        }
+    }
+
+    /// What is said, with the name of the part that it is said of.
+    fn what(&self, told: &Told) -> String {
+        let what = match (&told.note, &told.value) {
+            (Some(note), _) => note.clone(),
+            (None, Some(value)) => self.printer.expr(value),
+            (None, None) => String::new(),
+        };
+        let called = told.value.as_ref().and_then(trace::called);
+        match &told.part {
+            Some(part) if told.note.is_some() => format!("`{part}` {what}"),
+            // A transform is named by its function.
+            Some(part) if called.as_ref() != Some(part) => format!("{part} = {what}"),
+            _ => what,
         }
     }
 

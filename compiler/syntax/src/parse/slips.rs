@@ -27,6 +27,7 @@ pub(super) fn slip(text: &Patched, stop: &Stop, items: bool) -> Option<(Diagnost
     keyword(text, stop, items)
         .or_else(|| punctuation(text, stop))
         .or_else(|| colon_before_value(text, stop))
+        .or_else(|| missing_in(text, stop))
         .or_else(|| comma(text, stop))
 }
 
@@ -40,9 +41,13 @@ fn mend(
     certain: bool,
 ) -> (Diagnostic, Edit) {
     let help = help.into();
-    let span = text.span(edit.at, edit.at + edit.remove);
+    let end = edit.at + edit.remove;
+    let span = text.span(edit.at, end);
+    let replaced = text.text().get(edit.at..end).unwrap_or("");
+    let blank = replaced.len() - replaced.trim_start().len();
+    let named = if blank < replaced.len() { blank } else { 0 };
     let diagnostic = Diagnostic::error(Code::SYNTAX, message)
-        .at(span, label)
+        .at(text.span(edit.at + named, end), label)
         .help(help.clone())
         .fix(Fix {
             certain,
@@ -85,7 +90,11 @@ fn punctuation(text: &Patched, stop: &Stop) -> Option<(Diagnostic, Edit)> {
             format!("expected `:` after `{name}`, found `=`"),
             "write `:` here",
             "name an argument with `:`; `=` gives a value to a field",
-            Edit::replace(at, 1, ":"),
+            {
+                // Without the blanks that stand before `=`.
+                let start = text.text().get(..at)?.trim_end().len();
+                Edit::replace(start, at + 1 - start, ":")
+            },
             true,
         ));
     }
@@ -198,6 +207,27 @@ fn colon_before_value(text: &Patched, stop: &Stop) -> Option<(Diagnostic, Edit)>
 /// Whether a stop lies behind `path: name`: `=` would make it typed.
 fn typed_value(stop: &Stop) -> bool {
     stop.takes("=") && stop.takes("[") && !stop.takes("{")
+}
+
+/// `param x: Float = 1 0..=2`, `vary x [1, 2]`.
+fn missing_in(text: &Patched, stop: &Stop) -> Option<(Diagnostic, Edit)> {
+    let full = text.text();
+    let found = token(full, stop.at);
+    let head = full.trim_start();
+    let takes = head.starts_with("param ") || head.starts_with("vary ");
+    let value = found.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '[' | '-' | '.'));
+    if !takes || !value || !stop.takes("in") {
+        return None;
+    }
+    let previous = previous_token(full, stop.at);
+    Some(mend(
+        text,
+        format!("expected `in` after `{previous}`, found `{found}`"),
+        "`in` is missing here",
+        "add `in`",
+        Edit::insert(stop.at, "in "),
+        true,
+    ))
 }
 
 fn comma(text: &Patched, stop: &Stop) -> Option<(Diagnostic, Edit)> {

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -154,6 +154,12 @@ impl Cache {
     fn release(&self, bytes: usize) {
         self.used.fetch_sub(bytes, Ordering::Relaxed);
     }
+}
+
+/// Height and width of an image file, from its header.
+pub(crate) fn size(path: &Path, bytes: &mut Vec<u8>) -> Result<[usize; 2], Unreadable> {
+    read(path.to_owned(), bytes)?;
+    Ok(Opened::new(bytes)?.size())
 }
 
 fn read(path: PathBuf, bytes: &mut Vec<u8>) -> Result<(), Unreadable> {

@@ -2,7 +2,7 @@
 
 pub(crate) mod digits;
 mod folder;
-mod images;
+pub(crate) mod images;
 mod recorded;
 
 pub(crate) use folder::{Folder, class_index};

@@ -3,6 +3,7 @@
 mod bank;
 mod eigen;
 mod evaluate;
+mod expectation;
 mod gradients;
 mod neighbours;
 mod spread;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use bank::{Bank, Saved as SavedBank};
 pub use evaluate::{Judged, evaluate};
+pub use expectation::Expectation;
 pub use gradients::gradient_norms;
 pub use neighbours::Voters;
 pub use spread::{Spread, spread};

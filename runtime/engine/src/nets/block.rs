@@ -33,7 +33,7 @@ pub(super) struct Block {
 
 #[derive(Debug, Clone)]
 enum Norm {
-    Layer(LayerNorm),
+    Layer(Box<LayerNorm>),
     Batch(Box<BatchNorm>),
 }
 
@@ -56,7 +56,9 @@ impl Block {
                 shape.heads,
             ),
             norm2: match shape.mlp_norm {
-                BlockNorm::Layer => Norm::Layer(LayerNorm::new(&second, dim, shape.norm_eps)),
+                BlockNorm::Layer => {
+                    Norm::Layer(Box::new(LayerNorm::new(&second, dim, shape.norm_eps)))
+                }
                 BlockNorm::Batch => Norm::Batch(Box::new(BatchNorm::new(
                     &second,
                     dim,

@@ -86,8 +86,8 @@ enum Body {
     Vit(Box<vit::Vit>),
     Resnet(Box<resnet::Resnet>),
     Mlp(mlp::Mlp),
-    Linear(heads::Linear),
-    Prototypes(heads::Prototypes),
+    Linear(Box<heads::Linear>),
+    Prototypes(Box<heads::Prototypes>),
     L2Normalize { eps: f64 },
     VitDecoder(Box<decoder::VitDecoder>),
 }
@@ -157,9 +157,11 @@ impl Network {
                         Body::Resnet(Box::new(resnet::Resnet::new(plan, &scope)))
                     }
                     Module::Mlp(plan) => Body::Mlp(mlp::Mlp::new(plan, &scope)),
-                    Module::Linear(plan) => Body::Linear(heads::Linear::new(plan, &scope)),
+                    Module::Linear(plan) => {
+                        Body::Linear(Box::new(heads::Linear::new(plan, &scope)))
+                    }
                     Module::Prototypes { input, count } => {
-                        Body::Prototypes(heads::Prototypes::new([*input, *count], &scope))
+                        Body::Prototypes(Box::new(heads::Prototypes::new([*input, *count], &scope)))
                     }
                     Module::L2Normalize { eps } => Body::L2Normalize { eps: *eps },
                     Module::VitDecoder(plan) => {

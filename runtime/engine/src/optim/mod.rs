@@ -71,7 +71,7 @@ impl Optimizer {
                     member.network.visit_stage(stage, &mut total);
                 });
                 match total.sum {
-                    Some(sum) => Bound::All(clip_factor(sum.sqrt(), norm)),
+                    Some(sum) => Bound::All(Box::new(clip_factor(sum.sqrt(), norm))),
                     None => Bound::None,
                 }
             }
@@ -122,7 +122,7 @@ enum Bound {
     /// On the norm of each.
     Each(f64),
     /// A factor for all, `[1, 1]`.
-    All(Tensor<2>),
+    All(Box<Tensor<2>>),
 }
 
 /// The sum of the squares of all gradients, `[1, 1]`.
@@ -183,7 +183,7 @@ impl Visit for Walk<'_> {
                 let factor = clip_factor(norm(&gradient), *bound);
                 gradient * factor
             }
-            Bound::All(factor) => gradient * factor.clone(),
+            Bound::All(factor) => gradient * (**factor).clone(),
         };
         let hyper = Hyper {
             lr: self.lr,

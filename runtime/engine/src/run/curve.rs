@@ -53,7 +53,7 @@ pub fn render(title: &str, steps: usize, lines: &[Line]) -> String {
                 };
                 judged.extend(evaluation.accuracy.map(|accuracy| (at, 100.0 * accuracy)));
             }
-            Line::Monitor { .. } => {}
+            Line::Monitor { .. } | Line::Note { .. } => {}
         }
     }
     let has_knn = !(knn.is_empty() && judged.is_empty());

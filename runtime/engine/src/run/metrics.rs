@@ -42,6 +42,13 @@ pub enum Line {
         #[serde(flatten)]
         reading: Reading,
     },
+    /// What the loss of a step says about the run.
+    Note {
+        /// The step.
+        step: usize,
+        /// For a reader.
+        text: String,
+    },
     /// A judgement of frozen features.
     Eval {
         /// Steps done.
@@ -57,7 +64,9 @@ pub enum Line {
 impl Line {
     fn survives(&self, next_step: usize) -> bool {
         match self {
-            Line::Step { step, .. } | Line::Monitor { step, .. } => *step < next_step,
+            Line::Step { step, .. } | Line::Monitor { step, .. } | Line::Note { step, .. } => {
+                *step < next_step
+            }
             Line::Eval { when, .. } => *when == When::Before,
         }
     }

@@ -16,7 +16,7 @@ use ssl_plan::{Monitor, Plan};
 
 use crate::device::{self, DeviceChoice};
 use crate::error::EngineError;
-use crate::judge::{self, Bank, Evaluation, Judged, When};
+use crate::judge::{self, Bank, Evaluation, Expectation, Judged, When};
 use crate::model::Model;
 use crate::optim::Optimizer;
 use crate::run::checkpoint;
@@ -92,6 +92,7 @@ pub struct Session {
     optimizer: Optimizer,
     banks: Vec<Bank>,
     metrics: Metrics,
+    expectation: Expectation,
     progress: Progress,
     /// The newest checkpoint that is known to be good.
     last_good: Option<PathBuf>,
@@ -110,7 +111,9 @@ impl Session {
     /// Everything that can be known to be wrong before the first step.
     pub fn new(plan: Plan, options: Options) -> Result<Self, EngineError> {
         let recipe = &plan.recipe;
-        let (device, device_name) = device::resolve(options.device)?;
+        let found = device::resolve(options.device)?;
+        let short = device::shortage(&plan.estimate, found.memory, found.is_host);
+        let (device, device_name) = (found.device, found.name);
         let data = Dataset::open(&recipe.data)?;
         let mut model = Model::new(
             &recipe.nets,
@@ -143,6 +146,7 @@ impl Session {
                 )
             })
             .collect();
+        notes.extend(short);
         let mut progress = Progress {
             recipe: recipe::hash(&plan.recipe)?,
             engine: env!("CARGO_PKG_VERSION").to_string(),
@@ -177,6 +181,13 @@ impl Session {
             }
         };
         let metrics = Metrics::open(directory.files(), &metrics_path, next_step)?;
+        // What was said before is not said again.
+        let mut expectation = Expectation::new(&plan.expected, &plan.recipe);
+        for line in metrics::read(directory.files(), &metrics_path)? {
+            if let Line::Step { step, loss, .. } = line {
+                expectation.read(step, loss);
+            }
+        }
         let judged = !banks.is_empty() || !plan.recipe.evals.is_empty();
         if judged && data.is_empty(Split::Train) {
             notes.push("there are no images but recorded views: kNN is not read".to_string());
@@ -196,6 +207,7 @@ impl Session {
             optimizer,
             banks,
             metrics,
+            expectation,
             progress,
             last_good: resumed.clone(),
             resumed,
@@ -311,6 +323,14 @@ impl Session {
     /// Writes the weights, the curve and the report.
     fn finish(self, after: Vec<Evaluation>) -> Result<Summary, EngineError> {
         self.metrics.sync()?;
+        let path = self.directory.path("metrics.jsonl");
+        let notes = metrics::read(self.directory.files(), &path)?
+            .into_iter()
+            .filter_map(|line| match line {
+                Line::Note { text, .. } => Some(text),
+                _ => None,
+            })
+            .collect();
         let weights = state::export(&self.model, &self.directory)?;
         self.draw()?;
         let train = &self.plan.recipe.train;
@@ -325,6 +345,7 @@ impl Session {
             loss: self.progress.loss,
             before: self.progress.before.clone().unwrap_or_default(),
             after,
+            notes,
             skipped: self.progress.skipped,
             weights,
         };

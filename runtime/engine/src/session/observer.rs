@@ -94,6 +94,9 @@ pub struct Summary {
     pub before: Vec<Evaluation>,
     /// The same after training.
     pub after: Vec<Evaluation>,
+    /// What the losses said about the run: that it collapsed, or that a loss
+    /// was lower than possible.
+    pub notes: Vec<String>,
     /// Images that could not be read and were replaced.
     pub skipped: usize,
     /// The trained weights, relative to the run directory.

@@ -41,7 +41,7 @@ pub fn compute(
             1 => view.clone(),
             _ => {
                 let rows = view.dims()[0] / parts;
-                view.clone().slice([part * rows..(part + 1) * rows])
+                view.clone().narrow(0, part * rows, rows)
             }
         };
         let views = (views.iter())
@@ -63,6 +63,7 @@ pub fn compute(
             Some(total) => total.join(computed, model),
         });
     }
+    graph.finish(step);
     total.ok_or_else(|| EngineError::plan("a step has no parts"))
 }
 

@@ -120,6 +120,10 @@ impl Session {
                 tracks,
                 images_per_second: clock.lap(),
             })?;
+            for text in self.expectation.read(step, loss) {
+                observer.note(&text);
+                self.metrics.write(&Line::Note { step, text })?;
+            }
         }
         Ok(loss)
     }

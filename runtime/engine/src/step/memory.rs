@@ -16,6 +16,8 @@ use crate::nets::normal_values;
 #[derive(Default)]
 pub struct Memory {
     held: BTreeMap<NodeId, Held>,
+    /// What the micro-batches of the running step computed so far.
+    pending: BTreeMap<NodeId, Vec<Tensor<2>>>,
     seed: u64,
 }
 
@@ -31,8 +33,10 @@ pub struct Held {
 impl Memory {
     /// A memory of nothing yet. Queues start from the seed.
     pub fn new(seed: u64) -> Self {
-        let held = BTreeMap::new();
-        Memory { held, seed }
+        Memory {
+            seed,
+            ..Memory::default()
+        }
     }
 
     /// Everything that is remembered.
@@ -82,24 +86,31 @@ impl Memory {
         })
     }
 
-    /// Takes in what a step computed.
-    pub fn update(&mut self, graph: &Graph, values: &[Option<Value>], step: usize) {
-        for (id, held) in &mut self.held {
-            let Some(node) = graph.nodes.get(*id) else {
+    /// Keeps what a micro-batch computed until the step is through.
+    pub fn collect(&mut self, graph: &Graph, values: &[Option<Value>]) {
+        for id in self.held.keys() {
+            let x = match graph.nodes.get(*id).map(|node| &node.op) {
+                Some(Op::Queue { x, .. } | Op::RunningMean { x, .. }) => *x,
+                _ => continue,
+            };
+            if let Some(x) = values.get(x).cloned().flatten().and_then(Value::array) {
+                let rows = self.pending.entry(*id).or_default();
+                rows.push(x.tensor.inner());
+            }
+        }
+    }
+
+    /// Takes in what the step computed.
+    pub fn update(&mut self, graph: &Graph, step: usize) {
+        for (id, rows) in std::mem::take(&mut self.pending) {
+            let op = graph.nodes.get(id).map(|node| &node.op);
+            let (Some(held), Some(op)) = (self.held.get_mut(&id), op) else {
                 continue;
             };
-            let value = |x: &NodeId| values.get(*x).cloned().flatten()?.array();
-            match &node.op {
-                Op::Queue { x, .. } => {
-                    if let Some(x) = value(x) {
-                        held.push(x.tensor.inner());
-                    }
-                }
-                Op::RunningMean { x, decay } => {
-                    if let Some(x) = value(x) {
-                        held.blend(x.tensor.inner(), decay.at(step as f64));
-                    }
-                }
+            let rows = Tensor::cat(rows, 0);
+            match op {
+                Op::Queue { .. } => held.push(rows),
+                Op::RunningMean { decay, .. } => held.blend(rows, decay.at(step as f64)),
                 _ => {}
             }
         }

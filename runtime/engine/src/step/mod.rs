@@ -110,8 +110,7 @@ impl Step {
 
     /// Computes the step on the views of a batch, `[B, 3, H, W]` each.
     /// `step` is what schedules are asked for, `part` which micro-batch of it
-    /// this is. Queues and running means take
-    /// in what was computed.
+    /// this is. After the last, [`Step::finish`] is due.
     ///
     /// # Errors
     ///
@@ -133,7 +132,7 @@ impl Step {
         }
         let mut values = vec![None; self.graph.nodes.len()];
         self.compute(&mut values, &needed, model, views, [step, part])?;
-        self.memory.update(&self.graph, &values, step);
+        self.memory.collect(&self.graph, &values);
         let features = (self.features.iter())
             .map(|&id| Some(values[id].clone()?.signal()?.feature()?.inner()))
             .collect::<Option<_>>()
@@ -162,6 +161,12 @@ impl Step {
             tracks,
             features,
         })
+    }
+
+    /// Ends a step: queues and running means take in what its micro-batches
+    /// computed, all at once.
+    pub fn finish(&mut self, step: usize) {
+        self.memory.update(&self.graph, step);
     }
 
     /// Computes the needed nodes that have no value yet.

@@ -336,9 +336,26 @@ fn normalize() -> Transform {
     }
 }
 
+/// The node that a kNN monitor reads: the first call of a backbone.
+fn backbone(graph: &Graph) -> NodeId {
+    let stage = |node: &Node| matches!(node.op, Op::Stage { stage: 0, .. });
+    let found = graph.nodes.iter().position(stage);
+    found.expect("the step runs the backbone")
+}
+
+/// Another step, with the kNN monitor on it.
+fn with_step(mut plan: Plan, graph: Graph) -> Plan {
+    for monitor in &mut plan.recipe.monitors {
+        if let Monitor::Knn { node, .. } = monitor {
+            *node = backbone(&graph);
+        }
+    }
+    plan.recipe.step = graph;
+    plan
+}
+
 /// The same with the losses of MoCo v2 and DINO, which remember.
 pub fn remembering(epochs: usize, seed: u64) -> Plan {
-    let mut plan = digits(epochs, seed);
     let mut w = Wiring::new();
     let (a, b) = (w.view("a"), w.view("b"));
     let z_a = w.net("encoder", 2, a);
@@ -347,8 +364,7 @@ pub fn remembering(epochs: usize, seed: u64) -> Plan {
     let k_b = w.net("momentum", 2, b);
     let (first, second) = (w.moco_v2(q_a, k_b, 720), w.dino(q_a, k_b));
     let loss = w.binary(BinaryOp::Add, first, second);
-    plan.recipe.step = w.minimize(loss);
-    plan
+    with_step(digits(epochs, seed), w.minimize(loss))
 }
 
 /// A masked autoencoder on one view, LAMB with clipped gradients.
@@ -435,13 +451,12 @@ pub fn masked(epochs: usize, seed: u64) -> Plan {
     };
     let (error, count) = (w.add(sum(error)), w.add(sum(mask)));
     let loss = w.binary(BinaryOp::Div, error, count);
-    recipe.step = w.minimize(loss);
     recipe.train.optimizer.rule = Rule::Lamb {
         betas: [0.9, 0.95],
         eps: 1e-6,
     };
     recipe.train.optimizer.clip = Some(Clip::Global { norm: 1.0 });
-    plan
+    with_step(plan, w.minimize(loss))
 }
 
 /// A run of so many epochs of the digits.
@@ -495,9 +510,7 @@ pub fn digits(epochs: usize, seed: u64) -> Plan {
             monitors: vec![
                 Monitor::Knn {
                     feature: feature.clone(),
-                    node: (graph().nodes.iter())
-                        .position(|node| matches!(node.op, Op::Stage { stage: 0, .. }))
-                        .expect("the step runs the backbone"),
+                    node: backbone(&graph()),
                     view: "a".into(),
                     k: 20,
                     temperature: 0.07,
@@ -519,12 +532,8 @@ pub fn digits(epochs: usize, seed: u64) -> Plan {
         },
         calls: Vec::new(),
         values: Vec::new(),
-        estimate: Estimate {
-            parameters: Vec::new(),
-            weight_bytes: 0,
-            gradient_bytes: 0,
-            optimizer_bytes: 0,
-            activation_bytes: 0,
-        },
+        docs: Vec::new(),
+        estimate: Estimate::default(),
+        expected: Expected::default(),
     }
 }

@@ -13,7 +13,7 @@ use ssl_engine::judge::{Evaluation, When};
 use ssl_engine::run::files::{Disk, Files, Fill};
 use ssl_engine::session::StepDone;
 use ssl_engine::{EngineError, Observer, Options, Outcome, Session, weights};
-use ssl_plan::{Curve, Plan};
+use ssl_plan::{Bound, Curve, Plan, Schedule};
 
 use crate::plans::{digits, masked, remembering};
 
@@ -241,6 +241,37 @@ fn a_checkpoint_holds_the_queue_and_the_mean() {
     let square: f32 = row.iter().map(|x| x * x).sum();
     assert!((square - 1.0).abs() < 1e-4, "{square}");
     assert!(held[1].data.iter().any(|x| *x != 0.0));
+}
+
+/// A loss that cannot be is told of once: while the run goes, not again after
+/// it was resumed, and in its report.
+#[test]
+fn a_loss_lower_than_possible_is_told_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut plan = plan();
+    plan.recipe.train.log_every = 1;
+    // That of a hundred times the images: what a run has that lost some.
+    plan.expected.least = Some(Bound {
+        value: Schedule::constant(4.0 * 0.2 * 24000_f64.ln()),
+        exact: false,
+    });
+    interrupt(&plan, options(folder.path()), 4);
+    let told = |line: &str| line.contains("lower than possible: negatives are missing");
+    let metrics = || fs::read_to_string(folder.path().join("metrics.jsonl")).unwrap();
+    let told_before = metrics().lines().filter(|l| told(l)).count();
+    let mut notes = Notes::default();
+    let session = Session::new(plan, resumed(folder.path())).unwrap();
+    session.run(&mut notes).unwrap();
+    assert_eq!(told_before, 1, "{}", metrics());
+    assert_eq!(metrics().lines().filter(|l| told(l)).count(), 1);
+    assert!(!told(&notes.text), "{}", notes.text);
+    let report = fs::read_to_string(folder.path().join("report.json")).unwrap();
+    let report: Value = serde_json::from_str(&report).unwrap();
+    let said = report["notes"].as_array().unwrap();
+    assert!(
+        said.len() == 1 && told(said[0].as_str().unwrap()),
+        "{said:?}"
+    );
 }
 
 #[derive(Default)]

@@ -142,6 +142,8 @@ impl Builder<'_, '_> {
             );
             return None;
         }
+        let docs = f.docs.lines.iter().map(|l| l.node.clone()).collect();
+        self.checker.called.insert(f.name.name.clone(), docs);
         let bound = self.arguments(f, args, args_span, locals)?;
         let arguments = f.params.iter().filter_map(|p| {
             let item = bound.values.get(&p.name.name)?;
@@ -170,9 +172,7 @@ impl Builder<'_, '_> {
             depth: self.depth,
         };
         // Equal calls are one.
-        if !self.function_calls.contains(&call) {
-            self.function_calls.push(call);
-        }
+        self.function_calls.insert(call);
         result
     }
 

@@ -2,7 +2,14 @@
 //! (1981). A link goes down at least one layer; over a layer that it crosses
 //! it has a place of its own, so that no line runs through a box.
 
+mod order;
+mod straight;
+#[cfg(test)]
+mod tests;
+
 use super::{Kind, Scene};
+use order::order;
+use straight::{straighten, unbend};
 
 /// Pixels between boxes of a layer.
 const BESIDE: f64 = 22.0;
@@ -110,6 +117,9 @@ pub fn layout(scene: &Scene, sizes: &[Point], ports: PortWidths<'_>) -> Layout {
     }
     order(&items, &mut rows);
     straighten(&mut items, &rows);
+    for chain in &chains {
+        unbend(&mut items, &rows, chain);
+    }
     place(scene, sizes, ports, &items, &rows, &chains)
 }
 
@@ -134,211 +144,6 @@ fn layers(scene: &Scene) -> Vec<usize> {
         }
     }
     layers
-}
-
-/// Orders every row so that few lines cross.
-fn order(items: &[Item], rows: &mut Vec<Vec<usize>>) {
-    let mut best = rows.clone();
-    let mut fewest = crossings(items, rows);
-    for round in 0..ROUNDS {
-        let down = round % 2 == 0;
-        let count = rows.len();
-        for i in 1..count {
-            let (this, other) = match down {
-                true => (i, i - 1),
-                false => (count - 1 - i, count - i),
-            };
-            let positions = positions(items.len(), rows.get(other));
-            if let Some(row) = rows.get_mut(this) {
-                sort(items, row, &positions, down);
-            }
-        }
-        swap(items, rows);
-        let now = crossings(items, rows);
-        if now < fewest {
-            fewest = now;
-            best.clone_from(rows);
-        }
-    }
-    *rows = best;
-}
-
-fn positions(count: usize, row: Option<&Vec<usize>>) -> Vec<f64> {
-    let mut out = vec![0.0; count];
-    for (i, item) in row.into_iter().flatten().enumerate() {
-        if let Some(p) = out.get_mut(*item) {
-            *p = i as f64;
-        }
-    }
-    out
-}
-
-/// Sorts a row by the mean place of what its items are linked to; items that
-/// are linked to nothing there stay.
-fn sort(items: &[Item], row: &mut [usize], positions: &[f64], up: bool) {
-    let mut keyed: Vec<(f64, usize)> = Vec::new();
-    for (i, item) in row.iter().enumerate() {
-        let linked = items.get(*item).map_or(&[][..], |it| match up {
-            true => &it.up,
-            false => &it.down,
-        });
-        let sum: f64 = linked.iter().filter_map(|l| positions.get(*l)).sum();
-        let key = match linked.len() {
-            0 => i as f64,
-            n => sum / n as f64,
-        };
-        keyed.push((key, *item));
-    }
-    keyed.sort_by(|a, b| a.0.total_cmp(&b.0));
-    for (slot, (_, item)) in row.iter_mut().zip(keyed) {
-        *slot = item;
-    }
-}
-
-/// Swaps neighbours as long as that saves crossings.
-fn swap(items: &[Item], rows: &mut [Vec<usize>]) {
-    let mut places: Vec<f64> = vec![0.0; items.len()];
-    for row in rows.iter() {
-        for (i, item) in row.iter().enumerate() {
-            if let Some(p) = places.get_mut(*item) {
-                *p = i as f64;
-            }
-        }
-    }
-    for row in rows.iter_mut() {
-        for i in 1..row.len() {
-            let (Some(&a), Some(&b)) = (row.get(i - 1), row.get(i)) else {
-                continue;
-            };
-            let (Some(left), Some(right)) = (items.get(a), items.get(b)) else {
-                continue;
-            };
-            let count = |l: &Item, r: &Item| {
-                inversions(&l.up, &r.up, &places) + inversions(&l.down, &r.down, &places)
-            };
-            if count(right, left) < count(left, right) {
-                row.swap(i - 1, i);
-                if let Some(p) = places.get_mut(a) {
-                    *p = i as f64;
-                }
-                if let Some(p) = places.get_mut(b) {
-                    *p = (i - 1) as f64;
-                }
-            }
-        }
-    }
-}
-
-/// Pairs of lines that cross, where the first set's owner stands to the left.
-fn inversions(left: &[usize], right: &[usize], places: &[f64]) -> usize {
-    let at = |i: &usize| places.get(*i).copied().unwrap_or(0.0);
-    left.iter()
-        .map(|l| right.iter().filter(|r| at(r) < at(l)).count())
-        .sum()
-}
-
-fn crossings(items: &[Item], rows: &[Vec<usize>]) -> usize {
-    let mut total = 0;
-    for (i, row) in rows.iter().enumerate() {
-        let places = positions(items.len(), rows.get(i + 1));
-        let downs: Vec<&[usize]> = row
-            .iter()
-            .filter_map(|item| Some(items.get(*item)?.down.as_slice()))
-            .collect();
-        for (j, left) in downs.iter().enumerate() {
-            for right in downs.iter().skip(j + 1) {
-                total += inversions(left, right, &places);
-            }
-        }
-    }
-    total
-}
-
-/// Gives every item its horizontal place: near what it is linked to, lanes
-/// straight, nothing upon another.
-fn straighten(items: &mut [Item], rows: &[Vec<usize>]) {
-    for row in rows {
-        let mut x = 0.0;
-        for item in row {
-            if let Some(item) = items.get_mut(*item) {
-                item.x = x + item.width / 2.0;
-                x += item.width + BESIDE;
-            }
-        }
-    }
-    for round in 0..ROUNDS * 4 {
-        let down = round % 2 == 0;
-        // Only at the end both sides count, which centres what is between.
-        let both = round >= ROUNDS * 3;
-        let each: Vec<&Vec<usize>> = match down {
-            true => rows.iter().collect(),
-            false => rows.iter().rev().collect(),
-        };
-        for row in each {
-            let wanted: Vec<(f64, f64, f64)> = row
-                .iter()
-                .filter_map(|i| Some(wish(items, items.get(*i)?, down, both)))
-                .collect();
-            for (item, x) in row.iter().zip(apart(&wanted)) {
-                if let Some(item) = items.get_mut(*item) {
-                    item.x = x;
-                }
-            }
-        }
-    }
-}
-
-/// Where an item wants to be, how much, and its width.
-fn wish(items: &[Item], item: &Item, down: bool, both: bool) -> (f64, f64, f64) {
-    let mut sum = 0.0;
-    let mut weight = 0.0;
-    let sides = [(&item.up, down || both), (&item.down, !down || both)];
-    for (linked, counts) in sides {
-        for other in linked.iter().filter(|_| counts) {
-            if let Some(other) = items.get(*other) {
-                let w = match (item.unit, other.unit) {
-                    (None, None) => 8.0,
-                    (None, Some(_)) | (Some(_), None) => 2.0,
-                    (Some(_), Some(_)) => 1.0,
-                };
-                sum += w * other.x;
-                weight += w;
-            }
-        }
-    }
-    match weight > 0.0 {
-        true => (sum / weight, weight, item.width),
-        false => (item.x, 0.1, item.width),
-    }
-}
-
-/// The places nearest to the wished ones, by least squares, that keep the
-/// order and the distances: pools of neighbours that touch move as one.
-fn apart(wanted: &[(f64, f64, f64)]) -> Vec<f64> {
-    let mut offsets = Vec::new();
-    let mut offset = 0.0;
-    let mut before: Option<f64> = None;
-    for (_, _, width) in wanted {
-        offset += before.map_or(0.0, |b| (b + width) / 2.0 + BESIDE);
-        offsets.push(offset);
-        before = Some(*width);
-    }
-    // Mean, weight, number of items.
-    let mut pools: Vec<(f64, f64, usize)> = Vec::new();
-    for ((x, weight, _), offset) in wanted.iter().zip(&offsets) {
-        let mut pool = (x - offset, *weight, 1);
-        while let Some(last) = pools.last().copied().filter(|last| last.0 > pool.0) {
-            pools.pop();
-            let weight = last.1 + pool.1;
-            let mean = (last.0 * last.1 + pool.0 * pool.1) / weight;
-            pool = (mean, weight, last.2 + pool.2);
-        }
-        pools.push(pool);
-    }
-    let means = pools
-        .into_iter()
-        .flat_map(|(mean, _, n)| std::iter::repeat_n(mean, n));
-    means.zip(offsets).map(|(mean, o)| mean + o).collect()
 }
 
 /// Heights, ports and routes.

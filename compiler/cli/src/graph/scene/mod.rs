@@ -3,12 +3,16 @@
 
 use std::collections::HashMap;
 
-use ssl_plan::{BinaryOp, Call, Graph, NetKind, NodeId, Op, Plan, Source, Stage, UnaryOp};
+use ssl_plan::{Call, Graph, NodeId, Op, Plan, Source, UnaryOp};
+
+mod nets;
+mod sums;
 
 use super::gradient::{Flow, Interior};
 use super::words;
-use super::{Kind, Link, NetRow, Scene, Unit};
+use super::{Kind, Link, Scene, Unit};
 use crate::command::plan::thousands;
+use nets::{net_kind, net_row, stage};
 
 /// What is shown of a plan.
 pub fn scene(plan: &Plan) -> Scene {
@@ -73,12 +77,6 @@ fn uses(graph: &Graph) -> Vec<usize> {
         }
     }
     uses
-}
-
-/// A term of a sum.
-struct Term {
-    label: String,
-    node: NodeId,
 }
 
 struct Builder<'p> {
@@ -361,126 +359,6 @@ impl<'p> Builder<'p> {
         }
         unit
     }
-
-    /// Whether a node is only a step within an expression.
-    fn within(&self, id: NodeId) -> bool {
-        let unnamed = self.graph.nodes.get(id).is_some_and(|n| n.name.is_none());
-        unnamed && self.uses.get(id) == Some(&1) && self.call_of(id).is_none()
-    }
-
-    /// Sums, differences, products and quotients.
-    fn arithmetic(&mut self, id: NodeId) -> Option<usize> {
-        let (factor, inner) = self.factor(id, true);
-        let mut terms = Vec::new();
-        let mut lines = Vec::new();
-        let (title, inside) = match self.op(inner)? {
-            Op::Binary {
-                f: BinaryOp::Add | BinaryOp::Sub,
-                ..
-            } if inner == id || self.within(inner) => {
-                self.terms(inner, false, true, &mut terms, &mut lines);
-                lines.extend(Some(factor).filter(|f| !f.is_empty()));
-                let mixed = terms.iter().any(|t| t.label.starts_with('−'));
-                for term in terms.iter_mut().filter(|t| mixed && t.label.is_empty()) {
-                    term.label = "+".into();
-                }
-                let title = match (mixed, terms.len()) {
-                    (false, _) => "+",
-                    (true, 2) => "difference",
-                    (true, _) => "sum",
-                };
-                (title.to_owned(), true)
-            }
-            Op::Binary { f, left, right } if inner == id => {
-                for (node, name) in [(*left, "left"), (*right, "right")] {
-                    let label = match f {
-                        BinaryOp::Div => name.to_owned(),
-                        _ => String::new(),
-                    };
-                    terms.push(Term { label, node });
-                }
-                (words::sign(*f).to_owned(), true)
-            }
-            _ => {
-                terms.push(Term {
-                    label: String::new(),
-                    node: inner,
-                });
-                (factor, false)
-            }
-        };
-        let mut links = Vec::new();
-        for term in &terms {
-            let gradient = self.flow.at(id) && self.flow.at(term.node);
-            let from = self.sources(term.node);
-            links.push((from, term.label.as_str(), gradient));
-        }
-        lines.extend(self.value(id));
-        let title = if title.is_empty() && !inside {
-            "=".into()
-        } else {
-            title
-        };
-        let unit = self.push(Kind::Operation, title, lines, id);
-        for (from, label, gradient) in links {
-            self.connect(&from, unit, label, gradient);
-        }
-        Some(unit)
-    }
-
-    /// Splits numbers off a product: `× 0.5`, and what is multiplied.
-    fn factor(&self, id: NodeId, first: bool) -> (String, NodeId) {
-        if !first && !self.within(id) {
-            return (String::new(), id);
-        }
-        let number = |id| words::scalar(self.graph, id);
-        let (text, inner) = match self.op(id) {
-            Some(Op::Unary { f: UnaryOp::Neg, x }) => ("× −1".to_owned(), *x),
-            Some(Op::Binary { f, left, right }) => match (f, number(*left), number(*right)) {
-                (BinaryOp::Mul, Some(n), None) => (format!("× {n}"), *right),
-                (BinaryOp::Mul, None, Some(n)) => (format!("× {n}"), *left),
-                (BinaryOp::Div, None, Some(n)) => (format!("÷ {n}"), *left),
-                _ => return (String::new(), id),
-            },
-            _ => return (String::new(), id),
-        };
-        let (more, inner) = self.factor(inner, false);
-        let texts: Vec<String> = [more, text].into_iter().filter(|t| !t.is_empty()).collect();
-        (texts.join(" "), inner)
-    }
-
-    /// The terms of a sum in order; numbers among them become lines.
-    fn terms(
-        &self,
-        id: NodeId,
-        minus: bool,
-        first: bool,
-        terms: &mut Vec<Term>,
-        lines: &mut Vec<String>,
-    ) {
-        let sign = if minus { "− " } else { "" };
-        if let Some(text) = words::scalar(self.graph, id) {
-            lines.push(format!("{} {text}", if minus { "−" } else { "+" }));
-            return;
-        }
-        if let Some(Op::Binary {
-            f: f @ (BinaryOp::Add | BinaryOp::Sub),
-            left,
-            right,
-        }) = self.op(id)
-            && (first || self.within(id))
-        {
-            self.terms(*left, minus, false, terms, lines);
-            let turned = minus != (*f == BinaryOp::Sub);
-            self.terms(*right, turned, false, terms, lines);
-            return;
-        }
-        let (factor, node) = self.factor(id, false);
-        terms.push(Term {
-            label: format!("{sign}{factor}").trim().to_owned(),
-            node,
-        });
-    }
 }
 
 /// Every node that a function was given.
@@ -500,61 +378,4 @@ fn hides_nothing(graph: &Graph, flow: &Flow, call: &Call) -> bool {
 /// A number of the source, rounded for a reader.
 fn rounded(text: &str) -> String {
     text.parse().map_or(text.to_owned(), words::number)
-}
-
-/// What a net is, and the stages that it runs.
-fn net_kind<'p>(plan: &'p Plan, name: &str) -> (Kind, &'p [Stage]) {
-    let find = |name: &str| plan.recipe.nets.iter().find(|n| n.name == name);
-    match find(name).map(|n| &n.kind) {
-        Some(NetKind::Ema { of, .. }) => match find(of).map(|n| &n.kind) {
-            Some(NetKind::Stages { stages }) => (Kind::Average, stages),
-            _ => (Kind::Average, &[]),
-        },
-        Some(NetKind::Stages { stages }) => {
-            let kind = match trained(plan, name).0 {
-                0 => Kind::Frozen,
-                _ => Kind::Trained,
-            };
-            (kind, stages)
-        }
-        None => (Kind::Frozen, &[]),
-    }
-}
-
-fn stage(stage: &Stage) -> String {
-    let module = words::module(&stage.module);
-    match &stage.name {
-        Some(name) => format!("{name}: {module}"),
-        None => module,
-    }
-}
-
-/// Parameters of a net that are trained, and that are not.
-fn trained(plan: &Plan, net: &str) -> (u64, u64) {
-    let counts = plan.estimate.parameters.iter().filter(|p| p.net == net);
-    counts.fold((0, 0), |(t, f), p| (t + p.trained, f + p.frozen))
-}
-
-fn net_row(plan: &Plan, net: &ssl_plan::Net) -> NetRow {
-    let (kind, _) = net_kind(plan, &net.name);
-    let (learns, stays) = trained(plan, &net.name);
-    let text = match &net.kind {
-        NetKind::Ema { of, decay } => {
-            format!("average of {of}, decay {}", words::schedule(decay))
-        }
-        NetKind::Stages { .. } if learns == 0 => {
-            format!("frozen, {} parameters", thousands(stays))
-        }
-        NetKind::Stages { .. } if stays > 0 => format!(
-            "trained, {} parameters, and {} frozen",
-            thousands(learns),
-            thousands(stays)
-        ),
-        NetKind::Stages { .. } => format!("trained, {} parameters", thousands(learns)),
-    };
-    NetRow {
-        kind,
-        name: net.name.clone(),
-        text,
-    }
 }
