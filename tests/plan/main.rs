@@ -1,7 +1,7 @@
 //! What the compiler says about a plan: where its values come from, its
 //! stages as text, and in what two plans differ.
 
-#[path = "../ui/bench.rs"]
+#[path = "../support/bench.rs"]
 mod bench;
 mod compare;
 mod emit;

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use ssl_core::{Compilation, Demand, Request};
 
-#[path = "../ui/bench.rs"]
+#[path = "bench.rs"]
 mod bench;
 pub use bench::Bench;
 

@@ -8,6 +8,7 @@
 //! file of that name, for what follows on the page to import. Snippets stand in
 //! the formatter's style.
 
+#[path = "../support/bench.rs"]
 mod bench;
 
 use std::collections::HashMap;

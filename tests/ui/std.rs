@@ -1,6 +1,7 @@
 //! The standard library: every pipeline of every module is checked as a user
 //! has it, by extending it, and raises nothing.
 
+#[path = "../support/bench.rs"]
 mod bench;
 
 use std::fs;

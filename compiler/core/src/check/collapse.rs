@@ -115,15 +115,16 @@ impl Checker<'_> {
         let effective = self.source.effective;
         let unit = unit_stages(specs);
         let wiring = Wiring { graph, unit: &unit };
+        // Computing the loss takes longer than a look at the wiring.
+        let Some(why) = unprotected(graph, specs) else {
+            return;
+        };
         let Some((same, apart)) = wiring.constant_and_apart() else {
             return;
         };
         if same > apart + 1e-9 * apart.abs().max(1.0) {
             return;
         }
-        let Some(why) = unprotected(graph, specs) else {
-            return;
-        };
         let Some(setting) = effective.step.as_ref().and_then(|s| s.minimize.as_ref()) else {
             return;
         };

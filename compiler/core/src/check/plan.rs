@@ -1,7 +1,7 @@
 //! Reads top to bottom: section after section, then the Plan.
 
 use ssl_diagnostics::{Code, Diagnostic};
-use ssl_plan::{FORMAT, Monitor, Net, NetKind, Plan, Recipe, View};
+use ssl_plan::{Expected, FORMAT, Monitor, Net, NetKind, Plan, Recipe, View};
 
 use super::nets::NetSpec;
 use super::{Checked, Checker, Source};
@@ -121,7 +121,10 @@ impl Checker<'_> {
             graph: &recipe.step,
             unit: &unit,
         };
-        let expected = wiring.expected(recipe.train.steps);
+        let expected = match self.source.brief {
+            true => Expected::default(),
+            false => wiring.expected(recipe.train.steps),
+        };
         Some(Plan {
             format: FORMAT,
             compiler: env!("CARGO_PKG_VERSION").to_owned(),
