@@ -22,10 +22,11 @@ pub struct Text {
     /// Whether some of it could not be read.
     broken: bool,
     /// Whether only what is wrong is asked for: then resolved values are not
-    /// written down.
+    /// written down, and nothing is estimated.
     pub brief: bool,
     /// Pipelines that a sweep of the file varies, as the sweeps name them.
     varied: HashSet<String>,
+    losses: check::Losses,
 }
 
 /// What one pipeline came to.
@@ -75,6 +76,7 @@ impl Text {
         let varied = sweeps.map(|s| map.text(s.of.span).to_owned()).collect();
         Some(Text {
             varied,
+            losses: check::Losses::default(),
             brief: false,
             file,
             program,
@@ -144,6 +146,7 @@ impl Text {
             program: &self.program,
             demand: request.demand,
             brief: self.brief,
+            losses: &self.losses,
         };
         let Checked {
             plan,

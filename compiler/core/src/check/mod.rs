@@ -33,6 +33,7 @@ use crate::value::Value;
 use crate::{Demand, World};
 
 pub(crate) use args::fallback;
+pub use collapse::Losses;
 pub use graph::operations;
 pub use plan::check;
 
@@ -59,6 +60,8 @@ pub struct Source<'a> {
     pub demand: Demand,
     /// Whether resolved values need not be written down.
     pub brief: bool,
+    /// What is known of losses from other pipelines of the file.
+    pub losses: &'a Losses,
 }
 
 /// The state of a check: what is known, what was wrong, what was resolved.

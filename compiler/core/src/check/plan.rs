@@ -1,7 +1,7 @@
 //! Reads top to bottom: section after section, then the Plan.
 
 use ssl_diagnostics::{Code, Diagnostic};
-use ssl_plan::{Expected, FORMAT, Monitor, Net, NetKind, Plan, Recipe, View};
+use ssl_plan::{FORMAT, Monitor, Net, NetKind, Plan, Recipe, View};
 
 use super::nets::NetSpec;
 use super::{Checked, Checker, Source};
@@ -115,15 +115,17 @@ impl Checker<'_> {
         if !clock.known {
             return None;
         }
-        let estimate = estimate::estimate(&recipe);
         let unit = scene::unit_stages(&recipe.nets);
         let wiring = Wiring {
             graph: &recipe.step,
             unit: &unit,
         };
-        let expected = match self.source.brief {
-            true => Expected::default(),
-            false => wiring.expected(recipe.train.steps),
+        let (estimate, expected) = match self.source.brief {
+            true => Default::default(),
+            false => (
+                estimate::estimate(&recipe),
+                wiring.expected(recipe.train.steps),
+            ),
         };
         Some(Plan {
             format: FORMAT,
