@@ -24,6 +24,7 @@ pub fn many(lines: usize) -> String {
 fn family(out: &mut String, i: usize) {
     let decay = 90 + i % 10;
     let epochs = 20 + i % 50;
+    let temperature = 100 + i % 900;
     let _ = write!(
         out,
         r#"/// A symmetric contrast, halved as in the paper's appendix.
@@ -45,7 +46,7 @@ pipeline base_{i} {{
   /// EMA decay at the first step; rises to 1 along a half cosine.
   param decay: Float = 0.{decay} in 0..=1
   /// Softmax temperature.
-  param temperature: Float = 0.2
+  param temperature: Float = 0.{temperature}
 
   data {{
     source = digits()
@@ -115,7 +116,7 @@ pipeline contrast_{i} {{
   /// Side of a patch in pixels.
   param patch: Int = 2
   /// Softmax temperature.
-  param temperature: Float = 0.2
+  param temperature: Float = 0.{temperature}
 
   data {{
     source = digits()

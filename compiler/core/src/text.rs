@@ -21,8 +21,11 @@ pub struct Text {
     pub diagnostics: Vec<Diagnostic>,
     /// Whether some of it could not be read.
     broken: bool,
+    /// Whether memory, cost and expected losses are asked for.
+    pub estimates: bool,
     /// Pipelines that a sweep of the file varies, as the sweeps name them.
     varied: HashSet<String>,
+    losses: check::Losses,
 }
 
 /// What one pipeline came to.
@@ -72,6 +75,8 @@ impl Text {
         let varied = sweeps.map(|s| map.text(s.of.span).to_owned()).collect();
         Some(Text {
             varied,
+            losses: check::Losses::default(),
+            estimates: true,
             file,
             program,
             broken: found.iter().any(|d| d.severity == Severity::Error),
@@ -136,6 +141,8 @@ impl Text {
             effective: &effective,
             program: &self.program,
             demand: request.demand,
+            estimates: self.estimates,
+            losses: &self.losses,
         };
         let Checked {
             plan,

@@ -16,7 +16,7 @@ impl Checker<'_> {
             if effective.constants.contains_key(head) {
                 return 0;
             }
-            let place = docs.order.iter().position(|o| o == head);
+            let place = docs.order.get_index_of(head);
             1 + place.unwrap_or(docs.order.len())
         };
         self.values.sort_by_cached_key(|path, _| rank(path));

@@ -33,6 +33,7 @@ use crate::value::Value;
 use crate::{Demand, World};
 
 pub(crate) use args::fallback;
+pub use collapse::Losses;
 pub use graph::operations;
 pub use plan::check;
 
@@ -57,6 +58,10 @@ pub struct Source<'a> {
     pub program: &'a Program,
     /// Whether the data must be there.
     pub demand: Demand,
+    /// Whether memory, cost and expected losses are asked for.
+    pub estimates: bool,
+    /// What is known of losses from other pipelines of the file.
+    pub losses: &'a Losses,
 }
 
 /// The state of a check: what is known, what was wrong, what was resolved.

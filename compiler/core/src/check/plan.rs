@@ -115,13 +115,18 @@ impl Checker<'_> {
         if !clock.known {
             return None;
         }
-        let estimate = estimate::estimate(&recipe);
         let unit = scene::unit_stages(&recipe.nets);
         let wiring = Wiring {
             graph: &recipe.step,
             unit: &unit,
         };
-        let expected = wiring.expected(recipe.train.steps);
+        let (estimate, expected) = match self.source.estimates {
+            true => (
+                estimate::estimate(&recipe),
+                wiring.expected(recipe.train.steps),
+            ),
+            false => Default::default(),
+        };
         Some(Plan {
             format: FORMAT,
             compiler: env!("CARGO_PKG_VERSION").to_owned(),

@@ -1,7 +1,7 @@
 //! Documentation, by the path of what it describes, and the order in which a
 //! file speaks of its parts.
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use ssl_syntax::ast::{Pipeline, SectionBody, Stmt, StmtKind};
 
 /// Documentation and order of a merged pipeline.
@@ -11,7 +11,7 @@ pub struct Documents {
     /// heir says of a path replaces what its base said.
     pub lines: IndexMap<String, Vec<String>>,
     /// Heads of paths (`data`, `encoder`, `decay`) as they first appear.
-    pub order: Vec<String>,
+    pub order: IndexSet<String>,
 }
 
 impl Documents {
@@ -56,8 +56,8 @@ impl Documents {
             within => format!("{within}.{name}"),
         };
         let head = path.split('.').next().unwrap_or(&path);
-        if !self.order.iter().any(|o| o == head) {
-            self.order.push(head.to_owned());
+        if !self.order.contains(head) {
+            self.order.insert(head.to_owned());
         }
         let lines: Vec<String> = stmt.docs.lines.iter().map(|l| l.node.clone()).collect();
         if !lines.is_empty() {

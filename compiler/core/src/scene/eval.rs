@@ -50,7 +50,7 @@ impl<'a> Eval<'a> {
         dims: &[usize],
         stands: &[Option<Stand>],
     ) -> Option<Stand> {
-        let at = |id: &NodeId| stands.get(*id).and_then(Clone::clone);
+        let at = |id: &NodeId| stands.get(*id).and_then(Option::as_ref);
         let scene = self.scene;
         match op {
             Op::View { .. } => Some(Stand::Opaque(vec![Axis::Images(*dims.first()?)])),
@@ -59,14 +59,14 @@ impl<'a> Eval<'a> {
             } => {
                 let input = at(input)?;
                 if self.wiring.unit.contains(&(net.clone(), *stage)) {
-                    return self.unit(&input, 1e-12);
+                    return self.unit(input, 1e-12);
                 }
-                self.features(images(&input)?, dims)
+                self.features(images(input)?, dims)
             }
-            Op::Detach { x } => at(x),
+            Op::Detach { x } => at(x).cloned(),
             Op::Scalar { value } => Some(Stand::Number(value.at(self.step))),
-            Op::L2Normalize { x, eps } => self.unit(&at(x)?, *eps),
-            Op::Standardize { x, eps } => self.standardized(&at(x)?, *eps),
+            Op::L2Normalize { x, eps } => self.unit(at(x)?, *eps),
+            Op::Standardize { x, eps } => self.standardized(at(x)?, *eps),
             Op::Transpose { x } => match at(x)? {
                 Stand::Matrix(grid) => Some(Stand::Matrix(grid.transposed()?)),
                 Stand::Feature {
@@ -75,19 +75,22 @@ impl<'a> Eval<'a> {
                     unit,
                     turned,
                 } => Some(Stand::Feature {
-                    rows,
-                    width,
-                    unit,
+                    rows: rows.clone(),
+                    width: *width,
+                    unit: *unit,
                     turned: !turned,
                 }),
                 _ => None,
             },
             Op::Matmul { left, right } => {
                 let same = self.wiring.is_gram(*left, *right);
-                products::matmul(scene, &at(left)?, &at(right)?, same, self.nudged(id))
+                products::matmul(scene, at(left)?, at(right)?, same, self.nudged(id))
             }
             Op::Concat { xs, axis } => {
-                let xs = xs.iter().map(at).collect::<Option<Vec<_>>>()?;
+                let xs = xs
+                    .iter()
+                    .map(|x| at(x).cloned())
+                    .collect::<Option<Vec<_>>>()?;
                 algebra::concat(&xs, *axis)
             }
             Op::Slice {
@@ -95,19 +98,19 @@ impl<'a> Eval<'a> {
                 axis,
                 start,
                 end,
-            } => algebra::slice(&at(x)?, *axis, *start, *end),
-            Op::Softmax { x } => self.softmax(&at(x)?, f64::exp),
-            Op::LogSoftmax { x } => self.softmax(&at(x)?, |v| v),
+            } => algebra::slice(at(x)?, *axis, *start, *end),
+            Op::Softmax { x } => self.softmax(at(x)?, f64::exp),
+            Op::LogSoftmax { x } => self.softmax(at(x)?, |v| v),
             Op::LogSumExp { x } => match at(x)? {
                 Stand::Matrix(grid) => {
                     let row = |r: usize| {
                         let axis = *grid.rows.get(r)?;
-                        Some((axis, Cell::all(self.log_sum_exp(&grid, r)?)))
+                        Some((axis, Cell::all(self.log_sum_exp(grid, r)?)))
                     };
                     let rows = (0..grid.rows.len()).map(row);
                     Some(Stand::Vector(rows.collect::<Option<_>>()?))
                 }
-                Stand::Vector(parts) => Some(Stand::Number(vector_log_sum_exp(&parts))),
+                Stand::Vector(parts) => Some(Stand::Number(vector_log_sum_exp(parts))),
                 _ => None,
             },
             Op::Column { x } => match at(x)? {
@@ -154,7 +157,10 @@ impl<'a> Eval<'a> {
                 let rows = vec![Axis::Queue(*length)];
                 match at(x)? {
                     Stand::Matrix(grid) => match (grid.rows.as_slice(), grid.cells.as_slice()) {
-                        ([Axis::Images(_)], [_]) => Some(Stand::Matrix(Grid { rows, ..grid })),
+                        ([Axis::Images(_)], [_]) => Some(Stand::Matrix(Grid {
+                            rows,
+                            ..grid.clone()
+                        })),
                         _ => None,
                     },
                     Stand::Feature {
@@ -164,8 +170,8 @@ impl<'a> Eval<'a> {
                         ..
                     } => Some(Stand::Feature {
                         rows,
-                        width,
-                        unit,
+                        width: *width,
+                        unit: *unit,
                         turned: false,
                     }),
                     _ => None,
@@ -173,13 +179,13 @@ impl<'a> Eval<'a> {
             }
             // Where the features stand still, it has come to their mean.
             Op::RunningMean { x, .. } => {
-                algebra::reduce(scene, ssl_plan::ReduceOp::Mean, &at(x)?, Some(0))
+                algebra::reduce(scene, ssl_plan::ReduceOp::Mean, at(x)?, Some(0))
             }
-            Op::Sinkhorn { x, epsilon, .. } => self.assignment(&at(x)?, *epsilon),
+            Op::Sinkhorn { x, epsilon, .. } => self.assignment(at(x)?, *epsilon),
             // An image that looks like this one, from another batch.
-            Op::Nearest { x, .. } => at(x),
+            Op::Nearest { x, .. } => at(x).cloned(),
             Op::RandomMask { x, .. } | Op::Patchify { x, .. } => {
-                Some(Stand::Opaque(images(&at(x)?)?))
+                Some(Stand::Opaque(images(at(x)?)?))
             }
             Op::Unary { f, x } => {
                 let f = |v: f64| match f {
@@ -189,12 +195,12 @@ impl<'a> Eval<'a> {
                     UnaryOp::Sqrt => v.sqrt(),
                     UnaryOp::Relu => v.max(0.0),
                 };
-                algebra::each(&at(x)?, f)
+                algebra::each(at(x)?, f)
             }
             Op::Binary { f, left, right } => {
-                algebra::binary(*f, &at(left)?, &at(right)?, self.nudged(id))
+                algebra::binary(*f, at(left)?, at(right)?, self.nudged(id))
             }
-            Op::Reduce { f, x, axis } => algebra::reduce(scene, *f, &at(x)?, *axis),
+            Op::Reduce { f, x, axis } => algebra::reduce(scene, *f, at(x)?, *axis),
         }
     }
 

@@ -8,21 +8,20 @@
 use ssl_diagnostics::{Code, Diagnostic, Fix};
 
 use super::patched::{Edit, Patched};
+use super::reports::Reports;
 use super::scan::{Bracket, Scan, Shape, scan};
 
 /// The deepest nesting of brackets that the grammar is shown: it recurses.
 pub(super) const MAX_NESTING: usize = 64;
+/// How many open brackets a closing one looks at.
+const REACH: usize = 1_000;
 /// How many lines a call with a lost parenthesis may have.
 const MAX_CALL_LINES: usize = 200;
 
 /// A text whose brackets are balanced and nested no deeper than
 /// [`MAX_NESTING`], and its scan where the text differs from the one given.
 /// `own` is the scan of the text given; its edits are made too.
-pub(super) fn balanced(
-    text: Patched,
-    own: &Scan,
-    out: &mut Vec<Diagnostic>,
-) -> (Patched, Option<Scan>) {
+pub(super) fn balanced(text: Patched, own: &Scan, out: &mut Reports) -> (Patched, Option<Scan>) {
     let mut edits = own.edits.clone();
     Balancer {
         text: &text,
@@ -34,7 +33,7 @@ pub(super) fn balanced(
     }
     .run();
     let rescanned = |text: Patched| {
-        let found = scan(&text, &mut Vec::new());
+        let found = scan(&text, &mut Reports::default());
         (text, Some(found))
     };
     let (text, found) = match edits.is_empty() {
@@ -69,7 +68,7 @@ struct Balancer<'a> {
     /// For every bracket, where the next brace from it on stands.
     next_brace: Vec<Option<usize>>,
     edits: &'a mut Vec<Edit>,
-    out: &'a mut Vec<Diagnostic>,
+    out: &'a mut Reports,
     /// The line that was reported last: one report a line is enough.
     reported: Option<usize>,
 }
@@ -157,12 +156,12 @@ impl Balancer<'_> {
         let blocks = |o: &Open| o.bracket.shape == Shape::Curly && o.bracket.line != closer.line;
         let partner = stack
             .iter()
-            .rposition(|o| o.bracket.shape == closer.shape || blocks(o))
-            .filter(|i| {
-                stack
-                    .get(*i)
-                    .is_some_and(|o| o.bracket.shape == closer.shape)
-            });
+            .enumerate()
+            .rev()
+            .take(REACH)
+            .find(|(_, o)| o.bracket.shape == closer.shape || blocks(o))
+            .filter(|(_, o)| o.bracket.shape == closer.shape)
+            .map(|(i, _)| i);
         let top = stack.last().copied();
         match (partner, top) {
             (Some(partner), _) => {
@@ -201,15 +200,16 @@ impl Balancer<'_> {
 
     fn close_block(&mut self, stack: &mut Vec<Open>, closer: &Bracket, indent: usize, leads: bool) {
         let blocks = |stack: &Vec<Open>| {
-            stack
-                .iter()
+            let near = stack.iter().rev().take(REACH);
+            near.into_iter()
                 .any(|o| o.bracket.shape == Shape::Curly && o.indent <= indent)
         };
         let known = blocks(stack);
         while let Some(open) = stack.last().copied() {
             let inline = open.bracket.shape != Shape::Curly;
             let deeper = leads && known && open.indent > indent;
-            if inline && !stack.iter().any(|o| o.bracket.shape == Shape::Curly) {
+            let mut near = stack.iter().rev().take(REACH);
+            if inline && !near.any(|o| o.bracket.shape == Shape::Curly) {
                 return self.stray(closer);
             }
             if !inline && !deeper {
@@ -389,7 +389,7 @@ fn matched(brackets: &[Bracket]) -> bool {
 
 /// The last resort: brackets that still have no partner become blanks.
 fn stripped(text: Patched) -> Patched {
-    let found = scan(&text, &mut Vec::new());
+    let found = scan(&text, &mut Reports::default());
     if matched(&found.brackets) {
         return text;
     }
@@ -409,7 +409,7 @@ fn stripped(text: Patched) -> Patched {
 }
 
 /// What is nested too deeply is reported; the edits cut it out.
-fn too_deep(text: &Patched, found: &Scan, out: &mut Vec<Diagnostic>) -> Vec<Edit> {
+fn too_deep(text: &Patched, found: &Scan, out: &mut Reports) -> Vec<Edit> {
     let mut stack: Vec<&Bracket> = Vec::new();
     let mut edits = Vec::new();
     for bracket in &found.brackets {

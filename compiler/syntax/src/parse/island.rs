@@ -30,7 +30,7 @@ impl Builder<'_> {
         for line in lines {
             let island = self.cut(line.as_span().start(), line.as_span().end());
             let docs = std::mem::take(&mut docs);
-            let mark = self.out.len();
+            let mark = self.out.mark();
             match self.read_statements(&island, &docs, context) {
                 Some(read) => {
                     stmts.extend(read);
@@ -39,7 +39,7 @@ impl Builder<'_> {
                 None => {
                     let salvaged = self.salvage(&island, docs);
                     if quiet && salvaged.is_none() && is_prose(island.text()) {
-                        self.out.truncate(mark);
+                        self.out.take_back(mark);
                     }
                     quiet = true;
                     stmts.extend(salvaged);
@@ -121,10 +121,10 @@ impl Builder<'_> {
         for line in lines {
             let island = self.cut(line.as_span().start(), line.as_span().end());
             let docs = std::mem::take(&mut docs);
-            let mark = self.out.len();
+            let mark = self.out.mark();
             let broken = self.read_items(&island, docs, file).is_none();
             if broken && quiet && is_prose(island.text()) {
-                self.out.truncate(mark);
+                self.out.take_back(mark);
             }
             quiet = broken;
         }
@@ -267,6 +267,12 @@ impl Builder<'_> {
         if self.is_guessed(island.span(0, island.text().len()))
             && SslParser::parse(rule, island.text()).is_err()
         {
+            return None;
+        }
+        if self.out.is_full()
+            && let Err(error) = SslParser::parse(rule, island.text())
+        {
+            self.out.push(Stop::new(&error).diagnostic(island));
             return None;
         }
         let mut text = island.clone();

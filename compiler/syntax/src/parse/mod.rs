@@ -6,6 +6,7 @@ mod build;
 mod explain;
 mod island;
 mod patched;
+mod reports;
 mod salvage;
 mod scan;
 mod slips;
@@ -18,6 +19,7 @@ use crate::{Trivia, ast};
 use balance::balanced;
 use build::Builder;
 use explain::Stop;
+use reports::{Mark, Reports};
 use scan::scan;
 
 pub(crate) use patched::Patched;
@@ -47,17 +49,17 @@ pub fn parse_file(map: &SourceMap, file: FileId) -> Parsed {
     let Some(source) = map.file(file) else {
         return parsed;
     };
-    let out = &mut parsed.diagnostics;
+    let mut out = Reports::default();
     let text = Patched::new(&source.text, source.base);
-    let scan = scan(&text, out);
-    let mark = out.len();
-    let (text, rescan) = balanced(text, &scan, out);
+    let scan = scan(&text, &mut out);
+    let mark = out.mark();
+    let (text, rescan) = balanced(text, &scan, &mut out);
     let text = text.plain(rescan.as_ref().unwrap_or(&scan));
-    let known = places(&scan, out, mark);
+    let known = places(&scan, &out, mark);
     let mut dangling = Vec::new();
     let mut builder = Builder {
         text: &text,
-        out,
+        out: &mut out,
         dangling: &mut dangling,
         known: &known,
         keyword: None,
@@ -73,20 +75,20 @@ pub fn parse_file(map: &SourceMap, file: FileId) -> Parsed {
         Err(error) => out.push(Stop::new(&error).diagnostic(&text)),
     }
     parsed.trivia = Trivia::new(source, &scan, &dangling);
-    parsed.diagnostics.sort_by_key(Diagnostic::span);
+    parsed.diagnostics = out.finish();
     parsed
 }
 
 /// Parses one assignment (`path = value`), as `--set` takes it. `None` where
 /// it is none; the diagnostics say why.
 pub fn parse_assignment(map: &SourceMap, file: FileId) -> (Option<ast::Stmt>, Vec<Diagnostic>) {
-    let mut out = Vec::new();
+    let mut out = Reports::default();
     let Some(source) = map.file(file) else {
-        return (None, out);
+        return (None, Vec::new());
     };
     let text = Patched::new(&source.text, source.base);
     let scan = scan(&text, &mut out);
-    let mark = out.len();
+    let mark = out.mark();
     let (text, rescan) = balanced(text, &scan, &mut out);
     let text = text.plain(rescan.as_ref().unwrap_or(&scan));
     let known = places(&scan, &out, mark);
@@ -98,25 +100,24 @@ pub fn parse_assignment(map: &SourceMap, file: FileId) -> (Option<ast::Stmt>, Ve
         keyword: None,
     };
     let stmt = builder.assignment(&text);
-    out.sort_by_key(Diagnostic::span);
-    (stmt, out)
+    (stmt, out.finish())
 }
 
 /// A text with its brackets balanced, the same as the grammar reads it, and
 /// what was seen of it before.
 pub(crate) fn mended(text: &str) -> (Patched, Patched, Scan) {
     let text = Patched::new(text, 0);
-    let scan = scan(&text, &mut Vec::new());
-    let (text, rescan) = balanced(text, &scan, &mut Vec::new());
+    let scan = scan(&text, &mut Reports::default());
+    let (text, rescan) = balanced(text, &scan, &mut Reports::default());
     let plain = text.clone().plain(rescan.as_ref().unwrap_or(&scan));
     (text, plain, scan)
 }
 
 /// Where the text had to be guessed at before the grammar read it, in order:
 /// what the scan guessed, and what balancing reported from `mark` on.
-fn places(scan: &Scan, diagnostics: &[Diagnostic], mark: usize) -> Vec<Span> {
-    let balance = diagnostics.iter().skip(mark).filter_map(Diagnostic::span);
-    let mut places: Vec<Span> = scan.guesses.iter().copied().chain(balance).collect();
+fn places(scan: &Scan, reports: &Reports, mark: Mark) -> Vec<Span> {
+    let guesses = scan.guesses.iter().copied();
+    let mut places: Vec<Span> = guesses.chain(reports.places(mark)).collect();
     places.sort();
     places
 }

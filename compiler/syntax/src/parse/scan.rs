@@ -9,6 +9,7 @@ use std::ops::Range;
 use ssl_diagnostics::{Code, Diagnostic, Fix, Span};
 
 use super::patched::{Edit, Patched};
+use super::reports::{Mark, Reports};
 
 /// A kind of bracket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +75,9 @@ pub(crate) struct Scan {
     pub guesses: Vec<Span>,
 }
 
+/// Longest text in foreign quotes that is taken for one.
+const QUOTED: usize = 1_000;
+
 /// Characters that look like, or are meant as, one of the language's.
 const LOOKALIKES: &[(char, &str)] = &[
     ('\u{a0}', " "),
@@ -95,7 +99,7 @@ const LOOKALIKES: &[(char, &str)] = &[
     ('\u{ff09}', ")"),
 ];
 
-pub(super) fn scan(text: &Patched, out: &mut Vec<Diagnostic>) -> Scan {
+pub(super) fn scan(text: &Patched, out: &mut Reports) -> Scan {
     let mut scanner = Scanner {
         source: text,
         text: text.text(),
@@ -104,6 +108,8 @@ pub(super) fn scan(text: &Patched, out: &mut Vec<Diagnostic>) -> Scan {
         at: 0,
         line: None,
         line_start: 0,
+        line_end: None,
+        no_comment_end: false,
         previous_end: None,
         blank: false,
         hash: None,
@@ -120,18 +126,22 @@ pub(super) fn scan(text: &Patched, out: &mut Vec<Diagnostic>) -> Scan {
 struct Scanner<'a> {
     source: &'a Patched,
     text: &'a str,
-    out: &'a mut Vec<Diagnostic>,
+    out: &'a mut Reports,
     found: Scan,
     at: usize,
     /// The current line, once it has code.
     line: Option<Line>,
     line_start: usize,
+    /// Where the line that was looked at last ends.
+    line_end: Option<usize>,
+    /// Whether no `*/` follows.
+    no_comment_end: bool,
     /// End of the last line that was not blank.
     previous_end: Option<usize>,
     /// Whether the current line is blank so far.
     blank: bool,
     /// Where the line of the last `#` comment ends, and its diagnostic.
-    hash: Option<(usize, usize)>,
+    hash: Option<(usize, Mark)>,
     /// Whether control characters have been reported.
     control: bool,
     /// For every open bracket, whether line ends in it are blanks.
@@ -198,10 +208,13 @@ impl<'a> Scanner<'a> {
     }
 
     /// The rest of the line without its end.
-    fn rest_of_line(&self) -> &'a str {
-        let rest = self.rest();
-        let line = rest.split('\n').next().unwrap_or(rest);
-        line.trim_end_matches('\r')
+    fn rest_of_line(&mut self) -> &'a str {
+        if self.line_end.is_none_or(|end| end < self.at) {
+            let len = self.rest().find('\n').unwrap_or(self.rest().len());
+            self.line_end = Some(self.at + len);
+        }
+        let line = self.text.get(self.at..self.line_end.unwrap_or(self.at));
+        line.unwrap_or("").trim_end_matches('\r')
     }
 
     fn blank_out(&mut self, len: usize) {
@@ -324,6 +337,7 @@ impl<'a> Scanner<'a> {
         let width = open.len_utf8();
         let line = self.rest_of_line();
         let inner = line.get(width..).unwrap_or("");
+        let inner = inner.get(..inner.floor_char_boundary(QUOTED)).unwrap_or("");
         let close = inner.char_indices().find(|(_, c)| match open {
             '\'' => *c == '\'',
             '\u{2018}' => *c == '\u{2019}',
@@ -378,8 +392,9 @@ impl<'a> Scanner<'a> {
 
     fn block_comment(&mut self) {
         let (start, rest) = (self.at, self.rest());
-        let closed = rest.find("*/").map(|i| i + 2);
-        let len = closed.unwrap_or(self.rest_of_line().len());
+        let closed = (!self.no_comment_end).then(|| rest.find("*/")).flatten();
+        self.no_comment_end = closed.is_none();
+        let len = closed.map_or_else(|| self.rest_of_line().len(), |i| i + 2);
         let newline = rest.get(..len).is_some_and(|c| c.contains('\n'));
         let span = self.source.span(start, start + 2);
         self.out.push(
@@ -410,23 +425,24 @@ impl<'a> Scanner<'a> {
             let between = self.text.get(*end..self.at).unwrap_or("");
             between.trim().is_empty() && between.matches('\n').count() == 1
         });
-        let known = neighbour.and_then(|(_, i)| self.out.get_mut(i));
-        let index = match (known, neighbour) {
-            (Some(diagnostic), Some((_, i))) => {
+        let known = neighbour.and_then(|(_, mark)| self.out.since(mark));
+        let mark = match (known, neighbour) {
+            (Some(diagnostic), Some((_, mark))) => {
                 match diagnostic.fixes.first_mut() {
                     Some(first) => first.edits.extend(fix.edits),
                     None => diagnostic.fixes.push(fix),
                 }
-                i
+                mark
             }
             _ => {
+                let mark = self.out.mark();
                 self.out.push(
                     Diagnostic::error(Code::SYNTAX, "a comment starts with `//`")
                         .at(span, "`#` starts none")
                         .help("write `//`")
                         .fix(fix),
                 );
-                self.out.len() - 1
+                mark
             }
         };
         let trailing = self.line.is_some();
@@ -434,7 +450,7 @@ impl<'a> Scanner<'a> {
         self.found.edits.push(Edit::replace(self.at, len, " "));
         self.blank = false;
         self.at += len;
-        self.hash = Some((self.at, index));
+        self.hash = Some((self.at, mark));
     }
 
     fn semicolon(&mut self) {

@@ -13,6 +13,7 @@ use ssl_diagnostics::{Code, Diagnostic, Lint, Span};
 use ssl_grammar::Rule;
 
 use super::patched::Patched;
+use super::reports::Reports;
 use crate::ast::{Docs, Ident, Path, SectionKind, Spanned};
 
 /// The deepest tree that is built. Whoever walks it may recurse.
@@ -30,7 +31,7 @@ pub(super) enum Context {
 /// Builds the tree of one text, and reports.
 pub(super) struct Builder<'a> {
     pub text: &'a Patched,
-    pub out: &'a mut Vec<Diagnostic>,
+    pub out: &'a mut Reports,
     /// Documentation that precedes nothing.
     pub dangling: &'a mut Vec<Span>,
     /// Where the text was guessed at before the grammar read it, in order; what

@@ -31,7 +31,7 @@ impl Builder<'_> {
         context: Context,
     ) -> Option<Stmt> {
         let span = self.span(pair);
-        let mark = self.out.len();
+        let mark = self.out.mark();
         let kind = if pair.as_rule() == Rule::section {
             self.section(pair).map(StmtKind::Section)
         } else {
@@ -39,12 +39,12 @@ impl Builder<'_> {
             let kind = self.simple(pair.as_rule(), parts, context);
             if self.is_guessed(span) {
                 // Reported; what is odd about it now may be the guess.
-                self.out.truncate(mark);
+                self.out.take_back(mark);
             }
             kind
         };
         if self.keyword.take().is_some() {
-            self.out.truncate(mark);
+            self.out.take_back(mark);
             let island = self.cut(pair.as_span().start(), pair.as_span().end());
             return match self.read_statements(&island, &docs, context) {
                 Some(mut read) => read.pop(),
