@@ -180,7 +180,7 @@ fn new_writes_what_check_accepts_for_every_method() {
         let out = format!("{method}.ssl");
         run(
             dir.path(),
-            &["new", "--method", method, "--data", "photos", "--out", &out],
+            &["new", &out, "--method", method, "--data", "photos"],
         )
         .ends(0)
         .says(&["wrote", "steps of 16 images", "sslc run"]);
