@@ -66,8 +66,7 @@ impl Checker<'_> {
             Monitor::GradientNorm { .. } => None,
         });
         let (graph, calls) = step.graph(nodes.collect()).unzip();
-        if let Some(graph) = graph.as_ref().filter(|_| clock.rows() > 1) {
-            self.accumulation(graph, &clock);
+        if let Some(graph) = graph.as_ref().filter(|_| clock.batch > 1) {
             self.collapse(graph, &specs);
         }
         if let Some(graph) = &graph {
@@ -115,6 +114,7 @@ impl Checker<'_> {
         if !clock.known {
             return None;
         }
+        self.accumulation(&recipe.step, &recipe.nets, &clock);
         let unit = scene::unit_stages(&recipe.nets);
         let wiring = Wiring {
             graph: &recipe.step,

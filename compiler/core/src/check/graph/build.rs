@@ -345,7 +345,7 @@ impl Builder<'_, '_> {
         let mut items: Vec<Item> = Vec::new();
         for view in views {
             let [h, w] = self.views.get(&view)?.size;
-            let dims = vec![self.clock.rows(), 3, h, w];
+            let dims = vec![self.clock.batch, 3, h, w];
             items.push(self.node(Op::View { view }, dims, Vec::new()));
         }
         match several {
