@@ -1,7 +1,5 @@
 //! A file and all that it imports, parsed; then each of its pipelines.
 
-use std::collections::HashSet;
-
 use ssl_diagnostics::{Code, Diagnostic, FileId, Severity, SourceMap};
 use ssl_plan::{Plan, Resolved};
 
@@ -9,6 +7,7 @@ use crate::check::Checked;
 use crate::merge::{self, Effective, Set};
 use crate::program::{self, Program};
 use crate::sweep::{self, Sweep};
+use crate::table::HashSet;
 use crate::{Request, World, allow, check, memory};
 
 /// A file and all that it imports, parsed.

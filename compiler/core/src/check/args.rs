@@ -1,6 +1,5 @@
 //! Binds the arguments of a built-in function to its parameters.
 
-use indexmap::IndexMap;
 use ssl_diagnostics::{Code, Diagnostic, Span};
 use ssl_plan::{Norm, Origin};
 use ssl_syntax::ast::{Arg, Expr, ExprKind, Ident};
@@ -11,6 +10,7 @@ use super::schedule::time_of;
 use crate::merge::{Layer, Setting};
 use crate::names::{self, Meant};
 use crate::schema::{Fallback, Field, Function, Group, Want, function, in_group};
+use crate::table::IndexMap;
 use crate::value::{CurveSpec, Part, ScheduleSpec, Time, Unit, Value};
 
 /// Arguments by parameter name; absent ones are not in it.
@@ -205,7 +205,7 @@ impl Checker<'_> {
         let mut args = Args {
             function: function.name,
             span: setting.expr.span,
-            values: IndexMap::new(),
+            values: IndexMap::default(),
         };
         if let Some(path) = path {
             self.record(path, &function.name, self.origin(setting));
@@ -274,7 +274,7 @@ impl Checker<'_> {
         function: &'static Function,
         setting: &'s Setting,
     ) -> (IndexMap<&'static str, Written<'s>>, bool) {
-        let mut out: IndexMap<&'static str, Written<'s>> = IndexMap::new();
+        let mut out: IndexMap<&'static str, Written<'s>> = IndexMap::default();
         let mut fine = true;
         let args: &[Arg] = match &setting.expr.kind {
             ExprKind::Call { args, .. } => args,

@@ -10,10 +10,9 @@
 //! train what is warned of, and what is passed, and see whether it collapses.
 
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use indexmap::IndexMap;
 use ssl_diagnostics::{Diagnostic, Lint};
 use ssl_plan::{Graph, NodeId, Norm, Op};
 
@@ -21,6 +20,7 @@ use super::Checker;
 use super::nets::{NetSpec, StageSpec};
 use crate::scene::Wiring;
 use crate::shapes::ModuleSpec;
+use crate::table::{HashMap, IndexMap};
 
 /// A stage of a net.
 type Place = (String, usize);

@@ -1,6 +1,5 @@
 //! Monitors and evaluations.
 
-use indexmap::IndexMap;
 use ssl_diagnostics::{Code, Diagnostic, Lint, Span};
 use ssl_plan::{Eval, FeatureOf, Interpolation, Monitor, NormPer, Transform, View};
 
@@ -12,6 +11,7 @@ use super::graph::StepGraph;
 use super::train::whole_steps;
 use super::views::size_after;
 use crate::schema::Group;
+use crate::table::IndexMap;
 use crate::value::{Clock, Time, Unit, Value};
 
 impl Checker<'_> {

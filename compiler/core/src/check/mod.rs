@@ -21,14 +21,12 @@ mod train;
 mod usual;
 mod views;
 
-use std::collections::{HashMap, HashSet};
-
-use indexmap::{IndexMap, IndexSet};
 use ssl_diagnostics::{Code, Diagnostic, SourceMap, Span};
 use ssl_plan::{Origin, Plan, Resolved};
 
 use crate::merge::{Effective, Layer, Setting};
 use crate::program::Program;
+use crate::table::{HashMap, HashSet, IndexMap, IndexSet};
 use crate::value::Value;
 use crate::{Demand, World};
 
@@ -89,13 +87,13 @@ impl<'a> Checker<'a> {
         Checker {
             source,
             world,
-            diagnostics: IndexSet::new(),
-            values: IndexMap::new(),
-            known: HashMap::new(),
-            open: IndexSet::new(),
+            diagnostics: IndexSet::default(),
+            values: IndexMap::default(),
+            known: HashMap::default(),
+            open: IndexSet::default(),
             pace: None,
-            read: HashSet::new(),
-            called: IndexMap::new(),
+            read: HashSet::default(),
+            called: IndexMap::default(),
         }
     }
 

@@ -1,6 +1,5 @@
 //! Nets before their inputs are known: modules with their sizes.
 
-use indexmap::IndexMap;
 use ssl_diagnostics::{Code, Diagnostic, Span};
 use ssl_plan::{Activation, BlockNorm, Pool, Position};
 
@@ -13,6 +12,7 @@ use crate::schema::{Group, function};
 use crate::shapes::{
     DecoderSpec, LinearSpec, MlpSpec, ModuleSpec, RESNET_DEPTHS, ResnetSpec, VitSpec,
 };
+use crate::table::IndexMap;
 use crate::value::{ScheduleSpec, Time};
 
 /// A stage of a net.
@@ -45,7 +45,7 @@ pub enum NetSpec {
 impl Checker<'_> {
     /// Every net by name, broken ones included.
     pub(super) fn nets(&mut self) -> IndexMap<String, NetSpec> {
-        let mut out = IndexMap::new();
+        let mut out = IndexMap::default();
         for (name, def) in &self.source.effective.nets {
             let spec = self.net(name, def).unwrap_or(NetSpec::Broken);
             out.insert(name.clone(), spec);

@@ -1,8 +1,9 @@
 //! Documentation, by the path of what it describes, and the order in which a
 //! file speaks of its parts.
 
-use indexmap::{IndexMap, IndexSet};
 use ssl_syntax::ast::{Pipeline, SectionBody, Stmt, StmtKind};
+
+use crate::table::{IndexMap, IndexSet};
 
 /// Documentation and order of a merged pipeline.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -1,7 +1,5 @@
 //! Calls: nets, operations, schedules, and functions, which are inlined.
 
-use std::collections::HashMap;
-
 use ssl_diagnostics::{Code, Diagnostic, Span};
 use ssl_plan::{Argument, Call, NodeId, Op};
 use ssl_syntax::ast::{Arg, Expr, ExprKind, FnParam, Function, Path, StmtKind, Ty, TyArg};
@@ -12,6 +10,7 @@ use super::ops::OPS;
 use super::{Builder, Item, Locals};
 use crate::names::{self, Meant};
 use crate::schema::{Group, function};
+use crate::table::HashMap;
 
 /// Calls deeper than this are taken for a recursion.
 const DEPTH: usize = 32;
@@ -185,7 +184,7 @@ impl Builder<'_, '_> {
         locals: &Locals,
     ) -> Option<Locals> {
         let name = &f.name.name;
-        let mut given: HashMap<&str, (Item, Span)> = HashMap::new();
+        let mut given: HashMap<&str, (Item, Span)> = HashMap::default();
         let mut position = 0;
         let mut fine = true;
         for arg in args {
@@ -242,7 +241,7 @@ impl Builder<'_, '_> {
             return None;
         }
         let mut bound = Locals {
-            values: HashMap::new(),
+            values: HashMap::default(),
             closed: true,
         };
         for param in &f.params {
