@@ -20,8 +20,9 @@ pub struct Text {
     pub diagnostics: Vec<Diagnostic>,
     /// Whether some of it could not be read.
     broken: bool,
-    /// Whether memory, cost and expected losses are asked for.
-    pub estimates: bool,
+    /// Whether more than a verdict is asked for: values and where they come
+    /// from, documentation, memory, cost, expected losses.
+    pub details: bool,
     /// Pipelines that a sweep of the file varies, as the sweeps name them.
     varied: HashSet<String>,
     losses: check::Losses,
@@ -75,7 +76,7 @@ impl Text {
         Some(Text {
             varied,
             losses: check::Losses::default(),
-            estimates: true,
+            details: true,
             file,
             program,
             broken: found.iter().any(|d| d.severity == Severity::Error),
@@ -140,7 +141,7 @@ impl Text {
             effective: &effective,
             program: &self.program,
             demand: request.demand,
-            estimates: self.estimates,
+            details: self.details,
             losses: &self.losses,
         };
         let Checked {

@@ -46,7 +46,7 @@ pub fn check_file(request: &Request, world: &dyn World) -> Whole {
     let Some(mut text) = Text::load(request, world, &mut out.map, &mut out.diagnostics) else {
         return out;
     };
-    text.estimates = request.memory.is_some();
+    text.details = request.memory.is_some();
     let names = text.pipelines();
     let sweeps = text.sweeps(&out.map);
     let sets = text.sets(&request.set, &mut out.map);

@@ -138,8 +138,9 @@ impl Checker<'_> {
                 super::args::fallback(&field.fallback)?
             }
         };
-        let origin = setting.map_or(ssl_plan::Origin::Default, |s| self.origin(s));
-        self.record(format!("{}.{name}", kind.keyword()), &value, origin);
+        self.record(&[kind.keyword(), name], &value, |c| {
+            setting.map_or(ssl_plan::Origin::Default, |s| c.origin(s))
+        });
         Some(value)
     }
 

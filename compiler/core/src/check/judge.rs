@@ -97,10 +97,11 @@ impl Checker<'_> {
         };
         let k = args.int("k")?;
         let bank = bank.max(1);
-        let origin = ssl_plan::Origin::Derived {
-            path: format!("{path}.bank"),
-        };
-        self.record(format!("{path}.bank.images"), &bank, origin);
+        self.record(&[path, "bank.images"], &bank, |_| {
+            ssl_plan::Origin::Derived {
+                path: format!("{path}.bank"),
+            }
+        });
         let k = self.enough(k, bank, args);
         self.needs_labels(data, args.span);
         Some(Monitor::Knn {
