@@ -23,11 +23,6 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::CompleteEnv;
 
-// A check allocates many small things: a fifth of its time with the system's
-// allocator.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// A compiler and runtime for self-supervised learning.
 #[derive(Parser)]
 #[command(name = "sslc", version, about, max_term_width = 100)]

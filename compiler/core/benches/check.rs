@@ -14,9 +14,6 @@ use ssl_core::{DatasetInfo, Demand, Request, WorldError};
 use ssl_diagnostics::SourceMap;
 use ssl_plan::Source;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 const LINES: [usize; 5] = [2_500, 5_000, 10_000, 20_000, 40_000];
 
 /// The median of several runs, and the least: the others had company.

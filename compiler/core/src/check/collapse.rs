@@ -11,8 +11,9 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{Hash, Hasher};
 
+use rustc_hash::FxHasher;
 use ssl_diagnostics::{Diagnostic, Lint};
 use ssl_plan::{Graph, NodeId, Norm, Op};
 
@@ -148,7 +149,7 @@ impl Losses {
 
 /// A hash of a graph; few have the same.
 fn key(graph: &Graph) -> u64 {
-    let mut hasher = DefaultHasher::new();
+    let mut hasher = FxHasher::default();
     for node in &graph.nodes {
         (std::mem::discriminant(&node.op), &node.dims).hash(&mut hasher);
         if let Op::Scalar { value } = &node.op {

@@ -141,6 +141,10 @@ impl Builder<'_, '_> {
             );
             return None;
         }
+        if !self.checker.source.details {
+            let bound = self.arguments(f, args, args_span, locals)?;
+            return self.deeper(f, bound, span);
+        }
         let docs = f.docs.lines.iter().map(|l| l.node.clone()).collect();
         self.checker.called.insert(f.name.name.clone(), docs);
         let bound = self.arguments(f, args, args_span, locals)?;
@@ -159,9 +163,7 @@ impl Builder<'_, '_> {
             })
         });
         let arguments = arguments.collect();
-        self.depth += 1;
-        let result = self.body(f, bound, span);
-        self.depth -= 1;
+        let result = self.deeper(f, bound, span);
         let mut results = Vec::new();
         nodes_of(result.as_ref()?, &mut results);
         let call = Call {
@@ -172,6 +174,13 @@ impl Builder<'_, '_> {
         };
         // Equal calls are one.
         self.function_calls.insert(call);
+        result
+    }
+
+    fn deeper(&mut self, f: &Function, bound: Locals, span: Span) -> Option<Item> {
+        self.depth += 1;
+        let result = self.body(f, bound, span);
+        self.depth -= 1;
         result
     }
 
