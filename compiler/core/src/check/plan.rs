@@ -120,7 +120,7 @@ impl Checker<'_> {
             graph: &recipe.step,
             unit: &unit,
         };
-        let (estimate, expected) = match self.source.estimates {
+        let (estimate, expected) = match self.source.details {
             true => (
                 estimate::estimate(&recipe),
                 wiring.expected(recipe.train.steps),
@@ -134,7 +134,10 @@ impl Checker<'_> {
             recipe,
             calls: calls.unwrap_or_default(),
             values: Vec::new(),
-            docs: self.documented(),
+            docs: match self.source.details {
+                true => self.documented(),
+                false => Vec::new(),
+            },
             estimate,
             expected,
         })
