@@ -80,6 +80,8 @@ pub struct Checker<'a> {
     pace: Option<usize>,
     /// Constants that something reads.
     read: HashSet<String>,
+    /// Paths of parameters that are named, and where.
+    paths: IndexMap<String, Span>,
     /// Functions that the step calls, with their documentation.
     called: IndexMap<String, Vec<String>>,
 }
@@ -95,6 +97,7 @@ impl<'a> Checker<'a> {
             open: IndexSet::new(),
             pace: None,
             read: HashSet::new(),
+            paths: IndexMap::new(),
             called: IndexMap::new(),
         }
     }

@@ -3,6 +3,7 @@
 mod clock;
 mod observer;
 mod parts;
+mod scale;
 mod state;
 mod train;
 
@@ -12,7 +13,7 @@ use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
 use ssl_data::{Dataset, Split};
-use ssl_plan::{Monitor, Plan};
+use ssl_plan::{Monitor, Plan, Precision};
 
 use crate::device::{self, DeviceChoice};
 use crate::error::EngineError;
@@ -115,12 +116,10 @@ impl Session {
         let short = device::shortage(&plan.estimate, found.memory, found.is_host);
         let (device, device_name) = (found.device, found.name);
         let data = Dataset::open(&recipe.data)?;
-        let mut model = Model::new(
-            &recipe.nets,
-            recipe.train.precision,
-            recipe.train.seed,
-            &device,
-        )?;
+        let train = &recipe.train;
+        let freeze = &train.optimizer.freeze;
+        let mut model =
+            Model::with_frozen(&recipe.nets, train.precision, train.seed, &device, freeze)?;
         let mut step = Step::new(&recipe.step, &knn_features(&plan), recipe.train.seed)?;
         let mut optimizer = Optimizer::new(recipe.train.optimizer.clone());
         let mut banks: Vec<Bank> = (recipe.monitors.iter())
@@ -150,6 +149,7 @@ impl Session {
         let mut progress = Progress {
             recipe: recipe::hash(&plan.recipe)?,
             engine: env!("CARGO_PKG_VERSION").to_string(),
+            scale: (recipe.train.precision == Precision::F16).then(Default::default),
             ..Progress::default()
         };
         let metrics_path = directory.path("metrics.jsonl");

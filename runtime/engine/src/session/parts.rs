@@ -22,7 +22,8 @@ pub struct Computed {
 }
 
 /// Computes a step on the views of a batch, cut into `parts` equal parts along
-/// the images. One part's graph is gone before the next is computed.
+/// the images. One part's graph is gone before the next is computed. Gradients
+/// are `scale` times those of the loss.
 ///
 /// # Errors
 ///
@@ -34,6 +35,7 @@ pub fn compute(
     step: usize,
     parts: usize,
     read_tracks: bool,
+    scale: f64,
 ) -> Result<Computed, EngineError> {
     let mut total: Option<Computed> = None;
     for part in 0..parts {
@@ -52,7 +54,10 @@ pub fn compute(
         let share = outputs.loss.div_scalar(parts as f64);
         let computed = Computed {
             loss: share.clone().inner(),
-            gradients: share.backward(),
+            gradients: match scale {
+                1.0 => share.backward(),
+                scale => share.mul_scalar(scale).backward(),
+            },
             tracks: (outputs.tracks.into_iter())
                 .map(|track| track.div_scalar(parts as f64))
                 .collect(),

@@ -18,7 +18,7 @@ use ssl_plan::{Graph, NodeId, Op, Track};
 
 use crate::error::EngineError;
 use crate::model::Model;
-use crate::nets::{Mask, Mode};
+use crate::nets::{Mask, Mode, Moment};
 pub use memory::Held;
 use memory::Memory;
 use value::{Array, Value};
@@ -198,7 +198,12 @@ impl Step {
                 } => {
                     let input = values[*input].clone();
                     let mask = mask.map(|id| values[id].clone());
-                    Some(forward(model, net, *stage, input, mask)?)
+                    let moment = Moment {
+                        seed: *seed,
+                        step,
+                        place: id + part * graph.nodes.len(),
+                    };
+                    Some(forward(model, net, *stage, input, mask, moment)?)
                 }
                 Op::Queue { x, length } => {
                     array(x).and_then(|x| memory.queue(id, *length, &x).map(Value::Array))
@@ -233,6 +238,7 @@ fn forward(
     stage: usize,
     input: Option<Value>,
     mask: Option<Option<Value>>,
+    moment: Moment,
 ) -> Result<Value, EngineError> {
     let member = model
         .member(net)
@@ -251,7 +257,8 @@ fn forward(
     let input = input.and_then(Value::signal).ok_or_else(unfit)?;
     let input = if detached { input.detach() } else { input };
     let network = &mut member.network;
-    let output = network.forward_stage(stage, input, mask.as_deref(), Mode::Train);
+    let mask = mask.as_deref();
+    let output = network.forward_at(stage, input, mask, Mode::Train, Some(moment));
     output.map(Value::from).ok_or_else(unfit)
 }
 

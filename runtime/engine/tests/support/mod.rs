@@ -10,8 +10,8 @@ use burn::tensor::{Gradients, Tensor, TensorData};
 use ssl_engine::nets::{Kind, Network, Visit};
 use ssl_engine::weights::{self, NamedTensor, Unexpected};
 use ssl_plan::{
-    Activation, Block, BlockNorm, Init, Mlp, MlpLayer, Module, Norm, Pool, Position, Resnet, Shape,
-    Stage, Stem, Vit,
+    Activation, Block, BlockNorm, Init, Mlp, MlpLayer, Module, Norm, PatchStem, Pool, Position,
+    Resnet, Shape, Stage, Stem, Vit,
 };
 
 pub fn fixtures(name: &str) -> PathBuf {
@@ -55,6 +55,12 @@ pub fn tiny_vit() -> Vit {
         final_norm: true,
         norm_eps: 1e-6,
         init: Init::MocoV3,
+        stem: PatchStem::Linear,
+        pool_norm: false,
+        register_tokens: 0,
+        qk_norm: false,
+        layer_scale: None,
+        drop_path: None,
     }
 }
 
