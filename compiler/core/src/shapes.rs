@@ -10,7 +10,7 @@ use ssl_plan::{Module, Shape};
 
 pub use convnext::ConvnextSpec;
 pub use head::{LinearSpec, MlpSpec};
-pub use names::{Parameter, parameters};
+pub use names::{is_under, parameters, path_of};
 pub use resnet::{DEPTHS as RESNET_DEPTHS, ResnetSpec};
 pub use vit::{DecoderSpec, VitSpec};
 
@@ -152,10 +152,12 @@ impl ModuleSpec {
                 format!("`vit_decoder` takes tokens, and gets {}", show(&shape)),
                 "give it what a `vit(pool: tokens)` returns",
             ),
-            (ModuleSpec::Vit(_) | ModuleSpec::Resnet(_) | ModuleSpec::Convnext(_), shape) => misfit(
-                format!("a backbone takes an image, and gets {}", show(&shape)),
-                "call it on a view",
-            ),
+            (ModuleSpec::Vit(_) | ModuleSpec::Resnet(_) | ModuleSpec::Convnext(_), shape) => {
+                misfit(
+                    format!("a backbone takes an image, and gets {}", show(&shape)),
+                    "call it on a view",
+                )
+            }
             (_, Shape::Tokens { .. }) => bad_call(
                 format!("a head takes an embedding, and gets {}", show(&input.shape)),
                 "let the backbone pool its tokens: `pool: cls` or `pool: mean`",

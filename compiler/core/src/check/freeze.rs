@@ -1,10 +1,11 @@
 //! Parameters that are named to stay as they start.
 
 use ssl_diagnostics::{Code, Diagnostic};
-use ssl_plan::{Net, NetKind, Stage};
+use ssl_plan::{Net, NetKind};
 
 use super::Checker;
-use crate::shapes;
+use crate::names::Meant;
+use crate::shapes::{self, is_under, path_of};
 
 impl Checker<'_> {
     /// Keeps of the named paths those that parameters lie under, and reports
@@ -40,9 +41,9 @@ impl Checker<'_> {
             };
             self.report(said);
         }
-        let left = keys.iter().any(|(key, trained)| {
-            *trained && !freeze.iter().any(|path| is_under(key, path))
-        });
+        let left = keys
+            .iter()
+            .any(|(key, trained)| *trained && !freeze.iter().any(|path| is_under(key, path)));
         if !left && !keys.is_empty() {
             let at = all.first().and_then(|path| self.paths.get(path)).copied();
             self.report(
@@ -70,20 +71,6 @@ fn keys(nets: &[Net]) -> Vec<(String, bool)> {
         }
     }
     out
-}
-
-/// What the keys of a stage start with.
-pub fn path_of(net: &str, stage: &Stage) -> String {
-    match &stage.name {
-        Some(name) => format!("{net}.{name}"),
-        None => net.to_owned(),
-    }
-}
-
-/// Whether a key is a path, or lies under it.
-pub fn is_under(key: &str, path: &str) -> bool {
-    let rest = key.strip_prefix(path);
-    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 /// The first names of a key.

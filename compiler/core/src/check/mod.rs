@@ -8,6 +8,7 @@ mod collapse;
 mod data;
 mod describe;
 mod eval;
+mod freeze;
 mod graph;
 mod judge;
 mod loose;

@@ -239,7 +239,10 @@ impl Checker<'_> {
         if args.flag("pool_norm") && pooled == "tokens" {
             self.report(
                 Diagnostic::error(Code::SHAPE, "`pool: tokens` pools nothing")
-                    .at(args.span("pool_norm"), "there is no pooled feature to normalise")
+                    .at(
+                        args.span("pool_norm"),
+                        "there is no pooled feature to normalise",
+                    )
                     .help("write `pool: cls` or `pool: mean`, or leave `pool_norm` out"),
             );
             return None;

@@ -129,11 +129,9 @@ impl Want {
             Want::Net => "the name of a net".into(),
             Want::Nets => "a list of nets such as `[predictor]`".into(),
             Want::View => "the name of a view".into(),
-            Want::Paths => {
-                "a net, a stage or a parameter, or a list of them: `encoder.backbone`, \
+            Want::Paths => "a net, a stage or a parameter, or a list of them: `encoder.backbone`, \
                  `\"encoder.backbone.blocks.0\"`"
-                    .into()
-            }
+                .into(),
             Want::Classes => "a list of parameter classes such as `[bias, norm]`".into(),
             Want::Statistics => "`imagenet`, `half` or `mean:` and `std:`".into(),
             Want::Call(group) => group.describe().into(),

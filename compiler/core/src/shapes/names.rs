@@ -1,7 +1,7 @@
 //! The parameters of a module by name, as timm, torchvision and
 //! `torch.nn.Sequential` call them.
 
-use ssl_plan::{Block, Module, Norm, PatchStem, Pool, Position, Resnet, Stem, Vit};
+use ssl_plan::{Block, Module, Norm, PatchStem, Pool, Position, Resnet, Stage, Stem, Vit};
 
 /// A parameter of a module.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,7 +155,11 @@ fn vit(all: &mut List, v: &Vit) {
             let count = side.ilog2() as usize;
             for i in 0..count {
                 let output = dim >> (count - 1 - i);
-                all.affine(&format!("patch_embed.proj.{}", 3 * i), 9 * input * output, 0);
+                all.affine(
+                    &format!("patch_embed.proj.{}", 3 * i),
+                    9 * input * output,
+                    0,
+                );
                 all.norm(&format!("patch_embed.proj.{}", 3 * i + 1), output);
                 input = output;
             }
@@ -240,4 +244,18 @@ fn resnet(all: &mut List, r: &Resnet) {
             input = output;
         }
     }
+}
+
+/// What the keys of a stage start with.
+pub fn path_of(net: &str, stage: &Stage) -> String {
+    match &stage.name {
+        Some(name) => format!("{net}.{name}"),
+        None => net.to_owned(),
+    }
+}
+
+/// Whether a key is a path, or lies under it.
+pub fn is_under(key: &str, path: &str) -> bool {
+    let rest = key.strip_prefix(path);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }

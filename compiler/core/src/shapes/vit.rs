@@ -169,8 +169,14 @@ impl VitSpec {
         }
         if !dim.is_multiple_of(patch / 2) {
             return misfit(
-                format!("a conv stem doubles its width up to `dim`, and {dim} cannot be halved {} times", patch.ilog2() - 1),
-                format!("choose a `dim` divisible by {}, or `stem: linear`", patch / 2),
+                format!(
+                    "a conv stem doubles its width up to `dim`, and {dim} cannot be halved {} times",
+                    patch.ilog2() - 1
+                ),
+                format!(
+                    "choose a `dim` divisible by {}, or `stem: linear`",
+                    patch / 2
+                ),
             );
         }
         if self.frozen {

@@ -393,6 +393,16 @@ fn gradients_are_clipped_together_or_each() {
         &[("net.weight", 2.0), ("net.bias", 8.0 * 10.0 / 16.0)],
     );
 
+    // Two nets, each to a norm of its own.
+    let two = [linear_net("net", 0), linear_net("other", 0)];
+    let of_nets = moves(&two, recipe(Some(Clip::Net { norm: 1.0.into() })), 0);
+    let both = ["net", "other"]
+        .map(|net| [("weight", 2.0), ("bias", 8.0)].map(|(p, g)| (format!("{net}.{p}"), g)));
+    let both: Vec<(&str, f64)> = (both.iter().flatten())
+        .map(|(key, gradient)| (key.as_str(), gradient * factor))
+        .collect();
+    assert_moves(&of_nets, &both);
+
     let wide = moves(&nets, recipe(Some(Clip::Global { norm: 100.0.into() })), 0);
     assert_moves(&wide, &[("net.weight", 2.0), ("net.bias", 8.0)]);
 }

@@ -171,7 +171,7 @@ pub fn assert_near(what: &str, found: &[f32], expected: &[f32], tolerance: f64, 
 }
 
 /// `formula.uniform` of the reference scripts: values in [-1, 1).
-fn uniform(stream: u32, count: usize) -> impl Iterator<Item = f64> {
+pub fn uniform(stream: u32, count: usize) -> impl Iterator<Item = f64> {
     (1..=count as u32).map(move |i| {
         let mut h = i.wrapping_add(stream.wrapping_mul(0x9E37_79B9));
         h ^= h >> 16;
