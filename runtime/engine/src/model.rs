@@ -199,6 +199,26 @@ impl Model {
         weights::load(&mut networks, &mut averages, tensors, Unexpected::Refuse)
     }
 
+    /// Resizes position embeddings that were made for another size of the
+    /// images, in weights from elsewhere. What was resized, in words.
+    pub fn fit_positions(&self, tensors: &mut [NamedTensor]) -> Vec<String> {
+        let mut notes = Vec::new();
+        for tensor in tensors {
+            let NamedTensor { key, shape, data } = &*tensor;
+            let fitted = (self.members.iter())
+                .find_map(|member| member.network.fit_positions(key, shape, data));
+            let Some(data) = fitted else { continue };
+            let [count, dim] = [shape[1], shape[2]];
+            let now = data.len() / dim.max(1);
+            notes.push(format!(
+                "`{key}` was made for another size: its {count} positions became {now}"
+            ));
+            tensor.shape = vec![1, now, dim];
+            tensor.data = data;
+        }
+        notes
+    }
+
     /// Puts the parameters of all nets to where they are bound to lie, as every
     /// update does for trained ones: for weights from elsewhere.
     pub fn project(&mut self) {

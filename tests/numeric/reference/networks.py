@@ -1,7 +1,7 @@
 """Outputs and gradients of timm's and torchvision's networks, for the tests of
 the engine's own.
 
-    python networks.py [--out ../fixtures/networks]
+    python networks.py [--out ../fixtures/networks] [CASE ...]
 
 Every network runs in float64 from float32 weights (`formula.py`). The loss is
 the sum of the output times a probe. Per case one safetensors file:
@@ -10,7 +10,7 @@ the sum of the output times a probe. Per case one safetensors file:
     train, eval            the output in training mode, then in evaluation mode
     grad.KEY               the gradient of a parameter (training mode)
     buffer.KEY             a running statistic after the training pass
-    norms                  the L2 norm of every gradient, in the order of `keys.json`
+    norms                  the L2 norm of every gradient, in the order of the parameters
     projections            of a large network, inner products of every gradient
                            with three pseudo-random ones, `[parameters, 3]`
     stream                 which pseudo-random image went in
@@ -19,10 +19,8 @@ Small cases hold every gradient; large ones a few and the projections of all,
 by which an error anywhere in a gradient shows. A ReLU whose input lies within
 rounding of zero falls to either side in float32, and with it the gradient: the
 image of a ResNet is the one of some that keeps all inputs of its ReLUs, and the
-two largest values under its pooling, furthest from that. `keys.json` holds for
-every case the keys of parameters with their shapes in state-dict order, and
-the names and shapes of ViT-S, ResNet-18 and ResNet-50. `versions.json` says
-what they were made with.
+two largest values under its pooling, furthest from that. `versions.json` says
+what they were made with. Names and shapes of whole networks are `zoo.py`'s.
 """
 
 import argparse
@@ -321,19 +319,7 @@ def run(make, shape):
     tensors["norms"] = torch.stack([p.grad.norm() for p in grads.values()])
     tensors["buffer_norms"] = torch.stack([b.norm() for b in buffers.values()] or [torch.zeros(())])
     arrays = {k: np.ascontiguousarray(v.detach().float().numpy()) for k, v in tensors.items()}
-    return keys, arrays
-
-
-def tables():
-    """Names and shapes of whole networks, as timm and torchvision have them."""
-    # MoCo v3's ViT-S: 12 heads.
-    small = VisionTransformer(embed_dim=384, depth=12, num_heads=12, num_classes=0)
-    return {
-        "vit_small": keys_of(small),
-        "resnet18_imagenet": keys_of(resnet(torchvision.models.resnet18, False)),
-        "resnet50_imagenet": keys_of(resnet(torchvision.models.resnet50, False)),
-        "selective50": keys_of(Resnet([3, 4, 6, 3], 1, True)),
-    }
+    return arrays
 
 
 def main():
@@ -344,20 +330,11 @@ def main():
     arguments = parser.parse_args()
     out = arguments.out
     out.mkdir(parents=True, exist_ok=True)
-    table = tables()
     for name, (make, shape) in CASES.items():
         if arguments.cases and name not in arguments.cases:
             continue
-        table[name], arrays = run(make, shape)
-        save_file(arrays, out / f"{name}.safetensors")
-    if arguments.cases:
-        return
+        save_file(run(make, shape), out / f"{name}.safetensors")
     versions = {m.__name__: m.__version__ for m in (torch, torchvision, timm, np)}
-    lines = []
-    for name, keys in table.items():
-        rows = ",\n".join(f"    {json.dumps([k, s])}" for k, s in keys.items())
-        lines.append(f"  {json.dumps(name)}: [\n{rows}\n  ]")
-    (out / "keys.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
     (out / "versions.json").write_text(json.dumps(versions, indent=2) + "\n")
 
 

@@ -298,6 +298,17 @@ impl Network {
         outputs
     }
 
+    /// Position embeddings that were made for another size of the image, under
+    /// this network's key, for its own (timm's `resample_abs_pos_embed`).
+    /// `None` where they fit as they are, or are none.
+    pub fn fit_positions(&self, key: &str, shape: &[usize], values: &[f32]) -> Option<Vec<f32>> {
+        let stage = |stage: &&Built| key.strip_prefix(&stage.path) == Some(".pos_embed");
+        match &self.stages.iter().find(stage)?.body {
+            Body::Vit(vit) => vit.fit_positions(values, shape),
+            _ => None,
+        }
+    }
+
     /// Puts parameters back to where they are bound to lie: prototypes have
     /// length 1. To be done to a stage after each of its updates.
     pub fn project_stage(&mut self, stage: usize) {

@@ -9,7 +9,7 @@ use ssl_plan::{Init, ParamClass, Pool, Position, Schedule};
 use super::block::{self, Block};
 use super::layers::{LayerNorm, Linear, Pass, Queries, first_tokens};
 use super::mask::Mask;
-use super::position::{resize_map, sincos2d};
+use super::position::{resample, resize_map, sincos2d};
 use super::start::{Param, Scope, Start};
 use super::stem::Stem;
 use super::{Kind, Signal, Visit};
@@ -261,6 +261,20 @@ impl Vit {
         let map = Tensor::from_data(data, &like.device().without_autodiff());
         self.resized.push((grid, map.clone()));
         map
+    }
+
+    /// A position table of another grid for this network's: `given` are its
+    /// values, `[1, count, dim]`. The class token's place stays. `None` where
+    /// it has its own grid, or no square one.
+    pub(super) fn fit_positions(&self, given: &[f32], shape: &[usize]) -> Option<Vec<f32>> {
+        let [_, own, dim] = self.pos_embed.as_ref()?.value().dims();
+        let [1, count, of] = *shape else { return None };
+        let prefix = own - self.grid[0] * self.grid[1];
+        let side = count.checked_sub(prefix)?.isqrt();
+        if of != dim || count == own || prefix + side * side != count || side == 0 {
+            return None;
+        }
+        Some(resample(given, dim, prefix, [side, side], self.grid))
     }
 
     pub(super) fn visit<V: Visit>(&mut self, visitor: &mut V) {

@@ -171,7 +171,9 @@ impl Session {
                         path: path.clone(),
                         reason,
                     };
-                    let tensors = weights::read(path).map_err(|error| unfit(error.to_string()))?;
+                    let mut tensors =
+                        weights::read(path).map_err(|error| unfit(error.to_string()))?;
+                    notes.extend(model.fit_positions(&mut tensors));
                     model
                         .load(&tensors)
                         .map_err(|misfit| unfit(misfit.to_string()))?;
