@@ -15,7 +15,7 @@ impl Checker<'_> {
             return;
         }
         let keys = keys(nets);
-        let all = freeze.iter().cloned().collect::<Vec<_>>();
+        let all = freeze.to_vec();
         freeze.retain(|path| keys.iter().any(|(key, _)| is_under(key, path)));
         for path in all.iter().filter(|path| !freeze.contains(path)) {
             let at = self.paths.get(path).copied().unwrap_or_default();

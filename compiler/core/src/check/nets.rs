@@ -222,10 +222,7 @@ impl Checker<'_> {
         }
         let hidden = args.int("hidden").unwrap_or(4 * dim);
         self.record(format!("{path}.hidden"), &hidden, from("dim"));
-        let class_token = match args.get("class_token") {
-            Some(_) => Some(args.flag("class_token")),
-            None => None,
-        };
+        let class_token = args.get("class_token").map(|_| args.flag("class_token"));
         let pooled = args.symbol("pool");
         if class_token == Some(false) && pooled != "mean" {
             self.report(

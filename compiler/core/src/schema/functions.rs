@@ -128,7 +128,7 @@ const FREEZE: Field = field(
     "freeze",
     W::Paths,
     F::Absent,
-    "nets, stages or parameters that are never updated",
+    "nets, stages or parameters that are never updated; running statistics follow the batch still",
 );
 const DROP_PATH: Field = field(
     "drop_path",
