@@ -20,7 +20,8 @@ pub(super) struct Mlp {
 enum Layer {
     Linear(Box<Linear>),
     BatchNorm(Box<BatchNorm>),
-    LayerNorm(Box<LayerNorm>),
+    /// LayerNorm.
+    RowNorm(Box<LayerNorm>),
     Relu,
     Gelu,
 }
@@ -48,7 +49,7 @@ impl Mlp {
                     Layer::BatchNorm(Box::new(norm))
                 }
                 Norm::Layer { eps } => {
-                    Layer::LayerNorm(Box::new(LayerNorm::new(&place, layer.output, eps)))
+                    Layer::RowNorm(Box::new(LayerNorm::new(&place, layer.output, eps)))
                 }
             }));
             layers.extend(layer.activation.map(|activation| match activation {
@@ -64,7 +65,7 @@ impl Mlp {
         let x = self.layers.iter_mut().fold(x, |x, layer| match layer {
             Layer::Linear(linear) => linear.forward(x, pass),
             Layer::BatchNorm(norm) => norm.forward(x, pass),
-            Layer::LayerNorm(norm) => norm.forward(pass.widen(x)),
+            Layer::RowNorm(norm) => norm.forward(pass.widen(x)),
             Layer::Relu => activation::relu(x),
             Layer::Gelu => gelu(x),
         });
@@ -76,7 +77,7 @@ impl Mlp {
             match layer {
                 Layer::Linear(linear) => linear.visit(visitor),
                 Layer::BatchNorm(norm) => norm.visit(visitor),
-                Layer::LayerNorm(norm) => norm.visit(visitor),
+                Layer::RowNorm(norm) => norm.visit(visitor),
                 Layer::Relu | Layer::Gelu => {}
             }
         }

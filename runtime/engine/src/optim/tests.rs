@@ -179,7 +179,7 @@ fn one_pass_equals_tensor_operations() {
     let rule = super::Adamw {
         lr: 1e-2,
         weight_decay: 0.1,
-        betas: [0.9.into(), 0.999.into()],
+        betas: [0.9, 0.999],
         eps: 1e-8,
         updates: 3,
     };
