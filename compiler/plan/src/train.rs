@@ -132,11 +132,12 @@ pub enum Rule {
 pub enum ParamClass {
     /// Biases of linear maps and convolutions.
     Bias,
-    /// Scale and shift of LayerNorm and BatchNorm.
+    /// Scale and shift of LayerNorm and BatchNorm, and the factors on branches
+    /// of blocks.
     Norm,
     /// Learned position embeddings.
     Position,
-    /// Class token.
+    /// Class token and registers.
     Token,
 }
 

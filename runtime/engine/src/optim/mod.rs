@@ -1,8 +1,9 @@
 //! Optimisers: one walk over the trained tensors, with state by key.
 //!
 //! Each rule computes what PyTorch's (or, for LARS, MoCo v3's) computes;
-//! learning rate and weight decay are asked from their schedules at every
-//! step. Classes in `exclude` take no weight decay and no scaling by norms. A
+//! rates, decays and the rule's own numbers are asked from their schedules at
+//! every step. In a backbone the rate may fall from layer to layer (`depth`).
+//! Classes in `exclude` take no weight decay and no scaling by norms. A
 //! tensor without a gradient is left alone, as in PyTorch, and so is a stage
 //! while it is frozen.
 

@@ -80,13 +80,12 @@ fn ten_steps_end_where_pytorchs_end() {
                 };
                 p = slot.update(&rule, p, g, hyper);
             }
-            for (found, expected) in values(p).into_iter().zip(&fixture[name][parameter]) {
-                let error = (f64::from(found) - expected).abs();
-                assert!(
-                    error < 3e-6,
-                    "{name} {parameter}: {found} is not {expected}"
-                );
-            }
+            let expected = &fixture[name][parameter];
+            let pairs = values(p).into_iter().zip(expected);
+            let error: f64 = pairs.map(|(f, e)| (f64::from(f) - e).powi(2)).sum();
+            let size: f64 = expected.iter().map(|e| e * e).sum();
+            let error = (error / size).sqrt();
+            assert!(error < 1e-6, "{name} {parameter}: off by {error:.1e}");
         }
     }
 }
