@@ -78,6 +78,7 @@ fn shrunk(plan: &Plan) -> Vec<String> {
                     ["depth=50", "width=1"].map(Into::into).into()
                 }
                 Module::Resnet(_) => ["depth=18", "width=1"].map(Into::into).into(),
+                Module::Convnext(_) => vec!["size=tiny".into(), "patch=1".into()],
                 Module::Mlp(m) => {
                     let widths: Vec<usize> = m.layers.iter().map(|l| small(l.output)).collect();
                     vec![format!("widths={widths:?}")]

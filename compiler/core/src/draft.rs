@@ -44,6 +44,8 @@ pub enum Backbone {
     Vit(String),
     /// `resnet50`: the depth.
     Resnet(usize),
+    /// `convnext_tiny`: the named size.
+    Convnext(String),
 }
 
 impl std::fmt::Display for Backbone {
@@ -51,20 +53,28 @@ impl std::fmt::Display for Backbone {
         match self {
             Backbone::Vit(size) => write!(f, "`vit_{size}`"),
             Backbone::Resnet(depth) => write!(f, "`resnet{depth}`"),
+            Backbone::Convnext(size) => write!(f, "`convnext_{size}`"),
         }
     }
 }
 
 impl Backbone {
-    /// Reads `vit_tiny` or `resnet18`.
+    /// Reads `vit_tiny`, `resnet18` or `convnext_tiny`.
     pub fn named(text: &str) -> Option<Self> {
-        if let Some(size) = text.strip_prefix("vit_") {
-            let fields = function(Group::Module, "vit")?.params.iter();
-            let known = fields.filter(|f| f.name == "size").any(|f| match f.want {
-                Want::Choice(sizes) => sizes.contains(&size),
+        let sized = |name: &str| {
+            let size = text.strip_prefix(name)?.strip_prefix('_')?;
+            let mut fields = function(Group::Module, name)?.params.iter();
+            let known = fields.any(|f| match f.want {
+                Want::Choice(sizes) => f.name == "size" && sizes.contains(&size),
                 _ => false,
             });
-            return known.then(|| Backbone::Vit(size.to_owned()));
+            known.then(|| size.to_owned())
+        };
+        if let Some(size) = sized("vit") {
+            return Some(Backbone::Vit(size));
+        }
+        if let Some(size) = sized("convnext") {
+            return Some(Backbone::Convnext(size));
         }
         let depth = text.strip_prefix("resnet")?.trim_start_matches('_');
         depth.parse().ok().map(Backbone::Resnet)
@@ -75,6 +85,7 @@ impl Backbone {
         match self {
             Backbone::Vit(_) => "vit",
             Backbone::Resnet(_) => "resnet",
+            Backbone::Convnext(_) => "convnext",
         }
     }
 }
@@ -106,7 +117,7 @@ impl Base<'_> {
 
     /// Path and function of the backbone.
     pub fn backbone(&self) -> Option<(&str, &str)> {
-        let is = |v: &&Resolved| ["vit", "resnet"].contains(&v.value.as_str());
+        let is = |v: &&Resolved| ["vit", "resnet", "convnext"].contains(&v.value.as_str());
         let found = self.0.iter().find(is);
         found.map(|v| (v.path.as_str(), v.value.as_str()))
     }
@@ -283,6 +294,12 @@ fn backbone(w: &mut String, start: &Start, base: &Base<'_>, image: usize) {
         Some(Backbone::Resnet(depth)) => {
             let _ = writeln!(w, "{path} = resnet({depth})");
         }
+        Some(Backbone::Convnext(size)) => {
+            // Its maps are 8 patches smaller than the image in the end.
+            let patch = (image / 16).clamp(1, 4);
+            let _ = writeln!(w, "{path} = convnext(size: {size}, patch: {patch})");
+            return;
+        }
         None => {}
     }
     if function == "vit" {
@@ -294,7 +311,7 @@ fn backbone(w: &mut String, start: &Start, base: &Base<'_>, image: usize) {
         if base.number(&target) != Some(patch) {
             let _ = writeln!(w, "{target} = {patch} {tokens}");
         }
-    } else if image <= 64 {
+    } else if image <= 64 && function == "resnet" {
         let _ = writeln!(w, "{path}.stem = small // for images of 64 pixels and less");
     }
 }

@@ -1,12 +1,16 @@
 //! What a module becomes for a given input, and why it may not fit.
 
+mod convnext;
 mod head;
+mod names;
 mod resnet;
 mod vit;
 
 use ssl_plan::{Module, Shape};
 
+pub use convnext::ConvnextSpec;
 pub use head::{LinearSpec, MlpSpec};
+pub use names::{is_under, parameters, path_of};
 pub use resnet::{DEPTHS as RESNET_DEPTHS, ResnetSpec};
 pub use vit::{DecoderSpec, VitSpec};
 
@@ -17,6 +21,8 @@ pub enum ModuleSpec {
     Vit(VitSpec),
     /// Residual network.
     Resnet(ResnetSpec),
+    /// ConvNeXt.
+    Convnext(ConvnextSpec),
     /// Multi-layer perceptron.
     Mlp(MlpSpec),
     /// One linear map.
@@ -119,6 +125,14 @@ impl ModuleSpec {
                     width,
                 },
             ) => spec.build(channels, [height, width]),
+            (
+                ModuleSpec::Convnext(spec),
+                Shape::Image {
+                    channels,
+                    height,
+                    width,
+                },
+            ) => spec.build(channels, [height, width]),
             (ModuleSpec::Mlp(spec), Shape::Embedding { dim }) => Ok(spec.build(dim)),
             (ModuleSpec::Linear(spec), Shape::Embedding { dim }) => Ok(spec.build(dim)),
             (ModuleSpec::Prototypes(count), Shape::Embedding { dim }) => Ok((
@@ -138,10 +152,12 @@ impl ModuleSpec {
                 format!("`vit_decoder` takes tokens, and gets {}", show(&shape)),
                 "give it what a `vit(pool: tokens)` returns",
             ),
-            (ModuleSpec::Vit(_) | ModuleSpec::Resnet(_), shape) => misfit(
-                format!("a backbone takes an image, and gets {}", show(&shape)),
-                "call it on a view",
-            ),
+            (ModuleSpec::Vit(_) | ModuleSpec::Resnet(_) | ModuleSpec::Convnext(_), shape) => {
+                misfit(
+                    format!("a backbone takes an image, and gets {}", show(&shape)),
+                    "call it on a view",
+                )
+            }
             (_, Shape::Tokens { .. }) => bad_call(
                 format!("a head takes an embedding, and gets {}", show(&input.shape)),
                 "let the backbone pool its tokens: `pool: cls` or `pool: mean`",

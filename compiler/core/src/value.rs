@@ -186,6 +186,7 @@ impl fmt::Display for Value {
             Value::Feature(net, Some(stage)) => write!(f, "{net}.{stage}"),
             Value::Norm(None) => f.write_str("none"),
             Value::Norm(Some(ssl_plan::Norm::Batch { affine: true, .. })) => f.write_str("batch"),
+            Value::Norm(Some(ssl_plan::Norm::Layer { .. })) => f.write_str("layer"),
             Value::Norm(Some(ssl_plan::Norm::Batch { affine: false, .. })) => {
                 f.write_str("batch(affine: false)")
             }

@@ -17,11 +17,11 @@ pub use data::{Data, Interpolation, OnCorrupt, Source, Transform, View};
 pub use graph::{Argument, BinaryOp, Call, Graph, Node, NodeId, Op, ReduceOp, Track, UnaryOp};
 pub use judge::{Eval, FeatureOf, Monitor, NormPer};
 pub use net::{
-    Activation, Block, BlockNorm, Init, Linear, Mlp, MlpLayer, Module, Net, NetKind, Norm, Pool,
-    Position, Resnet, Shape, Stage, Stem, Vit, VitDecoder,
+    Activation, Block, BlockNorm, Convnext, Init, Linear, Mlp, MlpLayer, Module, Net, NetKind,
+    Norm, PatchStem, Pool, Position, Resnet, Shape, Stage, Stem, Vit, VitDecoder,
 };
 pub use origin::{Bound, Documented, Estimate, Expected, Flops, Origin, ParameterCount, Resolved};
-pub use schedule::{Curve, Schedule, Segment};
+pub use schedule::{Curve, Hyper, Schedule, Segment};
 pub use train::{Clip, Optimizer, ParamClass, Precision, Rule, Train};
 
 use serde::{Deserialize, Serialize};

@@ -82,6 +82,8 @@ pub enum Module {
     Vit(Vit),
     /// Residual network, torchvision's parameter names, without `fc`.
     Resnet(Resnet),
+    /// ConvNeXt, timm's parameter names, without the classifier.
+    Convnext(Convnext),
     /// Multi-layer perceptron, named as `torch.nn.Sequential`: every linear,
     /// norm and activation takes an index.
     Mlp(Mlp),
@@ -177,6 +179,44 @@ pub struct Vit {
     pub norm_eps: f64,
     /// How weights start.
     pub init: Init,
+    /// How pixels become tokens.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub stem: PatchStem,
+    /// Whether a norm follows the pooling of the tokens (timm's `fc_norm`).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub pool_norm: bool,
+    /// Trained tokens beside the class token that nobody reads (Darcet et al.
+    /// 2024). With them positions are those of the patches alone, as in timm.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub register_tokens: usize,
+    /// Whether queries and keys are normalised over the width of a head.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub qk_norm: bool,
+    /// What trained factors on each branch of a block start from (Touvron et
+    /// al. 2021); none where there are none.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub layer_scale: Option<f64>,
+    /// Probability of leaving out the branches of the last block for a sample
+    /// in training, rising straight from 0 at the first (Huang et al. 2016).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub drop_path: Option<crate::Schedule>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// How the pixels of an image become tokens.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PatchStem {
+    /// One linear map of each patch.
+    #[default]
+    Linear,
+    /// 3x3 convolutions of stride 2 with BatchNorm and ReLU, each of twice the
+    /// width of the one before, then one of 1x1 (Xiao et al. 2021, as MoCo v3
+    /// has it). The patch is a power of two.
+    Conv,
 }
 
 /// The norm before the MLP of a transformer's block.
@@ -198,6 +238,9 @@ pub enum Pool {
     /// The mean of the patch tokens after the final norm; there is no
     /// class token.
     Mean,
+    /// The mean of the patch tokens after the final norm; a class token runs
+    /// along.
+    MeanPatches,
     /// All of them, the class token first. As a feature, the class token.
     Tokens,
 }
@@ -278,6 +321,30 @@ pub enum Stem {
     Small,
 }
 
+/// A ConvNeXt (Liu et al. 2022).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Convnext {
+    /// Input height and width in pixels.
+    pub image: [usize; 2],
+    /// Input channels.
+    pub channels: usize,
+    /// Side of the stem's patches, which is its stride.
+    pub patch: usize,
+    /// Blocks in each of the four stages.
+    pub depths: [usize; 4],
+    /// Widths of the four stages.
+    pub dims: [usize; 4],
+    /// LayerNorm epsilon.
+    pub norm_eps: f64,
+    /// What trained factors on each block start from; none where there are
+    /// none.
+    pub layer_scale: Option<f64>,
+    /// Probability of leaving out the last block for a sample in training,
+    /// rising straight from 0 at the first (Huang et al. 2016).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub drop_path: Option<crate::Schedule>,
+}
+
 /// A multi-layer perceptron, layer by layer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Mlp {
@@ -303,7 +370,7 @@ pub struct MlpLayer {
     pub activation: Option<Activation>,
 }
 
-/// A norm over the batch.
+/// A norm after a layer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Norm {
@@ -316,6 +383,11 @@ pub enum Norm {
         eps: f64,
         /// Share of the new value in the running statistics.
         momentum: f64,
+    },
+    /// LayerNorm over the width, with a trained scale and shift.
+    Layer {
+        /// Epsilon.
+        eps: f64,
     },
 }
 

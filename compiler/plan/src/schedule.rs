@@ -62,6 +62,41 @@ pub enum Curve {
     },
 }
 
+/// A number that may move. One that does not is written as a number.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Hyper {
+    /// The same at every step.
+    Constant(f64),
+    /// A value for every step.
+    Moving(Schedule),
+}
+
+impl Hyper {
+    /// The value at a step, counted from 0.
+    pub fn at(&self, step: f64) -> f64 {
+        match self {
+            Hyper::Constant(value) => *value,
+            Hyper::Moving(schedule) => schedule.at(step),
+        }
+    }
+}
+
+impl From<f64> for Hyper {
+    fn from(value: f64) -> Self {
+        Hyper::Constant(value)
+    }
+}
+
+impl From<Schedule> for Hyper {
+    fn from(schedule: Schedule) -> Self {
+        match schedule.as_constant() {
+            Some(value) => Hyper::Constant(value),
+            None => Hyper::Moving(schedule),
+        }
+    }
+}
+
 impl Schedule {
     /// The same value at every step.
     pub fn constant(value: f64) -> Self {

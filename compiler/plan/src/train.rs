@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Schedule;
+use crate::{Hyper, Schedule};
 
 /// Length, optimiser and bookkeeping of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,21 +46,42 @@ pub struct Optimizer {
     pub constant_lr: Vec<String>,
     /// The rate of these nets: the optimiser's `lr` without the schedule.
     pub peak_lr: f64,
+    /// Factor on the rate of a backbone from one layer to the one before (Bao
+    /// et al. 2022). What follows a backbone has the whole rate; the layers are
+    /// timm's, counted with a classifier behind them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layer_decay: Option<f64>,
+    /// Parameters that are never updated: keys, or what keys start with up to
+    /// a dot.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub freeze: Vec<String>,
 }
 
 /// A bound on the Euclidean norm of a gradient.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "clip", rename_all = "snake_case")]
 pub enum Clip {
     /// Of all parameters together.
     Global {
         /// Largest norm.
-        norm: f64,
+        norm: Hyper,
+    },
+    /// Of the parameters of each net together.
+    Net {
+        /// Largest norm.
+        norm: Hyper,
     },
     /// Of each parameter by itself (DINO).
     Parameter {
         /// Largest norm.
-        norm: f64,
+        norm: Hyper,
+    },
+    /// Of each row of a weight, and of each whole vector, by the norm of the
+    /// parameter there, 0.001 at least (adaptive gradient clipping, Brock et
+    /// al. 2021, as timm).
+    Adaptive {
+        /// Largest ratio of the two norms.
+        ratio: Hyper,
     },
 }
 
@@ -72,7 +93,7 @@ pub enum Rule {
     /// with bias-corrected moments.
     Adamw {
         /// Decay of the first and second moment.
-        betas: [f64; 2],
+        betas: [Hyper; 2],
         /// Added to the root.
         eps: f64,
     },
@@ -80,7 +101,7 @@ pub enum Rule {
     /// `p -= lr v`; the first `v` is `g`.
     Sgd {
         /// Share of the old velocity.
-        momentum: f64,
+        momentum: Hyper,
         /// Look ahead (`g + momentum v`).
         nesterov: bool,
     },
@@ -88,7 +109,7 @@ pub enum Rule {
     /// decayed gradient, then momentum, then the learning rate.
     Lars {
         /// Share of the old velocity.
-        momentum: f64,
+        momentum: Hyper,
         /// Trust coefficient.
         trust: f64,
         /// Whether the learning rate goes into the velocity (Google's code)
@@ -99,7 +120,7 @@ pub enum Rule {
     /// decay, scaled by `|p| / |update|` (1 where either is zero).
     Lamb {
         /// Decay of the first and second moment.
-        betas: [f64; 2],
+        betas: [Hyper; 2],
         /// Added to the root.
         eps: f64,
     },
@@ -111,11 +132,12 @@ pub enum Rule {
 pub enum ParamClass {
     /// Biases of linear maps and convolutions.
     Bias,
-    /// Scale and shift of LayerNorm and BatchNorm.
+    /// Scale and shift of LayerNorm and BatchNorm, and the factors on branches
+    /// of blocks.
     Norm,
     /// Learned position embeddings.
     Position,
-    /// Class token.
+    /// Class token and registers.
     Token,
 }
 
@@ -127,4 +149,7 @@ pub enum Precision {
     Float32,
     /// bfloat16 with float32 losses, norms and softmax.
     Bf16,
+    /// IEEE half, the same; the loss is scaled so that small gradients do not
+    /// vanish, and a step whose gradients overflow is left out.
+    F16,
 }

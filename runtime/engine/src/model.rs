@@ -1,11 +1,11 @@
 //! The plan's networks side by side: those that are trained and those that
 //! are averages of them.
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use ssl_plan::{FeatureOf, Net, NetKind, Precision, Schedule, Stage};
 
 use crate::error::EngineError;
-use crate::nets::{Network, Visit};
+use crate::nets::{Kind, Network, Visit, is_under};
 use crate::weights::{self, Misfit, NamedTensor, Unexpected};
 
 /// All networks of a run. A clone shares storage until either side changes.
@@ -52,6 +52,22 @@ impl Model {
         seed: u64,
         device: &Device,
     ) -> Result<Self, EngineError> {
+        Model::with_frozen(nets, precision, seed, device, &[])
+    }
+
+    /// As [`Model::new`], where parameters whose key is in `freeze`, or starts
+    /// with a path there up to a dot, are not trained.
+    ///
+    /// # Errors
+    ///
+    /// As [`Model::new`], and where a path is that of no parameter.
+    pub fn with_frozen(
+        nets: &[Net],
+        precision: Precision,
+        seed: u64,
+        device: &Device,
+        freeze: &[String],
+    ) -> Result<Self, EngineError> {
         let mut members = Vec::with_capacity(nets.len());
         for net in nets {
             let (stages, average, device) = match &net.kind {
@@ -69,12 +85,32 @@ impl Model {
                     (stages, Some(Average { of, decay }), device.clone())
                 }
             };
+            // An average copies what its net does not train.
+            let own: Vec<String> = match &net.kind {
+                NetKind::Stages { .. } => freeze.to_vec(),
+                NetKind::Ema { of, .. } => (freeze.iter())
+                    .filter(|path| is_under(path, of))
+                    .map(|path| path.replacen(of, &net.name, 1))
+                    .collect(),
+            };
+            let network = Network::with_frozen(&net.name, stages, seed, &device, &own);
             members.push(Member {
                 name: net.name.clone(),
                 stages: stages.clone(),
-                network: Network::new(&net.name, stages, seed, &device).with_precision(precision),
+                network: network.with_precision(precision),
                 average,
             });
+        }
+        for path in freeze {
+            let mut found = Finds { path, any: false };
+            for member in &mut members {
+                member.network.visit(&mut found);
+            }
+            if !found.any {
+                return Err(EngineError::plan(format!(
+                    "`{path}` is frozen, and is no parameter"
+                )));
+            }
         }
         let mut model = Model { members };
         model.each_average(|average, source, _| average.copy_from(source));
@@ -184,6 +220,26 @@ impl Model {
         weights::load(&mut networks, &mut averages, tensors, Unexpected::Refuse)
     }
 
+    /// Resizes position embeddings that were made for another size of the
+    /// images, in weights from elsewhere. What was resized, in words.
+    pub fn fit_positions(&self, tensors: &mut [NamedTensor]) -> Vec<String> {
+        let mut notes = Vec::new();
+        for tensor in tensors {
+            let NamedTensor { key, shape, data } = &*tensor;
+            let fitted = (self.members.iter())
+                .find_map(|member| member.network.fit_positions(key, shape, data));
+            let Some(data) = fitted else { continue };
+            let [count, dim] = [shape[1], shape[2]];
+            let now = data.len() / dim.max(1);
+            notes.push(format!(
+                "`{key}` was made for another size: its {count} positions became {now}"
+            ));
+            tensor.shape = vec![1, now, dim];
+            tensor.data = data;
+        }
+        notes
+    }
+
     /// Puts the parameters of all nets to where they are bound to lie, as every
     /// update does for trained ones: for weights from elsewhere.
     pub fn project(&mut self) {
@@ -202,5 +258,17 @@ impl Model {
             let (source, decay) = (self.members[*of].network.clone(), decay.clone());
             update(&mut self.members[i].network, &source, &decay);
         }
+    }
+}
+
+/// Whether any key lies under a path.
+struct Finds<'a> {
+    path: &'a str,
+    any: bool,
+}
+
+impl Visit for Finds<'_> {
+    fn tensor<const D: usize>(&mut self, key: &str, _: Kind, _: &mut Tensor<D>) {
+        self.any |= is_under(key, self.path);
     }
 }

@@ -52,36 +52,6 @@ fn parameters_are_as_many_as_in_the_papers() {
     assert_eq!(trained_and_frozen(&predictor), (2_105_344, 0));
 }
 
-/// `keys.json` is what timm and torchvision call their tensors, in order; those
-/// of selective kernels are timm's where its structure is the same.
-#[test]
-fn names_and_shapes_are_those_of_timm_and_torchvision() {
-    let table = fs::read_to_string(fixtures("networks/keys.json")).expect("the fixture is there");
-    let table: HashMap<String, Vec<(String, Vec<usize>)>> =
-        serde_json::from_str(&table).expect("names and shapes");
-    let resnet18 = resnet(Block::Basic, [2, 2, 2, 2], Stem::Imagenet);
-    let resnet50 = resnet(Block::Bottleneck, [3, 4, 6, 3], Stem::Imagenet);
-    let selective = Resnet {
-        selective_kernel: true,
-        ..resnet50.clone()
-    };
-    for (name, module) in [
-        ("vit_small", Module::Vit(large_vit(384))),
-        ("resnet18_imagenet", Module::Resnet(resnet18)),
-        ("selective50", Module::Resnet(selective)),
-        ("resnet50_imagenet", Module::Resnet(resnet50)),
-    ] {
-        let device = Device::flex();
-        let stages = [stage(Some("backbone"), module)];
-        let network = Network::new("encoder", &stages, 0, &device);
-        let found: Vec<_> = collect_stage(&network, 0)
-            .into_iter()
-            .map(|t| (t.key, t.shape))
-            .collect();
-        assert_eq!(found, table[name], "{name}");
-    }
-}
-
 #[test]
 fn keys_name_the_net_and_its_stages() {
     let keys: Vec<String> = collect(&encoder(0, &Device::flex()))

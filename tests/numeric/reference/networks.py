@@ -1,7 +1,7 @@
 """Outputs and gradients of timm's and torchvision's networks, for the tests of
 the engine's own.
 
-    python networks.py [--out ../fixtures/networks]
+    python networks.py [--out ../fixtures/networks] [CASE ...]
 
 Every network runs in float64 from float32 weights (`formula.py`). The loss is
 the sum of the output times a probe. Per case one safetensors file:
@@ -10,15 +10,21 @@ the sum of the output times a probe. Per case one safetensors file:
     train, eval            the output in training mode, then in evaluation mode
     grad.KEY               the gradient of a parameter (training mode)
     buffer.KEY             a running statistic after the training pass
-    norms                  the L2 norm of every gradient, in the order of `keys.json`
+    norms                  the L2 norm of every gradient, in the order of the parameters
+    projections            of a large network, inner products of every gradient
+                           with three pseudo-random ones, `[parameters, 3]`
+    stream                 which pseudo-random image went in
 
-Small cases hold every gradient; ResNets hold a few. `keys.json` holds for
-every case the keys of parameters with their shapes in state-dict order, and
-the names and shapes of ViT-S, ResNet-18 and ResNet-50. `versions.json` says
-what they were made with.
+Small cases hold every gradient; large ones a few and the projections of all,
+by which an error anywhere in a gradient shows. A ReLU whose input lies within
+rounding of zero falls to either side in float32, and with it the gradient: the
+image of a ResNet is the one of some that keeps all inputs of its ReLUs, and the
+two largest values under its pooling, furthest from that. `versions.json` says
+what they were made with. Names and shapes of whole networks are `zoo.py`'s.
 """
 
 import argparse
+import copy
 import json
 from pathlib import Path
 
@@ -27,8 +33,10 @@ import timm
 import torch
 import torchvision
 from safetensors.numpy import save_file
+from timm.models.convnext import ConvNeXt
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
+from torch.nn import functional as F
 
 import formula
 from simclr2 import Resnet
@@ -37,7 +45,51 @@ from simclr2 import Resnet
 def vit(**options):
     """A tiny timm ViT, features only."""
     options = {"img_size": 8, "patch_size": 2, "embed_dim": 16, "depth": 2, "num_heads": 2} | options
-    return VisionTransformer(num_classes=0, fc_norm=False, **options)
+    return VisionTransformer(**{"num_classes": 0, "fc_norm": False} | options)
+
+
+class ConvStem(nn.Module):
+    """MoCo v3's (facebookresearch/moco-v3, vits.py), for any patch of a power
+    of two."""
+
+    def __init__(self, img_size=224, patch_size=16, in_chans=3, embed_dim=768, **_):
+        super().__init__()
+        self.num_patches = (img_size // patch_size) ** 2
+        self.grid_size = (img_size // patch_size,) * 2
+        self.patch_size = (patch_size, patch_size)
+        halvings = patch_size.bit_length() - 1
+        layers, width = [], in_chans
+        for i in range(halvings):
+            output = embed_dim >> (halvings - 1 - i)
+            layers += [nn.Conv2d(width, output, 3, 2, 1, bias=False), nn.BatchNorm2d(output), nn.ReLU()]
+            width = output
+        self.proj = nn.Sequential(*layers, nn.Conv2d(width, embed_dim, 1))
+
+    def forward(self, x):
+        return self.proj(x).flatten(2).transpose(1, 2)
+
+
+def quick(network):
+    """The same ConvNeXt, its depthwise convolutions as sums of shifts:
+    PyTorch's own take minutes in float64."""
+
+    def forward(conv):
+        def run(x):
+            (height, width), side = x.shape[2:], conv.kernel_size[0]
+            x = F.pad(x, (side // 2,) * 4)
+            taps = [(i, j) for i in range(side) for j in range(side)]
+            shifted = (
+                conv.weight[:, 0, i, j, None, None] * x[:, :, i : i + height, j : j + width]
+                for i, j in taps
+            )
+            return sum(shifted) + conv.bias[:, None, None]
+
+        return run
+
+    for name, module in network.named_modules():
+        if name.endswith("conv_dw"):
+            module.forward = forward(module)
+    return network
 
 
 def resnet(make, small_stem):
@@ -134,11 +186,51 @@ CASES = {
     ),
     "weight_norm": (lambda: WeightNorm(12, 20, bias=False), (9, 12)),
     "unit_rows": (lambda: nn.Sequential(nn.Linear(12, 20), Normalize()), (9, 12)),
+    "mlp_layer_norm": (
+        lambda: nn.Sequential(nn.Linear(12, 24), nn.LayerNorm(24), nn.GELU(), nn.Linear(24, 8)),
+        (9, 12),
+    ),
+    # Registers, factors on the branches, norms of queries and keys; the mean of
+    # the patches beside a class token, then a norm.
+    "vit_everything": (
+        lambda: vit(
+            reg_tokens=3,
+            no_embed_class=True,
+            init_values=0.1,
+            qk_norm=True,
+            global_pool="avg",
+            fc_norm=True,
+        ),
+        (3, 3, 8, 8),
+    ),
+    "vit_conv": (lambda: vit(img_size=16, patch_size=4, embed_layer=ConvStem), (3, 3, 16, 16)),
+    "convnext_small": (
+        lambda: ConvNeXt(
+            num_classes=0, depths=(1, 2, 1, 1), dims=(8, 12, 16, 20), ls_init_value=0.1
+        ),
+        (3, 3, 32, 64),
+    ),
+    "vit_tiny_224": (
+        lambda: timm.create_model("vit_tiny_patch16_224", num_classes=0),
+        (2, 3, 224, 224),
+    ),
+    "vit_small_224": (
+        lambda: timm.create_model("vit_small_patch16_224", num_classes=0),
+        (2, 3, 224, 224),
+    ),
+    "convnext_tiny": (
+        lambda: quick(timm.create_model("convnext_tiny", num_classes=0)),
+        (2, 3, 64, 64),
+    ),
     "selective_small": (lambda: Resnet([1, 1, 1, 1], 1, True), (4, 3, 40, 40)),
     "wide_small": (lambda: Resnet([1, 1, 1, 1], 2, False), (2, 3, 40, 40)),
     "resnet18": (lambda: resnet(torchvision.models.resnet18, False), (4, 3, 64, 64)),
-    "resnet50": (lambda: resnet(torchvision.models.resnet50, True), (4, 3, 32, 32)),
+    "resnet50": (lambda: resnet(torchvision.models.resnet50, False), (4, 3, 64, 64)),
+    "resnet18_small": (lambda: resnet(torchvision.models.resnet18, True), (2, 3, 16, 16)),
 }
+
+# Images that are tried for a network with ReLUs.
+TRIES = 40
 
 # Gradients of the large networks that are stored whole.
 KEPT = ("conv1.weight", "bn1.weight", "bn1.bias", "layer4.1.bn2.weight", "layer2.0.downsample.1.bias")
@@ -152,6 +244,43 @@ def keys_of(network):
     }
 
 
+class Margins:
+    """How far the inputs of ReLUs are from zero and the two largest values
+    under max pooling from each other, at the least."""
+
+    def __enter__(self):
+        self.least, self.relu, self.pool = np.inf, F.relu, F.max_pool2d
+        F.relu, F.max_pool2d = self.of_relu, self.of_pool
+        return self
+
+    def __exit__(self, *_):
+        F.relu, F.max_pool2d = self.relu, self.pool
+
+    def of_relu(self, x, inplace=False):
+        self.least = min(self.least, x.detach().abs().min().item())
+        return self.relu(x)
+
+    def of_pool(self, x, *args, **kwargs):
+        windows = F.unfold(F.pad(x.detach(), (1, 1, 1, 1)), 3, stride=2)
+        windows = windows.reshape(len(x), x.shape[1], 9, -1).topk(2, 2).values
+        gaps = (windows[:, :, 0] - windows[:, :, 1])[windows[:, :, 0] > 0]
+        self.least = min(self.least, gaps.min().item())
+        return self.pool(x, *args, **kwargs)
+
+
+def furthest(network, shape):
+    """The stream of the image that is furthest from a kink."""
+    best = (-1.0, 1000)
+    for stream in range(3000, 3000 + TRIES):
+        x = torch.from_numpy(formula.array(stream, shape)).double()
+        with Margins() as margins, torch.no_grad():
+            copy.deepcopy(network).train()(x)
+        if not np.isfinite(margins.least):
+            return 1000
+        best = max(best, (margins.least, stream))
+    return best[1]
+
+
 def run(make, shape):
     network = make()
     keys = keys_of(network)
@@ -160,7 +289,10 @@ def run(make, shape):
         state[key] = torch.from_numpy(formula.weight(stream, key, size))
     network.load_state_dict(state)
     network.double()
-    x = formula.array(1000, shape)
+    has_kinks = any(isinstance(m, nn.ReLU | nn.MaxPool2d) for m in network.modules())
+    has_kinks |= isinstance(network, Resnet)
+    stream = furthest(network, shape) if has_kinks and len(shape) == 4 else 1000
+    x = formula.array(stream, shape)
     network.train()
     train = network(torch.from_numpy(x).double())
     probe = formula.array(1001, train.shape)
@@ -176,40 +308,33 @@ def run(make, shape):
         tensors |= {"input": torch.from_numpy(x), "probe": torch.from_numpy(probe)}
     tensors |= {f"grad.{k}": p.grad for k, p in grads.items() if not large or k in KEPT}
     tensors |= {f"buffer.{k}": b for k, b in buffers.items() if not large or k.startswith("bn1")}
+    if large:
+        rows = []
+        for i, p in enumerate(grads.values()):
+            probes = [formula.uniform(2000 + 3 * i + k, p.numel()) for k in range(3)]
+            flat = p.grad.double().flatten().numpy()
+            rows.append([flat @ probe for probe in probes])
+        tensors["projections"] = torch.tensor(rows)
+    tensors["stream"] = torch.tensor([float(stream)])
     tensors["norms"] = torch.stack([p.grad.norm() for p in grads.values()])
     tensors["buffer_norms"] = torch.stack([b.norm() for b in buffers.values()] or [torch.zeros(())])
     arrays = {k: np.ascontiguousarray(v.detach().float().numpy()) for k, v in tensors.items()}
-    return keys, arrays
-
-
-def tables():
-    """Names and shapes of whole networks, as timm and torchvision have them."""
-    # MoCo v3's ViT-S: 12 heads.
-    small = VisionTransformer(embed_dim=384, depth=12, num_heads=12, num_classes=0)
-    return {
-        "vit_small": keys_of(small),
-        "resnet18_imagenet": keys_of(resnet(torchvision.models.resnet18, False)),
-        "resnet50_imagenet": keys_of(resnet(torchvision.models.resnet50, False)),
-        "selective50": keys_of(Resnet([3, 4, 6, 3], 1, True)),
-    }
+    return arrays
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     here = Path(__file__).resolve().parent
+    parser.add_argument("cases", nargs="*", help="these alone; all where none is named")
     parser.add_argument("--out", type=Path, default=here.parent / "fixtures" / "networks")
-    out = parser.parse_args().out
+    arguments = parser.parse_args()
+    out = arguments.out
     out.mkdir(parents=True, exist_ok=True)
-    table = tables()
     for name, (make, shape) in CASES.items():
-        table[name], arrays = run(make, shape)
-        save_file(arrays, out / f"{name}.safetensors")
+        if arguments.cases and name not in arguments.cases:
+            continue
+        save_file(run(make, shape), out / f"{name}.safetensors")
     versions = {m.__name__: m.__version__ for m in (torch, torchvision, timm, np)}
-    lines = []
-    for name, keys in table.items():
-        rows = ",\n".join(f"    {json.dumps([k, s])}" for k, s in keys.items())
-        lines.append(f"  {json.dumps(name)}: [\n{rows}\n  ]")
-    (out / "keys.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
     (out / "versions.json").write_text(json.dumps(versions, indent=2) + "\n")
 
 

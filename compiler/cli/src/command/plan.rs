@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use ssl_core::Demand;
 pub use ssl_core::size;
-use ssl_plan::{Origin, Plan};
+use ssl_plan::{Clip, Hyper, Module, NetKind, Optimizer, Origin, Plan, Rule, Schedule};
 
 use super::Subject;
 use crate::{listing, output};
@@ -105,7 +105,7 @@ fn render(plan: &Plan) -> String {
         w,
         "\nschedules     first step    10%         50%         90%         last step"
     );
-    let mut row = |name: &str, s: &ssl_plan::Schedule| {
+    let mut row = |name: &str, s: &Schedule| {
         let last = train.steps.saturating_sub(1) as f64;
         let _ = write!(w, "  {name:11}");
         for share in [0.0, 0.1, 0.5, 0.9, 1.0] {
@@ -114,15 +114,52 @@ fn render(plan: &Plan) -> String {
         let _ = writeln!(w);
     };
     row("lr", &train.optimizer.lr);
-    if train.optimizer.weight_decay.at(0.0) != 0.0 {
+    if train.optimizer.weight_decay.as_constant() != Some(0.0) {
         row("weight decay", &train.optimizer.weight_decay);
     }
+    for (name, hyper) in moving(&train.optimizer) {
+        row(name, hyper);
+    }
     for net in &recipe.nets {
-        if let ssl_plan::NetKind::Ema { decay, .. } = &net.kind {
-            row(&net.name, decay);
+        match &net.kind {
+            NetKind::Ema { decay, .. } => row(&net.name, decay),
+            NetKind::Stages { stages } => {
+                for rate in stages.iter().filter_map(|s| drop_path(&s.module)) {
+                    row("drop path", rate);
+                }
+            }
         }
     }
     out
+}
+
+/// What of an optimizer's own numbers moves.
+fn moving(optimizer: &Optimizer) -> Vec<(&'static str, &Schedule)> {
+    let of_rule = match &optimizer.rule {
+        Rule::Adamw { betas: [a, b], .. } | Rule::Lamb { betas: [a, b], .. } => {
+            vec![("beta1", a), ("beta2", b)]
+        }
+        Rule::Sgd { momentum, .. } | Rule::Lars { momentum, .. } => vec![("momentum", momentum)],
+    };
+    let clip = optimizer.clip.as_ref().map(|clip| match clip {
+        Clip::Global { norm } | Clip::Net { norm } | Clip::Parameter { norm } => ("clip", norm),
+        Clip::Adaptive { ratio } => ("clip", ratio),
+    });
+    let all = of_rule.into_iter().chain(clip);
+    all.filter_map(|(name, hyper)| match hyper {
+        Hyper::Moving(schedule) => Some((name, schedule)),
+        Hyper::Constant(_) => None,
+    })
+    .collect()
+}
+
+/// The rate at which a backbone's blocks are left out.
+fn drop_path(module: &Module) -> Option<&Schedule> {
+    match module {
+        Module::Vit(vit) => vit.drop_path.as_ref(),
+        Module::Convnext(net) => net.drop_path.as_ref(),
+        _ => None,
+    }
 }
 
 /// Lines of a name, a value to the right, and a word on it.
@@ -193,7 +230,7 @@ fn work(w: &mut String, plan: &Plan) {
 /// What the loss can come to, where that could be derived.
 fn expected(w: &mut String, plan: &Plan) {
     let last = plan.recipe.train.steps.saturating_sub(1) as f64;
-    let value = |s: &ssl_plan::Schedule| match (s.at(0.0), s.at(last)) {
+    let value = |s: &Schedule| match (s.at(0.0), s.at(last)) {
         (first, end) if first == end => number(first),
         (first, end) => format!("{} -> {}", number(first), number(end)),
     };

@@ -116,6 +116,10 @@ pub fn module(module: &Module) -> String {
             let blocks: Vec<String> = r.layers.iter().map(ToString::to_string).collect();
             format!("resnet {} {}", word(&r.block), blocks.join("·"))
         }
+        Module::Convnext(c) => {
+            let widths: Vec<String> = c.dims.iter().map(ToString::to_string).collect();
+            format!("convnext {}", widths.join("·"))
+        }
         Module::Mlp(m) => {
             let widths: Vec<String> = m.layers.iter().map(|l| l.output.to_string()).collect();
             format!("mlp {}", widths.join("·"))

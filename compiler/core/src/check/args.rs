@@ -118,6 +118,20 @@ impl Args {
         }
     }
 
+    /// A list of texts.
+    pub fn texts(&self, name: &str) -> Vec<String> {
+        match self.get(name) {
+            Some(Value::List(l)) => l
+                .iter()
+                .filter_map(|v| match v {
+                    Value::Text(s) => Some(s.clone()),
+                    _ => None,
+                })
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// A time.
     pub fn time(&self, name: &str) -> Option<Time> {
         self.get(name).and_then(time_of)
@@ -425,20 +439,26 @@ impl Checker<'_> {
         }
     }
 
-    /// A norm from a call of `batch`.
+    /// A norm from a call of its function.
     pub(super) fn norm_of(&mut self, setting: &Setting, scope: Scope) -> Option<Value> {
         let args = self.bind(Group::Norm, setting, None, scope)?;
-        Some(Value::Norm(Some(Norm::Batch {
-            affine: args.flag("affine"),
-            eps: args.float("eps"),
-            momentum: args.float("momentum"),
+        let eps = args.float("eps");
+        Some(Value::Norm(Some(match args.function {
+            "layer" => Norm::Layer { eps },
+            _ => Norm::Batch {
+                affine: args.flag("affine"),
+                eps,
+                momentum: args.float("momentum"),
+            },
         })))
     }
 
     /// A norm whose arguments may have been overridden by path.
     fn norm_setting(&mut self, setting: &Setting, scope: Scope) -> Option<Value> {
         match setting.callee() {
-            Some(name) if name.name == "batch" => self.norm_of(setting, scope),
+            Some(name) if function(Group::Norm, &name.name).is_some() => {
+                self.norm_of(setting, scope)
+            }
             _ => self.eval(&setting.expr, &Want::Norm, scope),
         }
     }

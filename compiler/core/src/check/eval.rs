@@ -33,6 +33,7 @@ impl Checker<'_> {
                 self.choice(path, &["imagenet", "half"], scope)
             }
             (ExprKind::Path(_) | ExprKind::Call { .. }, Want::Norm) => self.norm(expr, scope),
+            (_, Want::Paths) => self.paths(expr),
             (ExprKind::List(items), Want::Classes) => self.classes(items),
             (ExprKind::List(items), Want::Nets) => self.net_names(items),
             (ExprKind::List(items), Want::Times) => self.each(items, &Want::Time, scope),

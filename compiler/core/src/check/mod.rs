@@ -8,6 +8,7 @@ mod collapse;
 mod data;
 mod describe;
 mod eval;
+mod freeze;
 mod graph;
 mod judge;
 mod loose;
@@ -79,6 +80,8 @@ pub struct Checker<'a> {
     pace: Option<usize>,
     /// Constants that something reads.
     read: HashSet<String>,
+    /// Paths of parameters that are named, and where.
+    paths: IndexMap<String, Span>,
     /// Functions that the step calls, with their documentation.
     called: IndexMap<String, Vec<String>>,
 }
@@ -94,6 +97,7 @@ impl<'a> Checker<'a> {
             open: IndexSet::default(),
             pace: None,
             read: HashSet::default(),
+            paths: IndexMap::default(),
             called: IndexMap::default(),
         }
     }

@@ -1,7 +1,7 @@
 //! Nets before their inputs are known: modules with their sizes.
 
 use ssl_diagnostics::{Code, Diagnostic, Span};
-use ssl_plan::{Activation, BlockNorm, Pool, Position};
+use ssl_plan::{Activation, BlockNorm, PatchStem, Pool, Position, Schedule};
 
 use super::Checker;
 use super::args::Args;
@@ -10,10 +10,10 @@ use crate::merge::{NetBody, NetDef, Setting};
 use crate::names;
 use crate::schema::{Group, function};
 use crate::shapes::{
-    DecoderSpec, LinearSpec, MlpSpec, ModuleSpec, RESNET_DEPTHS, ResnetSpec, VitSpec,
+    ConvnextSpec, DecoderSpec, LinearSpec, MlpSpec, ModuleSpec, RESNET_DEPTHS, ResnetSpec, VitSpec,
 };
 use crate::table::IndexMap;
-use crate::value::{ScheduleSpec, Time};
+use crate::value::{Clock, ScheduleSpec, Time, Value};
 
 /// A stage of a net.
 pub struct StageSpec {
@@ -44,10 +44,10 @@ pub enum NetSpec {
 
 impl Checker<'_> {
     /// Every net by name, broken ones included.
-    pub(super) fn nets(&mut self) -> IndexMap<String, NetSpec> {
+    pub(super) fn nets(&mut self, clock: &Clock) -> IndexMap<String, NetSpec> {
         let mut out = IndexMap::default();
         for (name, def) in &self.source.effective.nets {
-            let spec = self.net(name, def).unwrap_or(NetSpec::Broken);
+            let spec = self.net(name, def, clock).unwrap_or(NetSpec::Broken);
             out.insert(name.clone(), spec);
         }
         for (name, spec) in &out {
@@ -74,7 +74,7 @@ impl Checker<'_> {
         out
     }
 
-    fn net(&mut self, name: &str, def: &NetDef) -> Option<NetSpec> {
+    fn net(&mut self, name: &str, def: &NetDef, clock: &Clock) -> Option<NetSpec> {
         match &def.body {
             NetBody::Value(setting) => {
                 let is_average = setting
@@ -83,7 +83,7 @@ impl Checker<'_> {
                 if is_average {
                     return self.average(name, setting);
                 }
-                let stage = self.module(name, setting)?;
+                let stage = self.module(name, setting, clock)?;
                 Some(NetSpec::Stages(vec![stage]))
             }
             NetBody::Stages(stages) if stages.is_empty() => {
@@ -98,7 +98,7 @@ impl Checker<'_> {
                 let mut out = Vec::new();
                 let mut fine = true;
                 for (stage, setting) in stages {
-                    match self.module(&format!("{name}.{stage}"), setting) {
+                    match self.module(&format!("{name}.{stage}"), setting, clock) {
                         Some(spec) => out.push(StageSpec {
                             name: Some(stage.clone()),
                             ..spec
@@ -120,10 +120,26 @@ impl Checker<'_> {
         })
     }
 
-    fn module(&mut self, path: &str, setting: &Setting) -> Option<StageSpec> {
+    fn module(&mut self, path: &str, setting: &Setting, clock: &Clock) -> Option<StageSpec> {
         let args = self.bind(Group::Module, setting, Some(path), Scope::Top)?;
         let module = match args.function {
-            "vit" => self.vit(path, &args).map(ModuleSpec::Vit),
+            "vit" => self.vit(path, &args, clock).map(ModuleSpec::Vit),
+            "convnext" => {
+                let (depths, dims) = match args.symbol("size") {
+                    "small" => ([3, 3, 27, 3], [96, 192, 384, 768]),
+                    "base" => ([3, 3, 27, 3], [128, 256, 512, 1024]),
+                    "large" => ([3, 3, 27, 3], [192, 384, 768, 1536]),
+                    _ => ([3, 3, 9, 3], [96, 192, 384, 768]),
+                };
+                Some(ModuleSpec::Convnext(ConvnextSpec {
+                    patch: args.int("patch")?,
+                    depths,
+                    dims,
+                    norm_eps: args.float("norm_eps"),
+                    layer_scale: args.get("layer_scale").and_then(Value::number),
+                    drop_path: self.drop_path(&args, clock),
+                }))
+            }
             "resnet" => self.resnet(&args).map(ModuleSpec::Resnet),
             "vit_decoder" => {
                 let dim = args.int("dim")?;
@@ -165,7 +181,15 @@ impl Checker<'_> {
         })
     }
 
-    fn vit(&mut self, path: &str, args: &Args) -> Option<VitSpec> {
+    /// The rate at which blocks are left out, where any is.
+    fn drop_path(&mut self, args: &Args, clock: &Clock) -> Option<Schedule> {
+        args.get("drop_path")?;
+        let whole = self.length_span();
+        let rate = self.place(clock, &args.schedule("drop_path"), whole);
+        Some(rate).filter(|rate| rate.as_constant() != Some(0.0))
+    }
+
+    fn vit(&mut self, path: &str, args: &Args, clock: &Clock) -> Option<VitSpec> {
         let named = match args.symbol("size") {
             "tiny" => Some((192, 12, 12)),
             "small" => Some((384, 12, 12)),
@@ -192,6 +216,28 @@ impl Checker<'_> {
         }
         let hidden = args.int("hidden").unwrap_or(4 * dim);
         self.record(&[path, "hidden"], &hidden, |_| derived(path, "dim"));
+        let class_token = args.get("class_token").map(|_| args.flag("class_token"));
+        let pooled = args.symbol("pool");
+        if class_token == Some(false) && pooled != "mean" {
+            self.report(
+                Diagnostic::error(Code::SHAPE, format!("`pool: {pooled}` needs a class token"))
+                    .at(args.span("class_token"), "there is none")
+                    .at(args.span("pool"), "this reads it")
+                    .help("write `pool: mean`"),
+            );
+            return None;
+        }
+        if args.flag("pool_norm") && pooled == "tokens" {
+            self.report(
+                Diagnostic::error(Code::SHAPE, "`pool: tokens` pools nothing")
+                    .at(
+                        args.span("pool_norm"),
+                        "there is no pooled feature to normalise",
+                    )
+                    .help("write `pool: cls` or `pool: mean`, or leave `pool_norm` out"),
+            );
+            return None;
+        }
         Some(VitSpec {
             patch: args.int("patch")?,
             dim,
@@ -199,6 +245,7 @@ impl Checker<'_> {
             heads,
             hidden,
             pool: match args.symbol("pool") {
+                "mean" if class_token == Some(true) => Pool::MeanPatches,
                 "mean" => Pool::Mean,
                 "tokens" => Pool::Tokens,
                 _ => Pool::Cls,
@@ -215,6 +262,15 @@ impl Checker<'_> {
             },
             final_norm: args.flag("final_norm"),
             norm_eps: args.float("norm_eps"),
+            stem: match args.symbol("stem") {
+                "conv" => PatchStem::Conv,
+                _ => PatchStem::Linear,
+            },
+            pool_norm: args.flag("pool_norm"),
+            register_tokens: args.int("register_tokens")?,
+            qk_norm: args.flag("qk_norm"),
+            layer_scale: args.get("layer_scale").and_then(Value::number),
+            drop_path: self.drop_path(args, clock),
         })
     }
 

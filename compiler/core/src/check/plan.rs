@@ -49,7 +49,7 @@ impl Checker<'_> {
         }
         let clock = self.clock(&data);
         let views = self.views(&data);
-        let specs = self.nets();
+        let specs = self.nets(&clock);
         let mut step = self.step(&clock, &views, &specs);
         let train = self.train(&clock);
         let mut monitors = self.monitors(&clock, &data, &mut step);
@@ -95,6 +95,10 @@ impl Checker<'_> {
                 name: name.clone(),
                 kind,
             });
+        }
+        let mut train = train;
+        if let Some(train) = &mut train {
+            self.freeze(&mut train.optimizer.freeze, &nets);
         }
         // The views of the step first, in its order: it keys the draws.
         let taken: Vec<View> = step

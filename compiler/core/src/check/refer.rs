@@ -133,6 +133,32 @@ impl Checker<'_> {
         Some(Value::List(out))
     }
 
+    /// Nets, stages or parameters, as texts. Whether parameters are known is
+    /// asked once the nets are ([`Checker::freeze`]).
+    pub(super) fn paths(&mut self, expr: &Expr) -> Option<Value> {
+        let items = match &expr.kind {
+            ExprKind::List(items) => items.as_slice(),
+            _ => std::slice::from_ref(expr),
+        };
+        let mut out = Vec::new();
+        for item in items {
+            let path = match &item.kind {
+                ExprKind::Path(path) => {
+                    let names: Vec<&str> = path.segments.iter().map(|s| &*s.name).collect();
+                    names.join(".")
+                }
+                ExprKind::Text(text) => text.clone(),
+                _ => {
+                    self.error(Code::TYPE, "this is no path", item.span, "not a name");
+                    return None;
+                }
+            };
+            self.paths.insert(path.clone(), item.span);
+            out.push(Value::Text(path));
+        }
+        Some(Value::List(out))
+    }
+
     /// A list of nets, as bare names.
     pub(super) fn net_names(&mut self, items: &[Expr]) -> Option<Value> {
         let mut out = Vec::new();
@@ -153,8 +179,8 @@ impl Checker<'_> {
         if let ExprKind::Path(path) = &expr.kind {
             match path.segments.as_slice() {
                 [n] if n.name == "none" => return Some(Value::Norm(None)),
-                [n] if n.name == "batch" => {}
-                _ => return self.choice(path, &["none", "batch"], scope),
+                [n] if n.name == "batch" || n.name == "layer" => {}
+                _ => return self.choice(path, &["none", "batch", "layer"], scope),
             }
         }
         let layer = crate::merge::Layer::Pipeline(self.source.effective.name.name.as_str().into());

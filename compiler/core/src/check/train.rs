@@ -1,7 +1,7 @@
 //! The `train` section: how long, by which rule, at which rate.
 
 use ssl_diagnostics::{Code, Diagnostic, Lint, Span};
-use ssl_plan::{Clip, Optimizer, ParamClass, Precision, Rule, Train};
+use ssl_plan::{Clip, Hyper, Optimizer, ParamClass, Precision, Rule, Train};
 use ssl_syntax::ast::SectionKind;
 
 use super::Checker;
@@ -110,6 +110,7 @@ impl Checker<'_> {
         let optimizer = self.optimizer(clock);
         let precision = match self.recorded_field(SECTION, "precision") {
             Some(Value::Symbol(s)) if s == "bf16" => Precision::Bf16,
+            Some(Value::Symbol(s)) if s == "f16" => Precision::F16,
             _ => Precision::Float32,
         };
         let seed = self
@@ -200,23 +201,23 @@ impl Checker<'_> {
         let lr = self.place(clock, &spec, whole);
         self.usual_optimizer(&args, &spec);
         let weight_decay = self.place(clock, &args.schedule("weight_decay"), whole);
-        let momentum = args.float("momentum");
+        let mut hyper = |name| Hyper::from(self.place(clock, &args.schedule(name), whole));
         let rule = match args.function {
             "sgd" => Rule::Sgd {
-                momentum,
+                momentum: hyper("momentum"),
                 nesterov: args.flag("nesterov"),
             },
             "lars" => Rule::Lars {
-                momentum,
+                momentum: hyper("momentum"),
                 trust: args.float("trust"),
                 lr_in_momentum: args.flag("lr_in_momentum"),
             },
             "lamb" => Rule::Lamb {
-                betas: [args.float("beta1"), args.float("beta2")],
+                betas: [hyper("beta1"), hyper("beta2")],
                 eps: args.float("eps"),
             },
             _ => Rule::Adamw {
-                betas: [args.float("beta1"), args.float("beta2")],
+                betas: [hyper("beta1"), hyper("beta2")],
                 eps: args.float("eps"),
             },
         };
@@ -230,11 +231,13 @@ impl Checker<'_> {
                 _ => ParamClass::Token,
             })
             .collect();
-        let clip = args.get("clip").and_then(Value::number).map(|norm| {
-            if args.symbol("clip_per") == "parameter" {
-                Clip::Parameter { norm }
-            } else {
-                Clip::Global { norm }
+        let clip = args.get("clip").is_some().then(|| {
+            let norm = hyper("clip");
+            match args.symbol("clip_per") {
+                "net" => Clip::Net { norm },
+                "parameter" => Clip::Parameter { norm },
+                "unit" => Clip::Adaptive { ratio: norm },
+                _ => Clip::Global { norm },
             }
         });
         let constant_lr = args.symbols("constant_lr");
@@ -246,6 +249,8 @@ impl Checker<'_> {
             clip,
             constant_lr: constant_lr.into_iter().map(str::to_owned).collect(),
             peak_lr,
+            layer_decay: args.get("layer_decay").and_then(Value::number),
+            freeze: args.texts("freeze"),
         })
     }
 }

@@ -87,8 +87,8 @@ impl Checker<'_> {
             );
         }
         for (beta, example) in [("momentum", 0.9), ("beta1", 0.9), ("beta2", 0.999)] {
-            let value = args.float(beta);
-            if args.get(beta).is_some() && value >= 1.0 {
+            let value = args.schedule(beta).as_constant();
+            if args.get(beta).is_some() && value.is_some_and(|v| v >= 1.0) {
                 self.report(
                     Diagnostic::lint(
                         Lint::UNUSUAL_DECAY,

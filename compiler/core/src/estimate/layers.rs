@@ -6,10 +6,11 @@
 //! LayerNorm and softmax are not single operations there.
 
 use ssl_plan::{
-    Activation, BlockNorm, Linear, Mlp, MlpLayer, Module, Norm, Pool, Position, Vit, VitDecoder,
+    Activation, BlockNorm, Linear, Mlp, MlpLayer, Module, Norm, PatchStem, Pool, Position, Vit,
+    VitDecoder,
 };
 
-use super::resnet;
+use super::{convnext, resnet};
 
 /// Bytes of a float32.
 pub const F32: f64 = 4.0;
@@ -47,6 +48,7 @@ pub fn layers(module: &Module, flow: Flow) -> Vec<Layer> {
     match module {
         Module::Vit(v) => vit(v, flow),
         Module::Resnet(r) => resnet::layers(r, flow),
+        Module::Convnext(c) => convnext::layers(c, flow),
         Module::Mlp(m) => m.layers.iter().map(|l| mlp_layer(l, flow)).collect(),
         Module::Linear(l) => vec![linear(l, flow)],
         Module::Prototypes { input, count } => vec![Layer {
@@ -59,7 +61,7 @@ pub fn layers(module: &Module, flow: Flow) -> Vec<Layer> {
 }
 
 /// `[rows, input]` times `[input, output]`, the input kept.
-fn product(rows: f64, input: usize, output: usize, flow: Flow) -> Layer {
+pub(super) fn product(rows: f64, input: usize, output: usize, flow: Flow) -> Layer {
     Layer {
         kept: rows * input as f64 * flow.narrow,
         working: rows * (input + output) as f64 * F32,
@@ -87,8 +89,11 @@ fn linear(l: &Linear, flow: Flow) -> Layer {
 fn mlp_layer(l: &MlpLayer, flow: Flow) -> Layer {
     let out = flow.batch * l.output as f64;
     let plain = product(flow.batch, l.input, l.output, flow);
-    let affine = matches!(l.norm, Some(Norm::Batch { affine: true, .. }));
-    let norm = if l.norm.is_some() { out * F32 } else { 0.0 };
+    let (affine, norm) = match l.norm {
+        None => (false, 0.0),
+        Some(Norm::Batch { affine, .. }) => (affine, norm(out, BlockNorm::Batch)),
+        Some(Norm::Layer { .. }) => (true, norm(out, BlockNorm::Layer)),
+    };
     let activation = match l.activation {
         None => 0.0,
         Some(Activation::Relu) => out * F32,
@@ -103,7 +108,7 @@ fn mlp_layer(l: &MlpLayer, flow: Flow) -> Layer {
 }
 
 /// What GELU keeps: its slopes; in bfloat16, written out, its three factors.
-fn gelu(values: f64, flow: Flow) -> f64 {
+pub(super) fn gelu(values: f64, flow: Flow) -> f64 {
     if flow.narrow < F32 {
         3.0 * values * flow.narrow
     } else {
@@ -118,17 +123,24 @@ struct Sizes {
     hidden: usize,
     heads: usize,
     norm: BlockNorm,
+    /// Norms of queries and keys.
+    qk_norm: bool,
+    /// Factors on the branches.
+    scaled: bool,
 }
 
 /// Parameters of a block: two norms, q, k, v, the heads' projection, the MLP.
 fn block_parameters(s: Sizes) -> u64 {
     let [d, h] = [s.dim as u64, s.hidden as u64];
-    4 * d + (3 * d * d + 3 * d) + (d * d + d) + (d * h + h) + (h * d + d)
+    let width = (s.dim / s.heads.max(1)) as u64;
+    let qk = if s.qk_norm { 4 * width } else { 0 };
+    let factors = if s.scaled { 2 * d } else { 0 };
+    4 * d + (3 * d * d + 3 * d) + (d * d + d) + (d * h + h) + (h * d + d) + qk + factors
 }
 
 /// What a norm over `values` numbers keeps besides its output: the centred and
 /// the scaled input; a BatchNorm its input.
-fn norm(values: f64, kind: BlockNorm) -> f64 {
+pub(super) fn norm(values: f64, kind: BlockNorm) -> f64 {
     match kind {
         BlockNorm::Layer => 2.0 * values * F32,
         BlockNorm::Batch => values * F32,
@@ -151,10 +163,16 @@ fn block(s: Sizes, tokens: f64, asking: f64, flow: Flow) -> Layer {
         + some * d * flow.narrow
         + gelu(some * h, flow)
         + some * h * flow.narrow;
+    // A norm of queries and of keys; a factor's branch.
+    let qk = match s.qk_norm {
+        true => norm((all + some) * d, BlockNorm::Layer),
+        false => 0.0,
+    };
+    let factors = if s.scaled { 2.0 * some * d * F32 } else { 0.0 };
     Layer {
         trained: block_parameters(s),
         frozen: 0,
-        kept: attention + softmax + mlp,
+        kept: attention + softmax + mlp + qk + factors,
         working: F32 * (some * (2.0 * h + 2.0 * d)).max(4.0 * scores + 2.0 * all * d),
         flops: 2.0 * d * d * (2.0 * all + 2.0 * some)
             + 4.0 * flow.batch * asking * tokens * d
@@ -166,11 +184,14 @@ fn vit(v: &Vit, flow: Flow) -> Vec<Layer> {
     let [h, w] = flow.image;
     let side = v.patch.max(1);
     let patches = flow.visible.unwrap_or((h / side) * (w / side));
-    let extra = usize::from(v.pool != Pool::Mean);
+    let class = usize::from(v.pool != Pool::Mean);
+    let extra = class + v.register_tokens;
     let tokens = (patches + extra) as f64;
+    // Beside registers the class token has no position.
+    let placed = if v.register_tokens > 0 { 0 } else { class };
     // The position table is that of its own size, whatever goes in.
     let [own_h, own_w] = v.image;
-    let table = ((own_h / side) * (own_w / side) + extra) * v.dim;
+    let table = ((own_h / side) * (own_w / side) + placed) * v.dim;
     let (learned, fixed) = match v.position {
         Position::Learned => (table, 0),
         Position::Sincos2d => (0, table),
@@ -184,18 +205,29 @@ fn vit(v: &Vit, flow: Flow) -> Vec<Layer> {
     } else {
         (weight, 0, projected.kept)
     };
-    let mut out = vec![Layer {
+    let mut out = match v.stem {
+        PatchStem::Linear => Vec::new(),
+        PatchStem::Conv => conv_stem(v, flow),
+    };
+    let (trained, frozen, projected) = match v.stem {
+        PatchStem::Linear => (trained, frozen, projected),
+        PatchStem::Conv => (0, 0, Layer::default()),
+    };
+    let kept = if out.is_empty() { kept } else { 0.0 };
+    out.push(Layer {
         trained: (trained + learned + extra * v.dim) as u64,
         frozen: (frozen + fixed) as u64,
         kept,
         working: 0.0,
         flops: projected.flops,
-    }];
+    });
     let sizes = Sizes {
         dim: v.dim,
         hidden: v.hidden,
         heads: v.heads,
         norm: v.mlp_norm,
+        qk_norm: v.qk_norm,
+        scaled: v.layer_scale.is_some(),
     };
     // The last block answers the class token alone, where nobody else asks.
     let first_alone = v.pool == Pool::Cls && v.mlp_norm == BlockNorm::Layer;
@@ -215,6 +247,49 @@ fn vit(v: &Vit, flow: Flow) -> Vec<Layer> {
             ..Layer::default()
         });
     }
+    if v.pool_norm {
+        out.push(Layer {
+            trained: 2 * v.dim as u64,
+            kept: norm(flow.batch * v.dim as f64, BlockNorm::Layer),
+            ..Layer::default()
+        });
+    }
+    out
+}
+
+/// Input and output channels of the 3x3 convolutions of a conv stem.
+fn stem_widths(v: &Vit) -> Vec<[usize; 2]> {
+    let count = v.patch.max(1).ilog2() as usize;
+    let mut input = v.channels;
+    (0..count)
+        .map(|i| {
+            let output = v.dim >> (count - 1 - i);
+            [std::mem::replace(&mut input, output), output]
+        })
+        .collect()
+}
+
+/// Convolutions of stride 2 with BatchNorm and ReLU, then one of 1x1.
+fn conv_stem(v: &Vit, flow: Flow) -> Vec<Layer> {
+    let [mut h, mut w] = flow.image;
+    let mut out = Vec::new();
+    for [input, output] in stem_widths(v) {
+        let x = flow.batch * (input * h * w) as f64;
+        (h, w) = (h / 2, w / 2);
+        let y = flow.batch * (output * h * w) as f64;
+        out.push(Layer {
+            trained: (9 * input * output + 2 * output) as u64,
+            frozen: 0,
+            kept: 2.0 * y * F32 + x * flow.narrow,
+            working: F32 * (2.0 * x + 2.0 * y),
+            flops: 18.0 * input as f64 * y,
+        });
+    }
+    let rows = flow.batch * (h * w) as f64;
+    out.push(Layer {
+        trained: (v.dim * v.dim + v.dim) as u64,
+        ..product(rows, v.dim, v.dim, flow)
+    });
     out
 }
 
@@ -228,6 +303,8 @@ fn decoder(v: &VitDecoder, flow: Flow) -> Vec<Layer> {
         hidden: v.hidden,
         heads: v.heads,
         norm: BlockNorm::Layer,
+        qk_norm: false,
+        scaled: false,
     };
     let embed = product(flow.batch * seen, v.input, v.dim, flow);
     let mut out = vec![Layer {
@@ -251,14 +328,24 @@ pub fn buffers(module: &Module) -> u64 {
     let of_mlp = |m: &Mlp| {
         m.layers
             .iter()
-            .filter(|l| l.norm.is_some())
+            .filter(|l| matches!(l.norm, Some(Norm::Batch { .. })))
             .map(|l| 2 * l.output as u64)
             .sum()
     };
     match module {
         Module::Mlp(m) => of_mlp(m),
         Module::Resnet(r) => resnet::buffers(r),
-        Module::Vit(v) if v.mlp_norm == BlockNorm::Batch => (2 * v.dim * v.depth) as u64,
+        Module::Vit(v) => {
+            let stem: usize = match v.stem {
+                PatchStem::Linear => 0,
+                PatchStem::Conv => stem_widths(v).iter().map(|[_, output]| 2 * output).sum(),
+            };
+            let blocks = match v.mlp_norm {
+                BlockNorm::Batch => 2 * v.dim * v.depth,
+                BlockNorm::Layer => 0,
+            };
+            (stem + blocks) as u64
+        }
         _ => 0,
     }
 }

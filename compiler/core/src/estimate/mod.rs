@@ -3,15 +3,17 @@
 //! The formulas follow what the runtime does ([`layers`], [`wiring`]); a test
 //! holds them against the measured peak of real steps on the CPU.
 
+mod convnext;
 mod layers;
 mod resnet;
 mod wiring;
 
 use ssl_plan::{
-    Estimate, Flops, Module, Monitor, Net, NetKind, Op, ParameterCount, Precision, Recipe, Rule,
-    Shape, Stage,
+    Estimate, Flops, Hyper, Module, Monitor, Net, NetKind, Op, ParameterCount, Precision, Recipe,
+    Rule, Shape, Stage,
 };
 
+use crate::shapes::{self, is_under, path_of};
 use layers::{F32, Flow};
 pub use wiring::stages;
 
@@ -36,13 +38,33 @@ pub fn has_statistics(module: &Module) -> bool {
     layers::buffers(module) > 0
 }
 
+/// [`parameters_of`] a stage, where the optimizer leaves some out.
+fn parameters_in(net: &str, stage: &Stage, freeze: &[String]) -> (u64, u64) {
+    let (trained, frozen) = parameters_of(&stage.module);
+    if freeze.is_empty() {
+        return (trained, frozen);
+    }
+    let start = path_of(net, stage);
+    let is_frozen = |name: &str| {
+        let key = format!("{start}.{name}");
+        freeze.iter().any(|path| is_under(&key, path))
+    };
+    let all = shapes::parameters(&stage.module).into_iter();
+    let moved: u64 = all
+        .filter(|p| p.trained && is_frozen(&p.name))
+        .map(|p| p.count)
+        .sum();
+    (trained.saturating_sub(moved), frozen + moved)
+}
+
 /// Trained and frozen parameters of a whole recipe, averages left out.
 pub fn total_parameters(recipe: &Recipe) -> (u64, u64) {
     let mut total = (0, 0);
     for net in &recipe.nets {
         if let NetKind::Stages { stages } = &net.kind {
             for stage in stages {
-                let (t, f) = parameters_of(&stage.module);
+                let freeze = &recipe.train.optimizer.freeze;
+                let (t, f) = parameters_in(&net.name, stage, freeze);
                 total = (total.0 + t, total.1 + f);
             }
         }
@@ -89,14 +111,14 @@ fn batches(recipe: &Recipe) -> (u64, u64) {
 }
 
 /// Parameters stage by stage.
-fn parameters(nets: &[Net]) -> Vec<ParameterCount> {
+fn parameters(nets: &[Net], freeze: &[String]) -> Vec<ParameterCount> {
     let mut out = Vec::new();
     for net in nets {
         let Some((stages, average)) = wiring::stages(nets, &net.name) else {
             continue;
         };
         for stage in stages {
-            let (trained, frozen) = parameters_of(&stage.module);
+            let (trained, frozen) = parameters_in(&net.name, stage, freeze);
             let (trained, frozen) = if average {
                 (0, trained + frozen)
             } else {
@@ -124,7 +146,7 @@ fn weights(stages: &[Stage]) -> u64 {
 
 /// The estimate of a recipe.
 pub fn estimate(recipe: &Recipe) -> Estimate {
-    let parameters = parameters(&recipe.nets);
+    let parameters = parameters(&recipe.nets, &recipe.train.optimizer.freeze);
     let trained: u64 = parameters.iter().map(|p| p.trained).sum();
     let (mut weight_bytes, mut average_bytes, mut averaged) = (0, 0, 0);
     for net in &recipe.nets {
@@ -139,15 +161,16 @@ pub fn estimate(recipe: &Recipe) -> Estimate {
     }
     let narrow = match recipe.train.precision {
         Precision::Float32 => F32,
-        Precision::Bf16 => 2.0,
+        Precision::Bf16 | Precision::F16 => 2.0,
     };
     let parts = recipe.train.micro_batches.max(1);
     let step = wiring::step(&recipe.step, &recipe.nets, narrow, parts);
-    let (moments, work) = match recipe.train.optimizer.rule {
+    let moved = |momentum: &Hyper| u64::from(*momentum != Hyper::Constant(0.0));
+    let (moments, work) = match &recipe.train.optimizer.rule {
         Rule::Adamw { .. } => (2, 12),
         Rule::Lamb { .. } => (2, 17),
-        Rule::Sgd { momentum, .. } => (u64::from(momentum > 0.0), 6),
-        Rule::Lars { momentum, .. } => (u64::from(momentum > 0.0), 11),
+        Rule::Sgd { momentum, .. } => (moved(momentum), 6),
+        Rule::Lars { momentum, .. } => (moved(momentum), 11),
     };
     let optimizer_bytes = moments * trained * WORD;
     let state_bytes = remembered(recipe) * WORD;

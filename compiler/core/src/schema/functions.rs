@@ -89,15 +89,52 @@ const FROZEN: Field = field(
 );
 const CLIP: Field = field(
     "clip",
-    W::Positive,
+    W::Schedule(0.0, INF),
     F::Absent,
     "largest norm of the gradient",
 );
 const CLIP_PER: Field = field(
     "clip_per",
-    W::Choice(&["all", "parameter"]),
+    W::Choice(&["all", "net", "parameter", "unit"]),
     F::Symbol("all"),
-    "whether `clip` bounds all gradients together or each parameter's",
+    "what `clip` bounds: all gradients together, each net's, each parameter's, or each output \
+     unit's as a share of its weights (adaptive clipping)",
+);
+const BETA1: Field = field(
+    "beta1",
+    W::Schedule(0.0, 1.0),
+    F::Float(0.9),
+    "decay of the first moment",
+);
+const BETA2: Field = field(
+    "beta2",
+    W::Schedule(0.0, 1.0),
+    F::Float(0.999),
+    "decay of the second moment",
+);
+const MOMENTUM: Field = field(
+    "momentum",
+    W::Schedule(0.0, 1.0),
+    F::Float(0.9),
+    "share of the old velocity",
+);
+const LAYER_DECAY: Field = field(
+    "layer_decay",
+    PROBABILITY,
+    F::Absent,
+    "factor on the rate from one layer of a backbone to the one before",
+);
+const FREEZE: Field = field(
+    "freeze",
+    W::Paths,
+    F::Absent,
+    "nets, stages or parameters that are never updated; running statistics follow the batch still",
+);
+const DROP_PATH: Field = field(
+    "drop_path",
+    W::Schedule(0.0, 0.999),
+    F::Absent,
+    "probability of leaving out the last block for an image, rising from 0 at the first",
 );
 const CONSTANT_LR: Field = field(
     "constant_lr",
@@ -187,6 +224,26 @@ functions! {
             "norm before the MLP of a block"),
         field("final_norm", W::Bool, F::Bool(true), "whether a norm follows the last block"),
         field("norm_eps", W::Positive, F::Float(1e-6), "LayerNorm epsilon"),
+        field("stem", W::Choice(&["linear", "conv"]), F::Symbol("linear"),
+            "how pixels become tokens; `conv`: 3x3 convolutions of stride 2"),
+        field("class_token", W::Bool, F::Absent,
+            "whether a class token goes along; where it or all tokens are pooled, it does"),
+        field("pool_norm", W::Bool, F::Bool(false), "whether a norm follows the pooling"),
+        field("register_tokens", W::Int(0, 1 << 10), F::Int(0),
+            "trained tokens that nobody reads, beside the class token"),
+        field("qk_norm", W::Bool, F::Bool(false), "whether queries and keys are normalised"),
+        field("layer_scale", W::Positive, F::Absent,
+            "first value of trained factors on every branch of a block"),
+        DROP_PATH,
+        FROZEN,
+    ]
+    Module "convnext" "ConvNeXt" [
+        field("size", W::Choice(&["tiny", "small", "base", "large"]), F::Required, "named size"),
+        field("patch", SIDE, F::Int(4), "side of the stem's patches in pixels"),
+        field("layer_scale", W::Positive, F::Float(1e-6),
+            "first value of trained factors on every block"),
+        DROP_PATH,
+        field("norm_eps", W::Positive, F::Float(1e-6), "LayerNorm epsilon"),
         FROZEN,
     ]
     Module "resnet" "residual network" [
@@ -240,45 +297,54 @@ functions! {
         field("eps", W::Positive, F::Float(1e-5), "epsilon"),
         field("momentum", PROBABILITY, F::Float(0.1), "share of the new value in the running statistics"),
     ]
+    Norm "layer" "LayerNorm" [
+        field("eps", W::Positive, F::Float(1e-5), "epsilon"),
+    ]
 
     // optimizers
     Optimizer "adamw" "Adam with decoupled weight decay" [
         LR,
         WEIGHT_DECAY,
-        field("beta1", PROBABILITY, F::Float(0.9), "decay of the first moment"),
-        field("beta2", PROBABILITY, F::Float(0.999), "decay of the second moment"),
+        BETA1,
+        BETA2,
         field("eps", W::Positive, F::Float(1e-8), "added to the root"),
         field("exclude", W::Classes, F::Symbols(&[]), "parameters without weight decay"),
         CLIP,
         CLIP_PER,
         CONSTANT_LR,
+        LAYER_DECAY,
+        FREEZE,
     ]
     Optimizer "lamb" "Adam with layer-wise adaptive rate scaling" [
         LR,
         WEIGHT_DECAY,
-        field("beta1", PROBABILITY, F::Float(0.9), "decay of the first moment"),
-        field("beta2", PROBABILITY, F::Float(0.999), "decay of the second moment"),
+        BETA1,
+        BETA2,
         field("eps", W::Positive, F::Float(1e-6), "added to the root"),
         field("exclude", W::Classes, F::Symbols(&["bias", "norm"]),
             "parameters without weight decay and without scaling"),
         CLIP,
         CLIP_PER,
         CONSTANT_LR,
+        LAYER_DECAY,
+        FREEZE,
     ]
     Optimizer "sgd" "stochastic gradient descent with momentum" [
         LR,
         WEIGHT_DECAY,
-        field("momentum", PROBABILITY, F::Float(0.9), "share of the old velocity"),
+        MOMENTUM,
         field("nesterov", W::Bool, F::Bool(false), "look ahead"),
         field("exclude", W::Classes, F::Symbols(&[]), "parameters without weight decay"),
         CLIP,
         CLIP_PER,
         CONSTANT_LR,
+        LAYER_DECAY,
+        FREEZE,
     ]
     Optimizer "lars" "layer-wise adaptive rate scaling" [
         LR,
         WEIGHT_DECAY,
-        field("momentum", PROBABILITY, F::Float(0.9), "share of the old velocity"),
+        MOMENTUM,
         field("trust", W::Positive, F::Float(0.001), "trust coefficient"),
         field("lr_in_momentum", W::Bool, F::Bool(false),
             "whether the rate goes into the velocity (Google's code) or scales it"),
@@ -287,6 +353,8 @@ functions! {
         CLIP,
         CLIP_PER,
         CONSTANT_LR,
+        LAYER_DECAY,
+        FREEZE,
     ]
 
     // schedules

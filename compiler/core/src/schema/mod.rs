@@ -63,6 +63,8 @@ pub enum Want {
     View,
     /// A list of parameter classes.
     Classes,
+    /// Nets, stages or parameters, one or a list.
+    Paths,
     /// Named channel statistics, `imagenet`.
     Statistics,
     /// A call of a function of the group.
@@ -122,11 +124,14 @@ impl Want {
                 format!("a number or a schedule{}", bounds(*a, *b))
             }
             Want::Ramp => "a ramp such as `1 -> 0`".into(),
-            Want::Norm => "a norm: `none`, `batch` or `batch(affine: false)`".into(),
+            Want::Norm => "a norm: `none`, `batch`, `batch(affine: false)` or `layer`".into(),
             Want::Feature => "a net or one of its stages, such as `encoder.backbone`".into(),
             Want::Net => "the name of a net".into(),
             Want::Nets => "a list of nets such as `[predictor]`".into(),
             Want::View => "the name of a view".into(),
+            Want::Paths => "a net, a stage or a parameter, or a list of them: `encoder.backbone`, \
+                 `\"encoder.backbone.blocks.0\"`"
+                .into(),
             Want::Classes => "a list of parameter classes such as `[bias, norm]`".into(),
             Want::Statistics => "`imagenet`, `half` or `mean:` and `std:`".into(),
             Want::Call(group) => group.describe().into(),

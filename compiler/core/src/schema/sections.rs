@@ -73,7 +73,7 @@ pub const TRAIN: &[Field] = &[
     ),
     field(
         "precision",
-        Want::Choice(&["float32", "bf16"]),
+        Want::Choice(&["float32", "bf16", "f16"]),
         Fallback::Symbol("float32"),
         "number format of the forward pass",
     ),

@@ -1,6 +1,8 @@
 //! Vision transformers and the decoder of masked autoencoders.
 
-use ssl_plan::{BlockNorm, Init, Module, Pool, Position, Shape, Vit, VitDecoder};
+use ssl_plan::{
+    BlockNorm, Init, Module, PatchStem, Pool, Position, Schedule, Shape, Vit, VitDecoder,
+};
 
 use super::{Masked, Misfit, bad_call, misfit};
 
@@ -29,6 +31,18 @@ pub struct VitSpec {
     pub final_norm: bool,
     /// LayerNorm epsilon.
     pub norm_eps: f64,
+    /// How pixels become tokens.
+    pub stem: PatchStem,
+    /// Whether a norm follows the pooling.
+    pub pool_norm: bool,
+    /// Tokens that nobody reads.
+    pub register_tokens: usize,
+    /// Whether queries and keys are normalised.
+    pub qk_norm: bool,
+    /// What factors on the branches start from.
+    pub layer_scale: Option<f64>,
+    /// Probability of leaving out the last block.
+    pub drop_path: Option<Schedule>,
 }
 
 /// The decoder of a masked autoencoder before its image is known.
@@ -90,6 +104,9 @@ impl VitSpec {
         if self.position == Position::Sincos2d {
             sincos_fits(dim, "choose another `dim`, or `position: learned`")?;
         }
+        if self.stem == PatchStem::Conv {
+            self.stem_fits(mask)?;
+        }
         let patches = (h / patch) * (w / patch);
         if let Some(mask) = mask {
             if mask.count != patches {
@@ -101,7 +118,7 @@ impl VitSpec {
                     format!("draw it with the network's patch: `random_mask(..., patch: {patch})`"),
                 );
             }
-            if self.pool == Pool::Mean {
+            if matches!(self.pool, Pool::Mean | Pool::MeanPatches) {
                 return misfit(
                     "a masked `vit` cannot pool by the mean".into(),
                     "write `pool: tokens`, or `pool: cls`",
@@ -123,15 +140,58 @@ impl VitSpec {
             final_norm: self.final_norm,
             norm_eps: self.norm_eps,
             init: Init::MocoV3,
+            stem: self.stem,
+            pool_norm: self.pool_norm,
+            register_tokens: self.register_tokens,
+            qk_norm: self.qk_norm,
+            layer_scale: self.layer_scale,
+            drop_path: self.drop_path.clone(),
         };
         let output = match self.pool {
             Pool::Tokens => Shape::Tokens {
                 count: 1 + patches - mask.map_or(0, |m| m.hidden),
                 dim,
             },
-            Pool::Cls | Pool::Mean => Shape::Embedding { dim },
+            Pool::Cls | Pool::Mean | Pool::MeanPatches => Shape::Embedding { dim },
         };
         Ok((Module::Vit(vit), output))
+    }
+
+    /// Convolutions of stride 2 make patches of a power of two, and each patch
+    /// sees its neighbours.
+    fn stem_fits(&self, mask: Option<Masked>) -> Result<(), Misfit> {
+        let (patch, dim) = (self.patch, self.dim);
+        if !patch.is_power_of_two() || patch < 2 {
+            return misfit(
+                format!("a conv stem halves the image, and cannot make a patch of {patch}"),
+                "choose a patch of 2, 4, 8, 16 or 32, or `stem: linear`",
+            );
+        }
+        if !dim.is_multiple_of(patch / 2) {
+            return misfit(
+                format!(
+                    "a conv stem doubles its width up to `dim`, and {dim} cannot be halved {} times",
+                    patch.ilog2() - 1
+                ),
+                format!(
+                    "choose a `dim` divisible by {}, or `stem: linear`",
+                    patch / 2
+                ),
+            );
+        }
+        if self.frozen {
+            return misfit(
+                "a conv stem that stays as initialised cannot learn to see".into(),
+                "write `patch_projection: trained`",
+            );
+        }
+        if mask.is_some() {
+            return misfit(
+                "under a conv stem the visible patches see the hidden ones".into(),
+                "write `stem: linear`",
+            );
+        }
+        Ok(())
     }
 }
 

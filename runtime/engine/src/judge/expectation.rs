@@ -41,7 +41,7 @@ impl Expectation {
             steps: recipe.train.steps as f64,
             rounding: match recipe.train.precision {
                 Precision::Float32 => 1e-3,
-                Precision::Bf16 => 1e-2,
+                Precision::Bf16 | Precision::F16 => 1e-2,
             },
             first: None,
             since: None,

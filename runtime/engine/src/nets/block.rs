@@ -1,12 +1,13 @@
 //! The block of a transformer, shared by encoders and decoders.
 
 use burn::tensor::Tensor;
-use ssl_plan::BlockNorm;
+use ssl_plan::{BlockNorm, ParamClass, Schedule};
 
 use super::Visit;
+use super::drop::Drop;
 use super::gelu::gelu;
 use super::layers::{Attention, BatchNorm, LayerNorm, Linear, Pass, Queries, first_tokens};
-use super::start::{Scope, Start};
+use super::start::{Param, Scope, Start};
 
 /// PyTorch's defaults for a BatchNorm.
 const BATCH_NORM_EPS: f64 = 1e-5;
@@ -19,6 +20,9 @@ pub(super) struct Shape {
     pub(super) heads: usize,
     pub(super) norm_eps: f64,
     pub(super) mlp_norm: BlockNorm,
+    pub(super) qk_norm: bool,
+    /// What factors on the branches start from.
+    pub(super) layer_scale: Option<f64>,
 }
 
 /// A pre-norm block: attention, then a two-layer MLP, each added to its input.
@@ -26,9 +30,11 @@ pub(super) struct Shape {
 pub(super) struct Block {
     norm1: LayerNorm,
     attn: Attention,
+    ls1: Option<Param<1>>,
     norm2: Norm,
     fc1: Linear,
     fc2: Linear,
+    ls2: Option<Param<1>>,
 }
 
 #[derive(Debug, Clone)]
@@ -48,13 +54,22 @@ impl Block {
         let &Shape { dim, hidden, .. } = shape;
         let (attn, mlp) = (scope.enter("attn"), scope.enter("mlp"));
         let second = scope.enter("norm2");
+        let width = dim / shape.heads.max(1);
+        let norm = |name| LayerNorm::new(&attn.enter(name), width, shape.norm_eps);
+        let factors = |name| {
+            let start = Start::Constant(shape.layer_scale?);
+            let place = scope.enter(name);
+            Some(place.trained("gamma", ParamClass::Norm, [dim], start))
+        };
         Block {
             norm1: LayerNorm::new(&scope.enter("norm1"), dim, shape.norm_eps),
             attn: Attention::new(
                 linear(attn.enter("qkv"), [dim, 3 * dim], dim),
+                shape.qk_norm.then(|| (norm("q_norm"), norm("k_norm"))),
                 linear(attn.enter("proj"), [dim, dim], dim),
                 shape.heads,
             ),
+            ls1: factors("ls1"),
             norm2: match shape.mlp_norm {
                 BlockNorm::Layer => {
                     Norm::Layer(Box::new(LayerNorm::new(&second, dim, shape.norm_eps)))
@@ -69,6 +84,7 @@ impl Block {
             },
             fc1: linear(mlp.enter("fc1"), [dim, hidden], hidden),
             fc2: linear(mlp.enter("fc2"), [hidden, dim], dim),
+            ls2: factors("ls2"),
         }
     }
 
@@ -86,6 +102,7 @@ impl Block {
         batch: usize,
         queries: Queries,
         pass: Pass,
+        drop: Option<Drop>,
     ) -> Tensor<2> {
         let attended = self
             .attn
@@ -94,30 +111,63 @@ impl Block {
             Queries::All => x,
             Queries::First => first_tokens(x, batch),
         };
-        let x = x + pass.widen(attended);
+        let x = x + branch(pass.widen(attended), &self.ls1, drop, 0, batch);
         let normed = match &mut self.norm2 {
             Norm::Layer(norm) => norm.forward(x.clone()),
             Norm::Batch(norm) => norm.forward(x.clone(), pass),
         };
         let hidden = self.fc1.forward(normed, pass);
-        x + pass.widen(self.fc2.forward(gelu(hidden), pass))
+        let y = pass.widen(self.fc2.forward(gelu(hidden), pass));
+        x + branch(y, &self.ls2, drop, 1, batch)
     }
 
     pub(super) fn visit<V: Visit>(&mut self, visitor: &mut V) {
         self.norm1.visit(visitor);
         self.attn.visit(visitor);
+        if let Some(factors) = &mut self.ls1 {
+            factors.visit(visitor);
+        }
         match &mut self.norm2 {
             Norm::Layer(norm) => norm.visit(visitor),
             Norm::Batch(norm) => norm.visit(visitor),
         }
         self.fc1.visit(visitor);
         self.fc2.visit(visitor);
+        if let Some(factors) = &mut self.ls2 {
+            factors.visit(visitor);
+        }
     }
 }
 
-/// Every block in order, all tokens.
-pub(super) fn run(blocks: &mut [Block], x: Tensor<2>, batch: usize, pass: Pass) -> Tensor<2> {
-    blocks
-        .iter_mut()
-        .fold(x, |x, block| block.forward(x, batch, Queries::All, pass))
+/// A branch with its factors, and with its samples left out.
+fn branch(
+    x: Tensor<2>,
+    factors: &Option<Param<1>>,
+    drop: Option<Drop>,
+    which: usize,
+    batch: usize,
+) -> Tensor<2> {
+    let x = match factors {
+        Some(factors) => x * factors.value().unsqueeze::<2>(),
+        None => x,
+    };
+    match drop {
+        Some(drop) => drop.rows(which, x, batch),
+        None => x,
+    }
+}
+
+/// Every block in order, all tokens; `blocks` of `count`, left out at a rate.
+pub(super) fn run(
+    blocks: &mut [Block],
+    x: Tensor<2>,
+    batch: usize,
+    pass: Pass,
+    (rate, count): (Option<&Schedule>, usize),
+) -> Tensor<2> {
+    let blocks = blocks.iter_mut().enumerate();
+    blocks.fold(x, |x, (i, block)| {
+        let drop = pass.drop(rate, [i, count]);
+        block.forward(x, batch, Queries::All, pass, drop)
+    })
 }

@@ -41,6 +41,8 @@ impl VitDecoder {
             heads: plan.heads,
             norm_eps: plan.norm_eps,
             mlp_norm: BlockNorm::Layer,
+            qk_norm: false,
+            layer_scale: None,
         };
         let pixels = plan.patch * plan.patch * plan.channels;
         VitDecoder {
@@ -92,7 +94,7 @@ impl VitDecoder {
             Some(mask) => mask.fill(x, self.mask_token.value().reshape([1, dim])),
         };
         let x = (x + self.pos_embed.value()).reshape([batch * all, dim]);
-        let x = block::run(&mut self.blocks, x, batch, pass);
+        let x = block::run(&mut self.blocks, x, batch, pass, (None, 0));
         // Nobody reads the class token's pixels.
         let x = x.reshape([batch, all, dim]).slice([0..batch, 1..all]);
         let x = self.norm.forward(x.reshape([batch * (all - 1), dim]));

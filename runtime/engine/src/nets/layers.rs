@@ -3,8 +3,9 @@
 use burn::tensor::activation::softmax;
 use burn::tensor::ops::{AttentionModuleOptions, ConvOptions};
 use burn::tensor::{FloatDType, Tensor, module};
-use ssl_plan::{ParamClass, Precision};
+use ssl_plan::{ParamClass, Precision, Schedule};
 
+use super::drop::{Drop, Moment};
 use super::start::{Param, Scope, Start};
 use super::{Kind, Mode, Visit};
 
@@ -13,22 +14,32 @@ use super::{Kind, Mode, Visit};
 pub(super) struct Pass {
     pub(super) mode: Mode,
     pub(super) precision: Precision,
+    /// Which of all forward passes it is, where anything is left out in it.
+    pub(super) moment: Option<Moment>,
 }
 
 impl Pass {
     /// The number format of matrix products and convolutions.
-    fn narrow<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
+    pub(super) fn narrow<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
         match self.precision {
             Precision::Float32 => x,
             Precision::Bf16 => cast(x, FloatDType::BF16),
+            Precision::F16 => cast(x, FloatDType::F16),
         }
+    }
+
+    /// What of a block is left out at the rate of a schedule: `at` is its place
+    /// and how many there are.
+    pub(super) fn drop(self, rate: Option<&Schedule>, at: [usize; 2]) -> Option<Drop> {
+        let moment = self.moment.filter(|_| self.mode == Mode::Train)?;
+        Drop::of_block(moment, rate?.at(moment.step as f64), at)
     }
 
     /// The number format of norms, softmax, sums and results.
     pub(super) fn widen<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
         match self.precision {
             Precision::Float32 => x,
-            Precision::Bf16 => cast(x, FloatDType::F32),
+            Precision::Bf16 | Precision::F16 => cast(x, FloatDType::F32),
         }
     }
 }
@@ -268,13 +279,25 @@ pub(super) enum Queries {
 #[derive(Debug, Clone)]
 pub(super) struct Attention {
     qkv: Linear,
+    /// Norms of queries and of keys over the width of a head.
+    norms: Option<(LayerNorm, LayerNorm)>,
     proj: Linear,
     heads: usize,
 }
 
 impl Attention {
-    pub(super) fn new(qkv: Linear, proj: Linear, heads: usize) -> Self {
-        Attention { qkv, proj, heads }
+    pub(super) fn new(
+        qkv: Linear,
+        norms: Option<(LayerNorm, LayerNorm)>,
+        proj: Linear,
+        heads: usize,
+    ) -> Self {
+        Attention {
+            qkv,
+            norms,
+            proj,
+            heads,
+        }
     }
 
     /// `[batch * N, dim]` to `[batch * N, dim]`, or to `[batch, dim]` where
@@ -300,6 +323,18 @@ impl Attention {
         );
         let k = split(self.qkv.forward_part(x.clone(), 1, dim, pass), tokens);
         let v = split(self.qkv.forward_part(x, 2, dim, pass), tokens);
+        let (q, k) = match &self.norms {
+            Some((of_q, of_k)) => {
+                let normed = |x: Tensor<4>, norm: &LayerNorm| {
+                    let shape = x.dims();
+                    let [batch, tokens, heads, width] = shape;
+                    let x = pass.widen(x.reshape([batch * tokens * heads, width]));
+                    pass.narrow(norm.forward(x).reshape(shape))
+                };
+                (normed(q, of_q), normed(k, of_k))
+            }
+            None => (q, k),
+        };
 
         let context = scaled_dot_product(
             q.swap_dims(1, 2),
@@ -315,6 +350,10 @@ impl Attention {
 
     pub(super) fn visit<V: Visit>(&mut self, visitor: &mut V) {
         self.qkv.visit(visitor);
+        if let Some((of_q, of_k)) = &mut self.norms {
+            of_q.visit(visitor);
+            of_k.visit(visitor);
+        }
         self.proj.visit(visitor);
     }
 }

@@ -9,6 +9,8 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use rayon::prelude::*;
 use ssl_data::Philox;
 
+use super::drop::Moment;
+
 /// A choice of hidden patches, equally many of every image.
 #[derive(Debug, Clone)]
 pub struct Mask {
@@ -68,20 +70,23 @@ impl Mask {
 
     /// Hides `hidden` of `count` patches of each of `batch` images: the
     /// patches with the smallest of as many random numbers, which are a
-    /// function of the seed, the step, the drawing node and the place in the
-    /// batch, that `place` gives for every row.
+    /// function of the moment and the place in the batch.
     pub fn draw(
-        seed: u64,
-        [step, node]: [usize; 2],
+        moment: Moment,
         [batch, count, hidden]: [usize; 3],
-        place: impl Fn(usize) -> usize + Sync,
         device: &Device,
     ) -> Option<Self> {
+        let Moment {
+            seed,
+            step,
+            place: node,
+            rows: taken,
+        } = moment;
         let philox = Philox::new(seed);
         let mut drawn = vec![false; batch * count];
         let rows = drawn.par_chunks_mut(count.max(1)).enumerate();
         rows.for_each(|(row, patches)| {
-            let row = place(row);
+            let row = taken.place(row);
             let words = (0..count.div_ceil(4)).flat_map(|four| {
                 // The high bit of the node's word keeps clear of the data's
                 // draws, whose view numbers are small or near the end.
@@ -136,6 +141,7 @@ impl Mask {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nets::Rows;
 
     fn rows(mask: &Mask) -> Vec<Vec<f32>> {
         let [_, count] = mask.hidden.dims();
@@ -149,7 +155,15 @@ mod tests {
     #[test]
     fn a_mask_hides_exactly_so_many_anywhere() {
         let device = Device::flex();
-        let draw = |step, node| Mask::draw(7, [step, node], [400, 16, 12], |row| row, &device);
+        let draw = |step, place| {
+            let moment = Moment {
+                seed: 7,
+                step,
+                place,
+                rows: Rows::all(400),
+            };
+            Mask::draw(moment, [400, 16, 12], &device)
+        };
         let mask = draw(3, 5).expect("a mask");
         assert_eq!(mask.visible(), 4);
         let first = rows(&mask);

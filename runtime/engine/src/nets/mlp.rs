@@ -6,7 +6,7 @@ use ssl_plan::{Activation, Norm};
 
 use super::Visit;
 use super::gelu::gelu;
-use super::layers::{BatchNorm, Linear, Pass};
+use super::layers::{BatchNorm, LayerNorm, Linear, Pass};
 use super::start::{Scope, Start};
 
 /// Layers in order, each with an index as in `torch.nn.Sequential`:
@@ -20,6 +20,8 @@ pub(super) struct Mlp {
 enum Layer {
     Linear(Box<Linear>),
     BatchNorm(Box<BatchNorm>),
+    /// LayerNorm.
+    RowNorm(Box<LayerNorm>),
     Relu,
     Gelu,
 }
@@ -35,17 +37,21 @@ impl Mlp {
             let bias = layer.bias.then(|| start.clone());
             let linear = Linear::new(&place, [layer.input, layer.output], start, bias);
             layers.push(Layer::Linear(Box::new(linear)));
-            if let Some(Norm::Batch {
-                affine,
-                eps,
-                momentum,
-            }) = layer.norm
-            {
-                let scale = affine.then_some(Start::Ones);
-                let place = scope.enter(layers.len());
-                let norm = BatchNorm::new(&place, layer.output, scale, eps, momentum);
-                layers.push(Layer::BatchNorm(Box::new(norm)));
-            }
+            let place = scope.enter(layers.len());
+            layers.extend(layer.norm.as_ref().map(|norm| match *norm {
+                Norm::Batch {
+                    affine,
+                    eps,
+                    momentum,
+                } => {
+                    let scale = affine.then_some(Start::Ones);
+                    let norm = BatchNorm::new(&place, layer.output, scale, eps, momentum);
+                    Layer::BatchNorm(Box::new(norm))
+                }
+                Norm::Layer { eps } => {
+                    Layer::RowNorm(Box::new(LayerNorm::new(&place, layer.output, eps)))
+                }
+            }));
             layers.extend(layer.activation.map(|activation| match activation {
                 Activation::Relu => Layer::Relu,
                 Activation::Gelu => Layer::Gelu,
@@ -59,6 +65,7 @@ impl Mlp {
         let x = self.layers.iter_mut().fold(x, |x, layer| match layer {
             Layer::Linear(linear) => linear.forward(x, pass),
             Layer::BatchNorm(norm) => norm.forward(x, pass),
+            Layer::RowNorm(norm) => norm.forward(pass.widen(x)),
             Layer::Relu => activation::relu(x),
             Layer::Gelu => gelu(x),
         });
@@ -70,6 +77,7 @@ impl Mlp {
             match layer {
                 Layer::Linear(linear) => linear.visit(visitor),
                 Layer::BatchNorm(norm) => norm.visit(visitor),
+                Layer::RowNorm(norm) => norm.visit(visitor),
                 Layer::Relu | Layer::Gelu => {}
             }
         }

@@ -10,7 +10,9 @@
 
 mod average;
 mod block;
+mod convnext;
 mod decoder;
+mod drop;
 mod gelu;
 mod heads;
 mod layers;
@@ -18,19 +20,23 @@ mod mask;
 mod mlp;
 mod position;
 mod resnet;
+mod rows;
 mod selective;
 mod start;
+mod stem;
 mod vit;
 
 use burn::tensor::{Device, Tensor};
 use ssl_plan::{Module, ParamClass, Precision, Stage};
 
 pub(crate) use average::settle;
+pub use drop::Moment;
 pub(crate) use heads::l2_normalize;
 use layers::Pass;
 pub use mask::Mask;
+pub use rows::Rows;
 use start::Scope;
-pub(crate) use start::normal_values;
+pub(crate) use start::{is_under, normal_values};
 
 /// Whether a forward pass trains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +91,7 @@ struct Built {
 enum Body {
     Vit(Box<vit::Vit>),
     Resnet(Box<resnet::Resnet>),
+    Convnext(Box<convnext::Convnext>),
     Mlp(mlp::Mlp),
     Linear(Box<heads::Linear>),
     Prototypes(Box<heads::Prototypes>),
@@ -143,7 +150,38 @@ impl Network {
     /// Builds and initialises a network, in float32. What a tensor starts as
     /// depends only on the seed and its key.
     pub fn new(name: &str, stages: &[Stage], seed: u64, device: &Device) -> Self {
-        let net = Scope::new(name, seed, device);
+        Network::build(stages, &Scope::new(name, seed, device, &[]))
+    }
+
+    /// As [`Network::new`], where parameters whose key is in `freeze`, or starts
+    /// with a path there up to a dot, take no gradient.
+    pub fn with_frozen(
+        name: &str,
+        stages: &[Stage],
+        seed: u64,
+        device: &Device,
+        freeze: &[String],
+    ) -> Self {
+        Network::build(stages, &Scope::new(name, seed, device, freeze))
+    }
+
+    /// Names, kinds and shapes of a network's tensors, without drawing values.
+    pub fn outline(name: &str, stages: &[Stage]) -> Vec<(String, Kind, Vec<usize>)> {
+        struct Shapes(Vec<(String, Kind, Vec<usize>)>);
+        impl Visit for Shapes {
+            fn tensor<const D: usize>(&mut self, key: &str, kind: Kind, tensor: &mut Tensor<D>) {
+                let shape = tensor.dims().to_vec();
+                self.0.push((key.to_owned(), kind, shape));
+            }
+        }
+        let device = Device::flex();
+        let scope = Scope::new(name, 0, &device, &[]).outline();
+        let mut shapes = Shapes(Vec::new());
+        Network::build(stages, &scope).visit(&mut shapes);
+        shapes.0
+    }
+
+    fn build(stages: &[Stage], net: &Scope) -> Self {
         let stages = stages
             .iter()
             .map(|stage| {
@@ -155,6 +193,9 @@ impl Network {
                     Module::Vit(plan) => Body::Vit(Box::new(vit::Vit::new(plan, &scope))),
                     Module::Resnet(plan) => {
                         Body::Resnet(Box::new(resnet::Resnet::new(plan, &scope)))
+                    }
+                    Module::Convnext(plan) => {
+                        Body::Convnext(Box::new(convnext::Convnext::new(plan, &scope)))
                     }
                     Module::Mlp(plan) => Body::Mlp(mlp::Mlp::new(plan, &scope)),
                     Module::Linear(plan) => {
@@ -198,9 +239,23 @@ impl Network {
         mask: Option<&Mask>,
         mode: Mode,
     ) -> Option<Signal> {
+        self.forward_at(stage, input, mask, mode, None)
+    }
+
+    /// [`Network::forward_stage`] as one of a run's forward passes, by which
+    /// blocks are left out in training; without a `moment` none is.
+    pub fn forward_at(
+        &mut self,
+        stage: usize,
+        input: Signal,
+        mask: Option<&Mask>,
+        mode: Mode,
+        moment: Option<Moment>,
+    ) -> Option<Signal> {
         let pass = Pass {
             mode,
             precision: self.precision,
+            moment,
         };
         self.stages.get_mut(stage)?.body.forward(input, mask, pass)
     }
@@ -243,6 +298,17 @@ impl Network {
             signal = output;
         }
         outputs
+    }
+
+    /// Position embeddings that were made for another size of the image, under
+    /// this network's key, for its own (timm's `resample_abs_pos_embed`).
+    /// `None` where they fit as they are, or are none.
+    pub fn fit_positions(&self, key: &str, shape: &[usize], values: &[f32]) -> Option<Vec<f32>> {
+        let stage = |stage: &&Built| key.strip_prefix(&stage.path) == Some(".pos_embed");
+        match &self.stages.iter().find(stage)?.body {
+            Body::Vit(vit) => vit.fit_positions(values, shape),
+            _ => None,
+        }
     }
 
     /// Puts parameters back to where they are bound to lie: prototypes have
@@ -322,7 +388,10 @@ impl Body {
             }
             (_, _) if mask.is_some() => return None,
             (Body::Resnet(resnet), Signal::Image(x)) => Signal::Embedding(resnet.forward(x, pass)),
-            (Body::Vit(_) | Body::Resnet(_) | Body::VitDecoder(_), _) => return None,
+            (Body::Convnext(net), Signal::Image(x)) => Signal::Embedding(net.forward(x, pass)),
+            (Body::Vit(_) | Body::Resnet(_) | Body::Convnext(_) | Body::VitDecoder(_), _) => {
+                return None;
+            }
             (head, Signal::Image(x)) => Signal::Embedding(head.rows(x.flatten(1, 3), pass)?),
             (head, Signal::Embedding(x)) => Signal::Embedding(head.rows(x, pass)?),
             (head, Signal::Tokens(x)) => {
@@ -342,7 +411,9 @@ impl Body {
             Body::Linear(linear) => linear.forward(x, pass),
             Body::Prototypes(prototypes) => prototypes.forward(x, pass),
             Body::L2Normalize { eps } => heads::l2_normalize(x, *eps),
-            Body::Vit(_) | Body::Resnet(_) | Body::VitDecoder(_) => return None,
+            Body::Vit(_) | Body::Resnet(_) | Body::Convnext(_) | Body::VitDecoder(_) => {
+                return None;
+            }
         })
     }
 
@@ -350,6 +421,7 @@ impl Body {
         match self {
             Body::Vit(vit) => vit.visit(visitor),
             Body::Resnet(resnet) => resnet.visit(visitor),
+            Body::Convnext(net) => net.visit(visitor),
             Body::Mlp(mlp) => mlp.visit(visitor),
             Body::Linear(linear) => linear.visit(visitor),
             Body::Prototypes(prototypes) => prototypes.visit(visitor),

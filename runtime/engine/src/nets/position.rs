@@ -29,8 +29,38 @@ pub(super) fn sincos2d(height: usize, width: usize, dim: usize) -> Vec<f32> {
 /// interpolation as PyTorch's `interpolate(mode="bicubic",
 /// align_corners=False)` without antialiasing, which is linear in the table.
 pub(super) fn resize_map(from: [usize; 2], to: [usize; 2]) -> Vec<f32> {
-    let rows = cubic_weights(from[0], to[0]);
-    let columns = cubic_weights(from[1], to[1]);
+    map_of(from, to, cubic_weights)
+}
+
+/// A table of positions, `[prefix + from[0] * from[1], dim]` row-major, for
+/// another grid, its first `prefix` rows as they are: timm's
+/// `resample_abs_pos_embed`, which is bicubic with antialiasing.
+pub(super) fn resample(
+    table: &[f32],
+    dim: usize,
+    prefix: usize,
+    from: [usize; 2],
+    to: [usize; 2],
+) -> Vec<f32> {
+    let (first, rows) = table.split_at(prefix * dim);
+    let mut out = first.to_vec();
+    let count = from[0] * from[1];
+    for weights in map_of(from, to, antialiased_weights).chunks(count.max(1)) {
+        let mut sums = vec![0.0; dim];
+        for (weight, row) in weights.iter().zip(rows.chunks(dim.max(1))) {
+            for (sum, value) in sums.iter_mut().zip(row) {
+                *sum += f64::from(*weight) * f64::from(*value);
+            }
+        }
+        out.extend(sums.into_iter().map(|sum| sum as f32));
+    }
+    out
+}
+
+/// The product of the maps of both axes.
+fn map_of(from: [usize; 2], to: [usize; 2], axis: impl Fn(usize, usize) -> Vec<f64>) -> Vec<f32> {
+    let rows = axis(from[0], to[0]);
+    let columns = axis(from[1], to[1]);
     let mut map = Vec::with_capacity(to[0] * to[1] * from[0] * from[1]);
     for row in rows.chunks(from[0].max(1)) {
         for column in columns.chunks(from[1].max(1)) {
@@ -63,9 +93,39 @@ fn cubic_weights(from: usize, to: usize) -> Vec<f64> {
     weights
 }
 
+/// One axis of an antialiased map, `[to, from]`: Keys' kernel with a = -0.5,
+/// as wide as an output is, over what lies inside, its weights adding to one
+/// (PyTorch's `antialias=True`).
+fn antialiased_weights(from: usize, to: usize) -> Vec<f64> {
+    const A: f64 = -0.5;
+    let kernel = |x: f64| match x.abs() {
+        x if x < 1.0 => ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0,
+        x if x < 2.0 => ((A * x - 5.0 * A) * x + 8.0 * A) * x - 4.0 * A,
+        _ => 0.0,
+    };
+    let scale = from as f64 / to as f64;
+    let stretch = scale.max(1.0);
+    let support = 2.0 * stretch;
+    let mut weights = vec![0.0; to * from];
+    for (i, row) in weights.chunks_mut(from.max(1)).enumerate() {
+        let centre = scale * (i as f64 + 0.5);
+        let first = (centre - support + 0.5).max(0.0) as usize;
+        let end = ((centre + support + 0.5) as usize).min(from);
+        let inside = &mut row[first..end];
+        for (j, weight) in inside.iter_mut().enumerate() {
+            *weight = kernel(((first + j) as f64 - centre + 0.5) / stretch);
+        }
+        let sum: f64 = inside.iter().sum();
+        for weight in inside {
+            *weight /= sum;
+        }
+    }
+    weights
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{resize_map, sincos2d};
+    use super::{resample, resize_map, sincos2d};
 
     /// The sum and the entries that the reference implementation gives.
     #[test]
@@ -100,6 +160,20 @@ mod tests {
         let all: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
         for (name, to) in [("larger", [5, 7]), ("smaller", [2, 3])] {
             let found = resize_map([3, 4], to);
+            let expected = all[name].as_array().expect("a list");
+            assert_eq!(found.len(), expected.len(), "{name}");
+            for (found, expected) in found.iter().zip(expected) {
+                let error = f64::from(*found) - expected.as_f64().expect("a number");
+                assert!(error.abs() < 1e-6, "{name}: {found} is not {expected}");
+            }
+        }
+        // timm's, of the same tables behind one row that stays.
+        for (name, to) in [("resampled_larger", [5, 7]), ("resampled_smaller", [2, 3])] {
+            let mut table = vec![7.0; 12];
+            for place in 0..12 {
+                table.extend((0..12).map(|i| f32::from(u8::from(i == place))));
+            }
+            let found = resample(&table, 12, 1, [3, 4], to);
             let expected = all[name].as_array().expect("a list");
             assert_eq!(found.len(), expected.len(), "{name}");
             for (found, expected) in found.iter().zip(expected) {

@@ -45,6 +45,8 @@ pub(super) enum Start {
     Zeros,
     /// All one.
     Ones,
+    /// All the same.
+    Constant(f64),
     /// Uniform within plus and minus the bound.
     Uniform(f64),
     /// Normal around zero with the given standard deviation.
@@ -75,6 +77,7 @@ impl Start {
         match self {
             Start::Zeros => vec![0.0; count],
             Start::Ones => vec![1.0; count],
+            Start::Constant(value) => vec![value as f32; count],
             Start::Uniform(bound) => {
                 let mut draws = Draws::new(seed, key);
                 let scale = 2.0 * bound;
@@ -143,15 +146,28 @@ pub(super) struct Scope<'a> {
     path: String,
     seed: u64,
     device: &'a Device,
+    freeze: &'a [String],
+    outline: bool,
 }
 
 impl<'a> Scope<'a> {
-    /// The place of a whole net.
-    pub(super) fn new(net: &str, seed: u64, device: &'a Device) -> Self {
+    /// The place of a whole net. Parameters whose key is in `freeze`, or starts
+    /// with a path there up to a dot, are not trained.
+    pub(super) fn new(net: &str, seed: u64, device: &'a Device, freeze: &'a [String]) -> Self {
         Scope {
             path: net.to_owned(),
             seed,
             device,
+            freeze,
+            outline: false,
+        }
+    }
+
+    /// The same place, where every tensor is zero: for shapes and names alone.
+    pub(super) fn outline(self) -> Self {
+        Scope {
+            outline: true,
+            ..self
         }
     }
 
@@ -194,6 +210,11 @@ impl<'a> Scope<'a> {
         start: Start,
     ) -> Param<D> {
         let key = format!("{}.{name}", self.path);
+        let kind = match kind {
+            Kind::Trained(_) if self.freeze.iter().any(|path| is_under(&key, path)) => Kind::Frozen,
+            _ => kind,
+        };
+        let start = if self.outline { Start::Zeros } else { start };
         let values = start.values(self.seed, &key, shape.iter().product());
         let tensor = Tensor::from_data(TensorData::new(values, shape), self.device);
         let tensor = match kind {
@@ -203,4 +224,10 @@ impl<'a> Scope<'a> {
         };
         Param { key, kind, tensor }
     }
+}
+
+/// Whether a key is a path, or lies under it.
+pub(crate) fn is_under(key: &str, path: &str) -> bool {
+    let rest = key.strip_prefix(path);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }

@@ -4,13 +4,14 @@
 //! product, and only attention looks at samples.
 
 use burn::tensor::{Tensor, TensorData};
-use ssl_plan::{Init, ParamClass, Pool, Position};
+use ssl_plan::{Init, ParamClass, Pool, Position, Schedule};
 
 use super::block::{self, Block};
-use super::layers::{LayerNorm, Linear, Pass, Queries, affine, first_tokens};
+use super::layers::{LayerNorm, Linear, Pass, Queries, first_tokens};
 use super::mask::Mask;
-use super::position::{resize_map, sincos2d};
+use super::position::{resample, resize_map, sincos2d};
 use super::start::{Param, Scope, Start};
+use super::stem::Stem;
 use super::{Kind, Signal, Visit};
 
 /// A vision transformer without a classifier.
@@ -20,12 +21,15 @@ pub(super) struct Vit {
     grid: [usize; 2],
     pool: Pool,
     cls_token: Option<Param<3>>,
+    reg_token: Option<Param<3>>,
     pos_embed: Option<Param<3>>,
     /// Maps from its position table to that of other grids.
     resized: Vec<([usize; 2], Tensor<2>)>,
-    patches: Patches,
+    stem: Stem,
     blocks: Vec<Block>,
     norm: Option<LayerNorm>,
+    fc_norm: Option<LayerNorm>,
+    drop_path: Option<Schedule>,
 }
 
 impl Vit {
@@ -33,10 +37,16 @@ impl Vit {
         let dim = plan.dim;
         let [rows, columns] = plan.image.map(|side| side / plan.patch);
         let has_class = plan.pool != Pool::Mean;
-        let extra = usize::from(has_class);
+        let registers = plan.register_tokens;
+        // Beside registers the class token has no position either, as in timm.
+        let extra = usize::from(has_class && registers == 0);
         let cls_token = has_class.then(|| {
             let start = Start::Normal(1e-6);
             scope.trained("cls_token", ParamClass::Token, [1, 1, dim], start)
+        });
+        let reg_token = (registers > 0).then(|| {
+            let start = Start::Normal(1e-6);
+            scope.trained("reg_token", ParamClass::Token, [1, registers, dim], start)
         });
         let shape = [1, extra + rows * columns, dim];
         let pos_embed = match plan.position {
@@ -61,6 +71,8 @@ impl Vit {
             heads: plan.heads,
             norm_eps: plan.norm_eps,
             mlp_norm: plan.mlp_norm,
+            qk_norm: plan.qk_norm,
+            layer_scale: plan.layer_scale,
         };
         let linear = |scope: Scope, shape: [usize; 2], fan_out: usize| {
             let (weight, bias) = match plan.init {
@@ -75,15 +87,20 @@ impl Vit {
             grid: [rows, columns],
             pool: plan.pool,
             cls_token,
+            reg_token,
             pos_embed,
             resized: Vec::new(),
-            patches: Patches::new(plan, &scope.enter("patch_embed").enter("proj")),
+            stem: Stem::new(plan, &scope.enter("patch_embed").enter("proj")),
             blocks: (0..plan.depth)
                 .map(|i| Block::new(&block_shape, &scope.enter("blocks").enter(i), linear))
                 .collect(),
             norm: plan
                 .final_norm
                 .then(|| LayerNorm::new(&scope.enter("norm"), dim, plan.norm_eps)),
+            fc_norm: plan
+                .pool_norm
+                .then(|| LayerNorm::new(&scope.enter("fc_norm"), dim, plan.norm_eps)),
+            drop_path: plan.drop_path.clone(),
         }
     }
 
@@ -98,30 +115,60 @@ impl Vit {
         pass: Pass,
     ) -> Option<Signal> {
         let batch = image.dims()[0];
-        let grid = self.patches.grid(&image);
+        let grid = self.stem.grid(&image);
         if mask.is_some_and(|mask| mask.hidden().dims() != [batch, grid[0] * grid[1]]) {
             return None;
         }
-        let tokens = self.tokens(image, grid, mask, pass);
-        Some(match self.pool {
+        let tokens = self.tokens(image, grid, mask, pass)?;
+        Some(Signal::Embedding(match self.pool {
             Pool::Cls => {
                 let x = self.first_after_blocks(tokens, batch, pass);
-                Signal::Embedding(self.normed(x))
+                self.pooled(self.normed(x))
             }
-            Pool::Mean => {
-                let x = block::run(&mut self.blocks, tokens, batch, pass);
-                let x = self.normed(x);
-                let [rows, dim] = x.dims();
-                let mean = x.reshape([batch, rows / batch, dim]).mean_dim(1);
-                Signal::Embedding(mean.reshape([batch, dim]))
+            Pool::Mean | Pool::MeanPatches => {
+                let x = self.after_blocks(tokens, batch, pass);
+                let [_, count, dim] = x.dims();
+                let first = self.extra_tokens();
+                let patches = x.slice([0..batch, first..count]);
+                self.pooled(patches.mean_dim(1).reshape([batch, dim]))
             }
             Pool::Tokens => {
-                let x = block::run(&mut self.blocks, tokens, batch, pass);
-                let x = self.normed(x);
-                let [rows, dim] = x.dims();
-                Signal::Tokens(x.reshape([batch, rows / batch, dim]))
+                let x = self.after_blocks(tokens, batch, pass);
+                let [_, count, _] = x.dims();
+                return Some(Signal::Tokens(match self.extra_tokens() {
+                    0 | 1 => x,
+                    extra => {
+                        let class = x.clone().slice([0..batch, 0..1]);
+                        let patches = x.slice([0..batch, extra..count]);
+                        Tensor::cat(vec![class, patches], 1)
+                    }
+                }));
             }
-        })
+        }))
+    }
+
+    /// Tokens before the patches.
+    fn extra_tokens(&self) -> usize {
+        let tokens = [&self.cls_token, &self.reg_token];
+        let count = |token: &Param<3>| token.value().dims()[1];
+        tokens.into_iter().flatten().map(count).sum()
+    }
+
+    /// All tokens after the blocks and the norm, `[B, N, dim]`.
+    fn after_blocks(&mut self, tokens: Tensor<2>, batch: usize, pass: Pass) -> Tensor<3> {
+        let depth = self.blocks.len();
+        let rate = (self.drop_path.as_ref(), depth);
+        let x = block::run(&mut self.blocks, tokens, batch, pass, rate);
+        let x = self.normed(x);
+        let [rows, dim] = x.dims();
+        x.reshape([batch, rows / batch, dim])
+    }
+
+    fn pooled(&self, x: Tensor<2>) -> Tensor<2> {
+        match &self.fc_norm {
+            Some(norm) => norm.forward(x),
+            None => x,
+        }
     }
 
     fn normed(&self, x: Tensor<2>) -> Tensor<2> {
@@ -135,31 +182,33 @@ impl Vit {
     /// where nobody reads its other tokens: the same value and gradient for
     /// less.
     fn first_after_blocks(&mut self, tokens: Tensor<2>, batch: usize, pass: Pass) -> Tensor<2> {
+        let depth = self.blocks.len();
+        let rate = (self.drop_path.as_ref(), depth);
         match self.blocks.split_last_mut() {
             Some((last, before)) if last.is_tokenwise() => {
-                let x = block::run(before, tokens, batch, pass);
-                last.forward(x, batch, Queries::First, pass)
+                let x = block::run(before, tokens, batch, pass, rate);
+                let drop = pass.drop(rate.0, [depth - 1, depth]);
+                last.forward(x, batch, Queries::First, pass, drop)
             }
-            _ => first_tokens(block::run(&mut self.blocks, tokens, batch, pass), batch),
+            _ => {
+                let x = block::run(&mut self.blocks, tokens, batch, pass, rate);
+                first_tokens(x, batch)
+            }
         }
     }
 
     /// What goes into the blocks, `[B * N, dim]`: the visible patches with
-    /// their positions, behind the class token where there is one.
+    /// their positions, behind the class token and the registers where there
+    /// are any.
     fn tokens(
         &mut self,
         image: Tensor<4>,
         grid: [usize; 2],
         mask: Option<&Mask>,
         pass: Pass,
-    ) -> Tensor<2> {
+    ) -> Option<Tensor<2>> {
         let batch = image.dims()[0];
-        let pixels = self.patches.pixels(image);
-        let pixels = match mask {
-            Some(mask) => mask.keep(pixels),
-            None => pixels,
-        };
-        let patches = self.patches.project(pixels, pass);
+        let patches = self.stem.forward(image, mask, pass)?;
         let [rows, dim] = patches.dims();
         let count = rows / batch;
         let mut x = patches.reshape([batch, count, dim]);
@@ -169,13 +218,21 @@ impl Vit {
                 Some(mask) => x + mask.of_table(table),
                 None => x + table.unsqueeze::<3>(),
             };
-            cls = cls.zip(first).map(|(cls, first)| cls + first);
+            cls = match (cls, first) {
+                (Some(cls), Some(first)) => Some(cls + first),
+                (cls, _) => cls,
+            };
         }
-        let extra = usize::from(cls.is_some());
-        if let Some(cls) = cls {
-            x = Tensor::cat(vec![cls.expand([batch, 1, dim]), x], 1);
+        let registers = self.reg_token.as_ref().map(Param::value);
+        let mut all: Vec<Tensor<3>> = Vec::with_capacity(3);
+        for token in [cls, registers].into_iter().flatten() {
+            let [_, many, _] = token.dims();
+            all.push(token.expand([batch, many, dim]));
         }
-        x.reshape([batch * (extra + count), dim])
+        all.push(x);
+        let x = Tensor::cat(all, 1);
+        let [_, tokens, _] = x.dims();
+        Some(x.reshape([batch * tokens, dim]))
     }
 
     /// The positions of the class token, `[1, 1, dim]`, and of the patches of
@@ -183,9 +240,9 @@ impl Vit {
     fn positions(&mut self, grid: [usize; 2]) -> Option<(Option<Tensor<3>>, Tensor<2>)> {
         let table = self.pos_embed.as_ref()?.value();
         let [_, count, dim] = table.dims();
-        let extra = usize::from(self.cls_token.is_some());
+        let own = self.grid[0] * self.grid[1];
+        let extra = count - own;
         let first = (extra == 1).then(|| table.clone().slice([0..1, 0..1]));
-        let own = count - extra;
         let patches = table.slice([0..1, extra..count]).reshape([own, dim]);
         let patches = match grid == self.grid {
             true => patches,
@@ -206,79 +263,38 @@ impl Vit {
         map
     }
 
+    /// A position table of another grid for this network's: `given` are its
+    /// values, `[1, count, dim]`. The class token's place stays. `None` where
+    /// it has its own grid, or no square one.
+    pub(super) fn fit_positions(&self, given: &[f32], shape: &[usize]) -> Option<Vec<f32>> {
+        let [_, own, dim] = self.pos_embed.as_ref()?.value().dims();
+        let [1, count, of] = *shape else { return None };
+        let prefix = own - self.grid[0] * self.grid[1];
+        let side = count.checked_sub(prefix)?.isqrt();
+        if of != dim || count == own || prefix + side * side != count || side == 0 {
+            return None;
+        }
+        Some(resample(given, dim, prefix, [side, side], self.grid))
+    }
+
     pub(super) fn visit<V: Visit>(&mut self, visitor: &mut V) {
-        for param in [&mut self.cls_token, &mut self.pos_embed]
-            .into_iter()
-            .flatten()
-        {
+        let tokens = [
+            &mut self.cls_token,
+            &mut self.reg_token,
+            &mut self.pos_embed,
+        ];
+        for param in tokens.into_iter().flatten() {
             param.visit(visitor);
         }
-        self.patches.visit(visitor);
+        self.stem.visit(visitor);
         for block in &mut self.blocks {
             block.visit(visitor);
         }
         if let Some(norm) = &mut self.norm {
             norm.visit(visitor);
         }
-    }
-}
-
-/// The patch projection: a convolution with its stride as its kernel, computed
-/// as one matrix product.
-#[derive(Debug, Clone)]
-struct Patches {
-    weight: Param<4>,
-    bias: Param<1>,
-}
-
-impl Patches {
-    fn new(plan: &ssl_plan::Vit, scope: &Scope) -> Self {
-        let (dim, side) = (plan.dim, plan.patch);
-        let fan_in = plan.channels * side * side;
-        let (weight, bias) = match plan.init {
-            Init::MocoV3 => (Start::xavier(fan_in, dim), Start::Zeros),
-            Init::Torchvision | Init::Pytorch => (Start::fan_in(fan_in), Start::fan_in(fan_in)),
-        };
-        let kind = |class| match plan.frozen_patch_projection {
-            true => Kind::Frozen,
-            false => Kind::Trained(class),
-        };
-        let shape = [dim, plan.channels, side, side];
-        Patches {
-            weight: scope.tensor("weight", kind(None), shape, weight),
-            bias: scope.tensor("bias", kind(Some(ParamClass::Bias)), [dim], bias),
+        if let Some(norm) = &mut self.fc_norm {
+            norm.visit(visitor);
         }
-    }
-
-    /// Patches down and across of images.
-    fn grid(&self, image: &Tensor<4>) -> [usize; 2] {
-        let [_, _, side, _] = self.weight.value().dims();
-        let [_, _, height, width] = image.dims();
-        [height / side, width / side]
-    }
-
-    /// `[B, C, H, W]` to `[B * patches, C * side * side]`, patches row-major.
-    fn pixels(&self, image: Tensor<4>) -> Tensor<2> {
-        let [_, channels, side, _] = self.weight.value().dims();
-        let [rows, columns] = self.grid(&image);
-        let batch = image.dims()[0];
-        image
-            .reshape([batch, channels, rows, side, columns, side])
-            .permute([0, 2, 4, 1, 3, 5])
-            .reshape([batch * rows * columns, channels * side * side])
-    }
-
-    /// `[patches, C * side * side]` to `[patches, dim]`, float32.
-    fn project(&self, pixels: Tensor<2>, pass: Pass) -> Tensor<2> {
-        let weight = self.weight.value();
-        let [dim, ..] = weight.dims();
-        let length = pixels.dims()[1];
-        let weight = weight.reshape([dim, length]);
-        pass.widen(affine(pixels, weight, Some(self.bias.value()), pass))
-    }
-
-    fn visit<V: Visit>(&mut self, visitor: &mut V) {
-        self.weight.visit(visitor);
-        self.bias.visit(visitor);
     }
 }

@@ -1,11 +1,13 @@
 //! Optimisers: one walk over the trained tensors, with state by key.
 //!
 //! Each rule computes what PyTorch's (or, for LARS, MoCo v3's) computes;
-//! learning rate and weight decay are asked from their schedules at every
-//! step. Classes in `exclude` take no weight decay and no scaling by norms. A
+//! rates, decays and the rule's own numbers are asked from their schedules at
+//! every step. In a backbone the rate may fall from layer to layer (`depth`).
+//! Classes in `exclude` take no weight decay and no scaling by norms. A
 //! tensor without a gradient is left alone, as in PyTorch, and so is a stage
 //! while it is frozen.
 
+mod depth;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -13,13 +15,15 @@ mod tests;
 use std::collections::BTreeMap;
 
 use burn::tensor::{Gradients, Tensor};
-use ssl_plan::{Clip, Optimizer as Recipe, Rule};
+use ssl_plan::{Clip, Optimizer as Recipe, Rule, Stage};
 
 use crate::model::{Member, Model};
 use crate::nets::{Kind, Visit};
 use crate::pointwise::apply;
+pub use depth::layers_behind;
 use rules::{
-    Adamw, LambDirection, Momentum, clip_factor, lars_gradient, norm, norm_ratio, squares,
+    Adamw, LambDirection, Momentum, adaptive_factor, clip_factor, lars_gradient, norm, norm_ratio,
+    squares,
 };
 
 /// State of one parameter, held as the parameter is updated: as a matrix
@@ -59,38 +63,59 @@ impl Optimizer {
     pub fn step(&mut self, model: &mut Model, gradients: &mut Gradients, step: usize) {
         let lr = self.lr(step);
         let weight_decay = self.recipe.weight_decay.at(step as f64);
-        let clip = match self.recipe.clip {
-            None => Bound::None,
-            Some(Clip::Parameter { norm }) => Bound::Each(norm),
-            Some(Clip::Global { norm }) => {
-                let mut total = Squares {
-                    gradients,
-                    sum: None,
-                };
-                each_stage(model, step, |member, stage| {
-                    member.network.visit_stage(stage, &mut total);
-                });
-                match total.sum {
-                    Some(sum) => Bound::All(Box::new(clip_factor(sum.sqrt(), norm))),
-                    None => Bound::None,
-                }
-            }
-        };
+        let clip = self.bound(model, gradients, step);
         each_stage(model, step, |member, stage| {
             let constant = self.recipe.constant_lr.contains(&member.name);
             let lr = if constant { self.recipe.peak_lr } else { lr };
+            let path = member.network.stage_path(stage).map(str::to_owned);
             member.network.visit_stage(
                 stage,
                 &mut Walk {
                     optimizer: self,
                     gradients,
                     clip: &clip,
+                    net: &member.name,
                     lr,
                     weight_decay,
+                    step,
+                    path: path.unwrap_or_default(),
+                    stage: member.stages.get(stage),
                 },
             );
             member.network.project_stage(stage);
         });
+    }
+
+    /// The bound on the gradients of a step.
+    fn bound(&self, model: &mut Model, gradients: &Gradients, step: usize) -> Bound {
+        let at = step as f64;
+        let mut sums: BTreeMap<String, Tensor<2>> = BTreeMap::new();
+        let mut sum = |together: bool| {
+            each_stage(model, step, |member, stage| {
+                let name = if together { "" } else { &member.name };
+                let sum = sums.remove(name);
+                let mut total = Squares { gradients, sum };
+                member.network.visit_stage(stage, &mut total);
+                if let Some(sum) = total.sum {
+                    sums.insert(name.to_owned(), sum);
+                }
+            });
+            std::mem::take(&mut sums)
+        };
+        match &self.recipe.clip {
+            None => Bound::None,
+            Some(Clip::Parameter { norm }) => Bound::Each(norm.at(at)),
+            Some(Clip::Adaptive { ratio }) => Bound::Rows(ratio.at(at)),
+            Some(Clip::Global { norm }) => match sum(true).remove("") {
+                Some(sum) => Bound::All(Box::new(clip_factor(sum.sqrt(), norm.at(at)))),
+                None => Bound::None,
+            },
+            Some(Clip::Net { norm }) => {
+                let factor = |sum: Tensor<2>| clip_factor(sum.sqrt(), norm.at(at));
+                let sums = sum(false).into_iter();
+                Bound::Nets(sums.map(|(net, sum)| (net, factor(sum))).collect())
+            }
+        }
     }
 
     /// The state by parameter key, in the order of the keys.
@@ -121,6 +146,10 @@ enum Bound {
     None,
     /// On the norm of each.
     Each(f64),
+    /// On the norm of each row, by that of the parameter's.
+    Rows(f64),
+    /// A factor for each net, `[1, 1]`.
+    Nets(BTreeMap<String, Tensor<2>>),
     /// A factor for all, `[1, 1]`.
     All(Box<Tensor<2>>),
 }
@@ -156,8 +185,25 @@ struct Walk<'a> {
     optimizer: &'a mut Optimizer,
     gradients: &'a mut Gradients,
     clip: &'a Bound,
+    net: &'a str,
     lr: f64,
     weight_decay: f64,
+    step: usize,
+    /// What the keys of the stage start with.
+    path: String,
+    stage: Option<&'a Stage>,
+}
+
+impl Walk<'_> {
+    /// The rate of a parameter in its layer.
+    fn rate(&self, key: &str) -> f64 {
+        let Some(decay) = self.optimizer.recipe.layer_decay else {
+            return self.lr;
+        };
+        let name = key.get(self.path.len() + 1..).unwrap_or_default();
+        let behind = self.stage.map_or(0, |s| layers_behind(&s.module, name));
+        self.lr * decay.powi(i32::try_from(behind).unwrap_or(i32::MAX))
+    }
 }
 
 impl Visit for Walk<'_> {
@@ -166,6 +212,7 @@ impl Visit for Walk<'_> {
         let Some(gradient) = tensor.grad_remove(self.gradients) else {
             return;
         };
+        let lr = self.rate(key);
         let recipe = &self.optimizer.recipe;
         let excluded = class.is_some_and(|class| recipe.exclude.contains(&class));
         let weight_decay = if excluded { 0.0 } else { self.weight_decay };
@@ -179,6 +226,14 @@ impl Visit for Walk<'_> {
         let gradient = gradient.reshape(shape);
         let gradient = match self.clip {
             Bound::None => gradient,
+            Bound::Nets(factors) => match factors.get(self.net) {
+                Some(factor) => gradient * factor.clone(),
+                None => gradient,
+            },
+            Bound::Rows(ratio) => {
+                let factor = adaptive_factor(&value, &gradient, *ratio);
+                gradient * factor
+            }
             Bound::Each(bound) => {
                 let factor = clip_factor(norm(&gradient), *bound);
                 gradient * factor
@@ -186,9 +241,10 @@ impl Visit for Walk<'_> {
             Bound::All(factor) => gradient * (**factor).clone(),
         };
         let hyper = Hyper {
-            lr: self.lr,
+            lr,
             weight_decay,
             scaled: !excluded,
+            step: self.step as f64,
         };
         let new = slot.update(&rule, value, gradient, hyper);
         *tensor = new.reshape(dims).autodiff().require_grad();
@@ -201,6 +257,8 @@ struct Hyper {
     weight_decay: f64,
     /// Whether LARS or LAMB scales it.
     scaled: bool,
+    /// The step, which the rule's own numbers are asked for.
+    step: f64,
 }
 
 impl Slot {
@@ -209,10 +267,12 @@ impl Slot {
             lr,
             weight_decay,
             scaled,
+            step,
         } = hyper;
         self.updates += 1;
-        match *rule {
+        match rule {
             Rule::Adamw { betas, eps } => {
+                let (betas, eps) = (betas.each_ref().map(|b| b.at(step)), *eps);
                 let rule = Adamw {
                     lr,
                     weight_decay,
@@ -232,13 +292,14 @@ impl Slot {
                 let rule = Momentum {
                     lr,
                     weight_decay,
-                    momentum,
-                    nesterov,
+                    momentum: momentum.at(step),
+                    nesterov: *nesterov,
                     rate_inside: false,
                 };
                 self.descend(rule, p, g)
             }
             Rule::Lamb { betas, eps } => {
+                let (betas, eps) = (betas.each_ref().map(|b| b.at(step)), *eps);
                 let rule = LambDirection {
                     weight_decay,
                     betas,
@@ -264,16 +325,16 @@ impl Slot {
                 lr_in_momentum,
             } => {
                 let g = if scaled {
-                    lars_gradient(&p, g, weight_decay, trust)
+                    lars_gradient(&p, g, weight_decay, *trust)
                 } else {
                     g
                 };
                 let rule = Momentum {
                     lr,
                     weight_decay: 0.0,
-                    momentum,
+                    momentum: momentum.at(step),
                     nesterov: false,
-                    rate_inside: lr_in_momentum,
+                    rate_inside: *lr_in_momentum,
                 };
                 self.descend(rule, p, g)
             }

@@ -127,6 +127,15 @@ pub fn clip_factor(norm: Tensor<2>, bound: f64) -> Tensor<2> {
         .clamp_max(1.0)
 }
 
+/// What each row of a gradient is multiplied by so that its norm is at most
+/// `ratio` of that of the parameter's row, `[rows, 1]`: adaptive clipping (Brock
+/// et al. 2021) as timm's `adaptive_clip_grad`.
+pub fn adaptive_factor(p: &Tensor<2>, g: &Tensor<2>, ratio: f64) -> Tensor<2> {
+    let rows = |x: &Tensor<2>| x.clone().square().sum_dim(1).sqrt();
+    let bound = rows(p).clamp_min(1e-3).mul_scalar(ratio);
+    (bound / rows(g).clamp_min(1e-6)).clamp_max(1.0)
+}
+
 /// Euclidean norm, `[1, 1]`. Row by row, so that the order of the sum does not
 /// depend on the number of threads.
 pub fn norm(x: &Tensor<2>) -> Tensor<2> {

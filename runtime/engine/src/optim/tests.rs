@@ -34,11 +34,11 @@ fn ten_steps_end_where_pytorchs_end() {
     let fixture: BTreeMap<String, BTreeMap<String, Vec<f64>>> =
         serde_json::from_str(&fixture).unwrap();
     let sgd = |nesterov| Rule::Sgd {
-        momentum: 0.9,
+        momentum: 0.9.into(),
         nesterov,
     };
     let lars = |lr_in_momentum| Rule::Lars {
-        momentum: 0.9,
+        momentum: 0.9.into(),
         trust: 0.001,
         lr_in_momentum,
     };
@@ -46,7 +46,7 @@ fn ten_steps_end_where_pytorchs_end() {
         (
             "adamw",
             Rule::Adamw {
-                betas: [0.9, 0.95],
+                betas: [0.9.into(), 0.95.into()],
                 eps: 1e-6,
             },
         ),
@@ -57,7 +57,7 @@ fn ten_steps_end_where_pytorchs_end() {
         (
             "lamb",
             Rule::Lamb {
-                betas: [0.9, 0.95],
+                betas: [0.9.into(), 0.95.into()],
                 eps: 1e-6,
             },
         ),
@@ -76,16 +76,16 @@ fn ten_steps_end_where_pytorchs_end() {
                     lr: 0.05 * f64::from(step + 1),
                     weight_decay: if excluded { 0.0 } else { decay },
                     scaled: !excluded,
+                    step: 0.0,
                 };
                 p = slot.update(&rule, p, g, hyper);
             }
-            for (found, expected) in values(p).into_iter().zip(&fixture[name][parameter]) {
-                let error = (f64::from(found) - expected).abs();
-                assert!(
-                    error < 3e-6,
-                    "{name} {parameter}: {found} is not {expected}"
-                );
-            }
+            let expected = &fixture[name][parameter];
+            let pairs = values(p).into_iter().zip(expected);
+            let error: f64 = pairs.map(|(f, e)| (f64::from(f) - e).powi(2)).sum();
+            let size: f64 = expected.iter().map(|e| e * e).sum();
+            let error = (error / size).sqrt();
+            assert!(error < 1e-6, "{name} {parameter}: off by {error:.1e}");
         }
     }
 }
@@ -93,7 +93,7 @@ fn ten_steps_end_where_pytorchs_end() {
 #[test]
 fn lars_has_its_known_values() {
     let rule = Rule::Lars {
-        momentum: 0.9,
+        momentum: 0.9.into(),
         trust: 0.001,
         lr_in_momentum: false,
     };
@@ -103,6 +103,7 @@ fn lars_has_its_known_values() {
         lr: 0.6,
         weight_decay: 1e-6,
         scaled: true,
+        step: 0.0,
     };
     let p = Slot::default().update(&rule, p, g, hyper);
     let expected = [0.9994, 2.0012, 2.9982, 3.9976];
@@ -118,6 +119,7 @@ fn lars_has_its_known_values() {
             lr: 0.6,
             weight_decay: 0.0,
             scaled: false,
+            step: 0.0,
         };
         p = slot.update(&rule, p, g, hyper);
         for (found, expected) in values(p.clone()).into_iter().zip(expected) {
@@ -131,7 +133,7 @@ fn lars_has_its_known_values() {
 #[test]
 fn lars_leaves_zero_norms_unscaled() {
     let rule = Rule::Lars {
-        momentum: 0.9,
+        momentum: 0.9.into(),
         trust: 0.001,
         lr_in_momentum: false,
     };
@@ -139,6 +141,7 @@ fn lars_leaves_zero_norms_unscaled() {
         lr: 0.5,
         weight_decay: 1e-6,
         scaled: true,
+        step: 0.0,
     };
     let p = Slot::default().update(
         &rule,
@@ -151,6 +154,7 @@ fn lars_leaves_zero_norms_unscaled() {
         lr: 0.5,
         weight_decay: 0.0,
         scaled: true,
+        step: 0.0,
     };
     let p = Slot::default().update(
         &rule,
@@ -260,7 +264,7 @@ fn excluded_classes_do_not_decay() {
         model.visit_trained(&mut before);
         let mut optimizer = Optimizer::new(Recipe {
             rule: Rule::Adamw {
-                betas: [0.9, 0.999],
+                betas: [0.9.into(), 0.999.into()],
                 eps: 1e-8,
             },
             lr: Schedule::constant(0.5),
@@ -269,6 +273,8 @@ fn excluded_classes_do_not_decay() {
             clip: None,
             constant_lr: Vec::new(),
             peak_lr: 0.5,
+            layer_decay: None,
+            freeze: Vec::new(),
         });
         let x = matrix((0..32).map(|i| (i as f32).sin()).collect(), 8);
         let head = model.member("head").unwrap();
@@ -313,7 +319,7 @@ fn linear_net(name: &str, frozen_steps: usize) -> Net {
 fn recipe(clip: Option<Clip>) -> Recipe {
     Recipe {
         rule: Rule::Sgd {
-            momentum: 0.0,
+            momentum: 0.0.into(),
             nesterov: false,
         },
         lr: Schedule::constant(1.0),
@@ -322,6 +328,8 @@ fn recipe(clip: Option<Clip>) -> Recipe {
         clip,
         constant_lr: vec!["constant".into()],
         peak_lr: 0.5,
+        layer_decay: None,
+        freeze: Vec::new(),
     }
 }
 
@@ -369,18 +377,32 @@ fn assert_moves(found: &BTreeMap<String, f32>, expected: &[(&str, f64)]) {
 #[test]
 fn gradients_are_clipped_together_or_each() {
     let nets = [linear_net("net", 0)];
-    let global = moves(&nets, recipe(Some(Clip::Global { norm: 1.0 })), 0);
+    let global = moves(&nets, recipe(Some(Clip::Global { norm: 1.0.into() })), 0);
     let factor = 1.0 / (304f64.sqrt() + 1e-6);
     let expected = [("net.weight", 2.0 * factor), ("net.bias", 8.0 * factor)];
     assert_moves(&global, &expected);
 
-    let each = moves(&nets, recipe(Some(Clip::Parameter { norm: 10.0 })), 0);
+    let each = moves(
+        &nets,
+        recipe(Some(Clip::Parameter { norm: 10.0.into() })),
+        0,
+    );
     assert_moves(
         &each,
         &[("net.weight", 2.0), ("net.bias", 8.0 * 10.0 / 16.0)],
     );
 
-    let wide = moves(&nets, recipe(Some(Clip::Global { norm: 100.0 })), 0);
+    // Two nets, each to a norm of its own.
+    let two = [linear_net("net", 0), linear_net("other", 0)];
+    let of_nets = moves(&two, recipe(Some(Clip::Net { norm: 1.0.into() })), 0);
+    let both = ["net", "other"]
+        .map(|net| [("weight", 2.0), ("bias", 8.0)].map(|(p, g)| (format!("{net}.{p}"), g)));
+    let both: Vec<(&str, f64)> = (both.iter().flatten())
+        .map(|(key, gradient)| (key.as_str(), gradient * factor))
+        .collect();
+    assert_moves(&of_nets, &both);
+
+    let wide = moves(&nets, recipe(Some(Clip::Global { norm: 100.0.into() })), 0);
     assert_moves(&wide, &[("net.weight", 2.0), ("net.bias", 8.0)]);
 }
 
@@ -389,9 +411,9 @@ fn gradients_are_clipped_together_or_each() {
 #[test]
 fn constant_and_frozen_nets_keep_to_themselves() {
     let nets = [linear_net("constant", 0), linear_net("frozen", 3)];
-    let clip = Some(Clip::Global { norm: 1.0 });
+    let clip = Some(Clip::Global { norm: 1.0.into() });
     let factor = 1.0 / 304f64.sqrt();
-    let early = moves(&nets, recipe(clip), 2);
+    let early = moves(&nets, recipe(clip.clone()), 2);
     let expected = [
         ("constant.weight", 0.5 * 2.0 * factor),
         ("constant.bias", 0.5 * 8.0 * factor),
@@ -417,7 +439,7 @@ fn a_frozen_stage_gathers_no_moments_and_does_not_decay() {
     let mut model = Model::new(&nets, Precision::Float32, 0, &Device::flex()).unwrap();
     let mut optimizer = Optimizer::new(Recipe {
         rule: Rule::Adamw {
-            betas: [0.9, 0.999],
+            betas: [0.9.into(), 0.999.into()],
             eps: 1e-8,
         },
         weight_decay: Schedule::constant(0.1),

@@ -2,6 +2,7 @@
 
 mod clock;
 mod observer;
+mod scale;
 mod state;
 mod train;
 
@@ -11,7 +12,7 @@ use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
 use ssl_data::{Dataset, Split};
-use ssl_plan::{Monitor, Plan};
+use ssl_plan::{Monitor, Plan, Precision};
 
 use crate::device::{self, DeviceChoice};
 use crate::error::EngineError;
@@ -114,12 +115,10 @@ impl Session {
         let short = device::shortage(&plan.estimate, found.memory, found.is_host);
         let (device, device_name) = (found.device, found.name);
         let data = Dataset::open(&recipe.data)?;
-        let mut model = Model::new(
-            &recipe.nets,
-            recipe.train.precision,
-            recipe.train.seed,
-            &device,
-        )?;
+        let train = &recipe.train;
+        let freeze = &train.optimizer.freeze;
+        let mut model =
+            Model::with_frozen(&recipe.nets, train.precision, train.seed, &device, freeze)?;
         let mut step = Step::new(&recipe.step, &knn_features(&plan), recipe.train.seed)?;
         let mut optimizer = Optimizer::new(recipe.train.optimizer.clone());
         let mut banks: Vec<Bank> = (recipe.monitors.iter())
@@ -149,6 +148,7 @@ impl Session {
         let mut progress = Progress {
             recipe: recipe::hash(&plan.recipe)?,
             engine: env!("CARGO_PKG_VERSION").to_string(),
+            scale: (recipe.train.precision == Precision::F16).then(Default::default),
             ..Progress::default()
         };
         let metrics_path = directory.path("metrics.jsonl");
@@ -170,7 +170,9 @@ impl Session {
                         path: path.clone(),
                         reason,
                     };
-                    let tensors = weights::read(path).map_err(|error| unfit(error.to_string()))?;
+                    let mut tensors =
+                        weights::read(path).map_err(|error| unfit(error.to_string()))?;
+                    notes.extend(model.fit_positions(&mut tensors));
                     model
                         .load(&tensors)
                         .map_err(|misfit| unfit(misfit.to_string()))?;

@@ -8,6 +8,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 use ssl_plan::{Module, NodeId, Plan};
 
+use super::scale::Scale;
 use crate::error::EngineError;
 use crate::judge::{Bank, Evaluation, SavedBank};
 use crate::model::Model;
@@ -34,6 +35,9 @@ pub struct Progress {
     pub before: Option<Vec<Evaluation>>,
     /// Images that could not be read.
     pub skipped: usize,
+    /// The scale of the loss, in half precision.
+    #[serde(default)]
+    pub scale: Option<Scale>,
 }
 
 /// Everything of a run that changes.
@@ -289,7 +293,11 @@ pub fn export(model: &Model, directory: &RunDirectory) -> Result<Vec<String>, En
     write("nets", &model.collect())?;
     for member in model.members() {
         for (i, stage) in member.stages.iter().enumerate() {
-            if !matches!(stage.module, Module::Vit(_) | Module::Resnet(_)) {
+            let backbone = matches!(
+                stage.module,
+                Module::Vit(_) | Module::Resnet(_) | Module::Convnext(_)
+            );
+            if !backbone {
                 continue;
             }
             let name = match &stage.name {

@@ -12,6 +12,7 @@ use super::{Observer, Session, StepDone};
 use crate::error::EngineError;
 use crate::judge::{self, Reading};
 use crate::run::metrics::Line;
+use crate::step::Passes;
 
 impl Session {
     /// All steps that are left; false where the run was asked to stop.
@@ -83,7 +84,14 @@ impl Session {
 
         self.model.update_averages(step as f64);
         let parts = self.plan.recipe.train.micro_batches;
-        let computed = self.step.run(&mut self.model, &views, step, parts, logs)?;
+        let scale = self.progress.scale.map_or(1.0, |scale| scale.factor());
+        let how = Passes {
+            step,
+            parts,
+            scale,
+            read_tracks: logs,
+        };
+        let computed = self.step.run(&mut self.model, &views, how)?;
         drop(views);
         let loss = if logs || saves {
             Some(self.read_loss(computed.loss, step)?)
@@ -91,15 +99,21 @@ impl Session {
             None
         };
         let mut gradients = computed.gradients;
+        let fine = match &mut self.progress.scale {
+            Some(scale) => scale.unscale(&mut self.model, &mut gradients)?,
+            None => true,
+        };
         self.read_instruments(
             step,
-            &gradients,
+            fine.then_some(&gradients),
             computed.features,
             labels.as_deref(),
             &samples,
             observer,
         )?;
-        self.optimizer.step(&mut self.model, &mut gradients, step);
+        if fine {
+            self.optimizer.step(&mut self.model, &mut gradients, step);
+        }
         clock.tick();
 
         if let (true, Some(loss)) = (logs, loss) {
@@ -142,11 +156,12 @@ impl Session {
     }
 
     /// The monitors that are due after a step. Banks are read before the
-    /// step's features are put into them.
+    /// step's features are put into them. Without gradients, where they have
+    /// overflowed, nothing is said of them.
     fn read_instruments(
         &mut self,
         step: usize,
-        gradients: &Gradients,
+        gradients: Option<&Gradients>,
         features: Vec<Tensor<2>>,
         labels: Option<&[u32]>,
         samples: &[u32],
@@ -181,7 +196,9 @@ impl Session {
                     bank.push(features, labels, samples);
                 }
                 Monitor::GradientNorm { per, every } => {
-                    if (step + 1).is_multiple_of(*every) {
+                    if let Some(gradients) = gradients
+                        && (step + 1).is_multiple_of(*every)
+                    {
                         let norms = judge::gradient_norms(&mut self.model, gradients, *per)?;
                         readings.push(Reading::GradientNorm { norms });
                     }

@@ -20,11 +20,11 @@ use ssl_plan::{Graph, NodeId, Op, Track};
 
 use crate::error::EngineError;
 use crate::model::Model;
-use crate::nets::{Mask, Mode};
-use border::{Border, Rows};
+use crate::nets::{Mask, Mode, Moment, Rows};
+use border::Border;
 pub use memory::Held;
 use memory::Memory;
-pub use passes::Computed;
+pub use passes::{Computed, Passes};
 use value::{Array, Value};
 
 /// A graph that is ready to run.
@@ -188,6 +188,12 @@ impl Step {
                 continue;
             }
             let array = |x: &NodeId| values.get(*x)?.clone()?.array();
+            let moment = Moment {
+                seed: *seed,
+                step,
+                place: id,
+                rows,
+            };
             let value = match &node.op {
                 Op::Stage {
                     net,
@@ -197,7 +203,7 @@ impl Step {
                 } => {
                     let input = values[*input].clone();
                     let mask = mask.map(|id| values[id].clone());
-                    Some(forward(model, net, *stage, input, mask)?)
+                    Some(forward(model, net, *stage, input, mask, moment)?)
                 }
                 Op::Queue { x, length } => {
                     array(x).and_then(|x| memory.queue(id, *length, &x).map(Value::Array))
@@ -209,8 +215,7 @@ impl Step {
                     Some(Value::Image(image)) if hidden <= count => {
                         let device = image.device().without_autodiff();
                         let sizes = [image.dims()[0], *count, *hidden];
-                        let place = |row| rows.place(row);
-                        let mask = Mask::draw(*seed, [step, id], sizes, place, &device);
+                        let mask = Mask::draw(moment, sizes, &device);
                         mask.map(|mask| Value::Mask(Box::new(mask)))
                     }
                     _ => None,
@@ -232,6 +237,7 @@ fn forward(
     stage: usize,
     input: Option<Value>,
     mask: Option<Option<Value>>,
+    moment: Moment,
 ) -> Result<Value, EngineError> {
     let member = model
         .member(net)
@@ -250,7 +256,8 @@ fn forward(
     let input = input.and_then(Value::signal).ok_or_else(unfit)?;
     let input = if detached { input.detach() } else { input };
     let network = &mut member.network;
-    let output = network.forward_stage(stage, input, mask.as_deref(), Mode::Train);
+    let mask = mask.as_deref();
+    let output = network.forward_at(stage, input, mask, Mode::Train, Some(moment));
     output.map(Value::from).ok_or_else(unfit)
 }
 

@@ -6,12 +6,12 @@ use std::collections::HashMap;
 use burn::tensor::{Gradients, Tensor};
 use ssl_plan::NodeId;
 
-use super::border::{Rows, join, surrogate};
+use super::border::{join, surrogate};
 use super::value::{Array, Value};
 use super::{Step, close};
 use crate::error::EngineError;
 use crate::model::Model;
-use crate::nets::{Kind, Visit};
+use crate::nets::{Kind, Rows, Visit};
 
 /// What the passes of a step came to.
 pub struct Computed {
@@ -25,12 +25,25 @@ pub struct Computed {
     pub features: Vec<Tensor<2>>,
 }
 
+/// How a step is computed.
+#[derive(Debug, Clone, Copy)]
+pub struct Passes {
+    /// What schedules are asked for.
+    pub step: usize,
+    /// Equal parts of the batch that are computed one after the other.
+    pub parts: usize,
+    /// What the loss is multiplied by before the backward pass, and gradients
+    /// are with it.
+    pub scale: f64,
+    /// Whether the tracked scalars are asked for.
+    pub read_tracks: bool,
+}
+
 type Views = HashMap<String, Tensor<4>>;
 
 impl Step {
-    /// Computes the step on the views of a batch, `[B, 3, H, W]` each. `step`
-    /// is what schedules are asked for. Queues and running means take in what
-    /// it computed.
+    /// Computes the step on the views of a batch, `[B, 3, H, W]` each. Queues
+    /// and running means take in what it computed.
     ///
     /// Of several `parts`, what looks at images on its own
     /// ([`ssl_plan::Graph::by_image`]) is computed one part of the batch after
@@ -49,10 +62,14 @@ impl Step {
         &mut self,
         model: &mut Model,
         views: &Views,
-        step: usize,
-        parts: usize,
-        read_tracks: bool,
+        passes: Passes,
     ) -> Result<Computed, EngineError> {
+        let Passes {
+            step,
+            parts,
+            scale,
+            read_tracks,
+        } = passes;
         let all = Rows::all(batch(views));
         let needed = self.needed(read_tracks);
         let mut values = vec![None; self.graph.nodes.len()];
@@ -71,7 +88,10 @@ impl Step {
         let outputs = self.outputs(&values, step, read_tracks)?;
         drop(values);
         let loss = outputs.loss.clone().inner();
-        let mut gradients = outputs.loss.backward();
+        let mut gradients = match scale {
+            1.0 => outputs.loss.backward(),
+            scale => outputs.loss.mul_scalar(scale).backward(),
+        };
         if parts > 1 {
             self.backward_parts(model, views, step, parts, &border, &mut gradients)?;
         }

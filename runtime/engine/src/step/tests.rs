@@ -166,7 +166,7 @@ impl Wiring {
                 &mut model,
                 &views,
                 step,
-                super::Rows::all(ROWS),
+                crate::nets::Rows::all(ROWS),
             )
             .unwrap();
         let last = values.pop().unwrap().unwrap();
@@ -855,6 +855,12 @@ fn memory_holds_what_earlier_steps_put_in() {
     let graph = remembering();
     let mut step = Step::new(&graph, &[], 5).unwrap();
     let mut model = head();
+    let passes = |step, parts, read_tracks| super::Passes {
+        step,
+        parts,
+        scale: 1.0,
+        read_tracks,
+    };
     let value = |t: usize| 0.1 * (t + 1) as f32;
     // Two images of one value: every sum over the single patch is that value.
     let views = |t: usize| {
@@ -862,7 +868,7 @@ fn memory_holds_what_earlier_steps_put_in() {
         HashMap::from([("0".to_string(), image)])
     };
     let read = |step: &mut Step, model: &mut Model, t: usize| {
-        let outputs = step.run(model, &views(t), t, 1, true).unwrap();
+        let outputs = step.run(model, &views(t), passes(t, 1, true)).unwrap();
         let tracks: Vec<f64> = (outputs.tracks.into_iter())
             .map(|track| f64::from(track.into_scalar::<f32>()))
             .collect();
@@ -882,7 +888,8 @@ fn memory_holds_what_earlier_steps_put_in() {
     }
 
     // Step 1 is not read, and computed in two micro-batches.
-    step.run(&mut model, &views(1), 1, 2, false).unwrap();
+    step.run(&mut model, &views(1), passes(1, 2, false))
+        .unwrap();
     assert_eq!(step.held()[&3].cursor, 0);
     let (queue, mean) = read(&mut step, &mut model, 2);
     close_to(queue, f64::from(value(0) + value(1)) / 2.0);

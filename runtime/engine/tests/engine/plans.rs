@@ -245,6 +245,12 @@ fn vit() -> Vit {
         final_norm: true,
         norm_eps: 1e-6,
         init: Init::MocoV3,
+        stem: PatchStem::Linear,
+        pool_norm: false,
+        register_tokens: 0,
+        qk_norm: false,
+        layer_scale: None,
+        drop_path: None,
     }
 }
 
@@ -452,10 +458,10 @@ pub fn masked(epochs: usize, seed: u64) -> Plan {
     let (error, count) = (w.add(sum(error)), w.add(sum(mask)));
     let loss = w.binary(BinaryOp::Div, error, count);
     recipe.train.optimizer.rule = Rule::Lamb {
-        betas: [0.9, 0.95],
+        betas: [0.9.into(), 0.95.into()],
         eps: 1e-6,
     };
-    recipe.train.optimizer.clip = Some(Clip::Global { norm: 1.0 });
+    recipe.train.optimizer.clip = Some(Clip::Global { norm: 1.0.into() });
     with_step(plan, w.minimize(loss))
 }
 
@@ -490,7 +496,7 @@ pub fn digits(epochs: usize, seed: u64) -> Plan {
                 epochs: epochs as f64,
                 optimizer: Optimizer {
                     rule: Rule::Adamw {
-                        betas: [0.9, 0.999],
+                        betas: [0.9.into(), 0.999.into()],
                         eps: 1e-8,
                     },
                     lr: warmup_cosine(2e-3 * batch as f64 / 256.0, steps as f64),
@@ -499,6 +505,8 @@ pub fn digits(epochs: usize, seed: u64) -> Plan {
                     clip: None,
                     constant_lr: Vec::new(),
                     peak_lr: 2e-3 * batch as f64 / 256.0,
+                    layer_decay: None,
+                    freeze: Vec::new(),
                 },
                 precision: Precision::Float32,
                 micro_batches: 1,

@@ -1,4 +1,4 @@
-//! bfloat16 forward passes over float32 parameters.
+//! bfloat16 and float16 forward passes over float32 parameters.
 
 use ssl_engine::session::StepDone;
 use ssl_engine::{DeviceChoice, Observer, Options, Session};
@@ -31,11 +31,18 @@ fn losses(precision: Precision) -> Vec<f32> {
 /// The recipe's precision reaches the networks, and costs no more than its
 /// three digits.
 #[test]
-fn bf16_follows_float32_within_its_digits() {
-    let (full, half) = (losses(Precision::Float32), losses(Precision::Bf16));
-    assert_eq!((full.len(), half.len()), (5, 5));
-    assert_ne!(full, half);
-    for (step, (a, b)) in full.iter().zip(&half).enumerate() {
-        assert!((a - b).abs() < 0.02 * a, "step {step}: {a} and {b}");
+fn halves_follow_float32_within_their_digits() {
+    let full = losses(Precision::Float32);
+    // float16 has three more bits, and its loss is scaled.
+    for (precision, within) in [(Precision::Bf16, 0.02), (Precision::F16, 0.004)] {
+        let half = losses(precision);
+        assert_eq!((full.len(), half.len()), (5, 5));
+        assert_ne!(full, half);
+        for (step, (a, b)) in full.iter().zip(&half).enumerate() {
+            assert!(
+                (a - b).abs() < within * a,
+                "{precision:?} step {step}: {a} and {b}"
+            );
+        }
     }
 }

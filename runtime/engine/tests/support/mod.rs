@@ -10,8 +10,8 @@ use burn::tensor::{Gradients, Tensor, TensorData};
 use ssl_engine::nets::{Kind, Network, Visit};
 use ssl_engine::weights::{self, NamedTensor, Unexpected};
 use ssl_plan::{
-    Activation, Block, BlockNorm, Init, Mlp, MlpLayer, Module, Norm, Pool, Position, Resnet, Shape,
-    Stage, Stem, Vit,
+    Activation, Block, BlockNorm, Init, Mlp, MlpLayer, Module, Norm, PatchStem, Pool, Position,
+    Resnet, Shape, Stage, Stem, Vit,
 };
 
 pub fn fixtures(name: &str) -> PathBuf {
@@ -55,6 +55,12 @@ pub fn tiny_vit() -> Vit {
         final_norm: true,
         norm_eps: 1e-6,
         init: Init::MocoV3,
+        stem: PatchStem::Linear,
+        pool_norm: false,
+        register_tokens: 0,
+        qk_norm: false,
+        layer_scale: None,
+        drop_path: None,
     }
 }
 
@@ -165,7 +171,7 @@ pub fn assert_near(what: &str, found: &[f32], expected: &[f32], tolerance: f64, 
 }
 
 /// `formula.uniform` of the reference scripts: values in [-1, 1).
-fn uniform(stream: u32, count: usize) -> impl Iterator<Item = f64> {
+pub fn uniform(stream: u32, count: usize) -> impl Iterator<Item = f64> {
     (1..=count as u32).map(move |i| {
         let mut h = i.wrapping_add(stream.wrapping_mul(0x9E37_79B9));
         h ^= h >> 16;

@@ -393,6 +393,7 @@ fn fits(first: &Stage, now: &Stage) -> bool {
     match (&first.module, &now.module) {
         (Module::Vit(a), Module::Vit(b)) => a.channels == b.channels,
         (Module::Resnet(a), Module::Resnet(b)) => a.channels == b.channels,
+        (Module::Convnext(a), Module::Convnext(b)) => a.channels == b.channels,
         (a, b) => a == b,
     }
 }
