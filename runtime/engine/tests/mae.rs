@@ -114,7 +114,7 @@ fn a_masked_autoencoder_is_pytorchs() {
 fn hidden_patches_are_not_seen() {
     let device = Device::flex();
     let mut network = network(&device);
-    let mask = Mask::draw(1, [0, 0], [2, 16, 12], &device).expect("a mask");
+    let mask = Mask::draw(1, [0, 0], [2, 16, 12], |row| row, &device).expect("a mask");
     let images: Tensor<4> = Tensor::from_data(array(3, [2, 3, 8, 8]), &device);
     // Noise where the mask hides, and only there.
     let places = mask.hidden().reshape([2, 1, 4, 1, 4, 1]);
@@ -135,7 +135,7 @@ fn a_mask_that_hides_nothing_changes_nothing() {
     let device = Device::flex();
     let mut network = network(&device).with_precision(Precision::Float32);
     let images: Tensor<4> = Tensor::from_data(array(3, [2, 3, 8, 8]), &device);
-    let mask = Mask::draw(1, [0, 0], [2, 16, 0], &device).expect("a mask");
+    let mask = Mask::draw(1, [0, 0], [2, 16, 0], |row| row, &device).expect("a mask");
     let masked = predict(&mut network, images.clone(), Some(&mask));
     let plain = predict(&mut network, images, None);
     assert_close("all visible", &values(masked), &values(plain), 1e-6);

@@ -485,6 +485,8 @@ fn blocks_are_left_out_in_training() {
                 seed: 1,
                 step: 4,
                 place,
+                first: 0,
+                images: 6,
             };
             let output = network.forward_at(0, Signal::Image(image), None, mode, Some(moment));
             values(output.and_then(Signal::feature).expect("a feature"))

@@ -1,6 +1,5 @@
 //! Nets before their inputs are known: modules with their sizes.
 
-use indexmap::IndexMap;
 use ssl_diagnostics::{Code, Diagnostic, Span};
 use ssl_plan::{Activation, BlockNorm, PatchStem, Pool, Position, Schedule};
 
@@ -13,6 +12,7 @@ use crate::schema::{Group, function};
 use crate::shapes::{
     ConvnextSpec, DecoderSpec, LinearSpec, MlpSpec, ModuleSpec, RESNET_DEPTHS, ResnetSpec, VitSpec,
 };
+use crate::table::IndexMap;
 use crate::value::{Clock, ScheduleSpec, Time, Value};
 
 /// A stage of a net.
@@ -45,7 +45,7 @@ pub enum NetSpec {
 impl Checker<'_> {
     /// Every net by name, broken ones included.
     pub(super) fn nets(&mut self, clock: &Clock) -> IndexMap<String, NetSpec> {
-        let mut out = IndexMap::new();
+        let mut out = IndexMap::default();
         for (name, def) in &self.source.effective.nets {
             let spec = self.net(name, def, clock).unwrap_or(NetSpec::Broken);
             out.insert(name.clone(), spec);
@@ -144,10 +144,7 @@ impl Checker<'_> {
             "vit_decoder" => {
                 let dim = args.int("dim")?;
                 let hidden = args.int("hidden").unwrap_or(4 * dim);
-                let origin = ssl_plan::Origin::Derived {
-                    path: format!("{path}.dim"),
-                };
-                self.record(format!("{path}.hidden"), &hidden, origin);
+                self.record(&[path, "hidden"], &hidden, |_| derived(path, "dim"));
                 Some(ModuleSpec::VitDecoder(DecoderSpec {
                     dim,
                     depth: args.int("depth")?,
@@ -214,14 +211,11 @@ impl Checker<'_> {
             );
             return None;
         };
-        let from = |key: &str| ssl_plan::Origin::Derived {
-            path: format!("{path}.{key}"),
-        };
         for (key, value) in [("dim", dim), ("depth", depth), ("heads", heads)] {
-            self.record(format!("{path}.{key}"), &value, from("size"));
+            self.record(&[path, key], &value, |_| derived(path, "size"));
         }
         let hidden = args.int("hidden").unwrap_or(4 * dim);
-        self.record(format!("{path}.hidden"), &hidden, from("dim"));
+        self.record(&[path, "hidden"], &hidden, |_| derived(path, "dim"));
         let class_token = args.get("class_token").map(|_| args.flag("class_token"));
         let pooled = args.symbol("pool");
         if class_token == Some(false) && pooled != "mean" {
@@ -305,5 +299,12 @@ fn activation(name: &str) -> Option<Activation> {
         "relu" => Some(Activation::Relu),
         "gelu" => Some(Activation::Gelu),
         _ => None,
+    }
+}
+
+/// The origin of a value that another argument of its call gave.
+fn derived(path: &str, from: &str) -> ssl_plan::Origin {
+    ssl_plan::Origin::Derived {
+        path: format!("{path}.{from}"),
     }
 }

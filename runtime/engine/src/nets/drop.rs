@@ -2,8 +2,8 @@
 //! et al. 2016), as timm's `drop_path`: what is kept is scaled up.
 //!
 //! Who is left out is a function of the seed, the step, the forward pass, the
-//! branch and the place in the batch, so that neither the device nor an
-//! interruption changes it.
+//! branch, the view and the place in the whole batch, so that neither the
+//! device, nor micro-batches, nor an interruption changes it.
 
 use burn::tensor::{Tensor, TensorData};
 use ssl_data::Philox;
@@ -17,6 +17,10 @@ pub struct Moment {
     pub step: usize,
     /// Which forward pass of the step.
     pub place: usize,
+    /// The place in the batch of the first image of every view.
+    pub first: usize,
+    /// Images of a view that run here; several views may run as one batch.
+    pub images: usize,
 }
 
 /// The probability with which a block is left out, and what it is drawn from.
@@ -43,13 +47,21 @@ impl Drop {
     /// The factor of each sample, `[batch, 1]`: zero, or 1 over the
     /// probability of staying.
     pub(super) fn factors(&self, branch: usize, batch: usize, like: &Tensor<2>) -> Tensor<2> {
-        let Moment { seed, step, place } = self.moment;
+        let Moment {
+            seed,
+            step,
+            place,
+            first,
+            images,
+        } = self.moment;
         let philox = Philox::new(seed);
         let stays = 1.0 - self.probability;
         let factor = |row: usize| {
             // The second highest bit of the pass's word keeps clear of the
             // draws of the data and of masks.
-            let counter = [2 * self.block + branch, (1 << 29) + place, row, step];
+            let (view, image) = (row / images.max(1), first + row % images.max(1));
+            let branch = 2 * self.block + branch;
+            let counter = [branch + (view << 16), (1 << 29) + place, image, step];
             let [word, ..] = philox.block(counter.map(|x| x as u32));
             match (f64::from(word) + 0.5) / 4_294_967_296.0 < stays {
                 true => (1.0 / stays) as f32,
@@ -75,12 +87,18 @@ mod tests {
     use super::*;
     use burn::tensor::Device;
 
-    fn rows(step: usize, place: usize, block: usize) -> Vec<f32> {
-        let moment = Moment {
+    fn moment(step: usize, place: usize) -> Moment {
+        Moment {
             seed: 3,
             step,
             place,
-        };
+            first: 0,
+            images: 1000,
+        }
+    }
+
+    fn rows(step: usize, place: usize, block: usize) -> Vec<f32> {
+        let moment = moment(step, place);
         let drop = Drop::of_block(moment, 0.4, [block, 5]).expect("it drops");
         let ones = Tensor::<2>::ones([2000, 3], &Device::flex());
         let x = drop.rows(0, ones, 1000);
@@ -106,11 +124,26 @@ mod tests {
         assert_eq!(rows(7, 2, 4), rows(7, 2, 4));
         assert_ne!(rows(7, 2, 4), rows(8, 2, 4));
         assert_ne!(rows(7, 2, 4), rows(7, 3, 4));
-        let moment = Moment {
-            seed: 3,
-            step: 0,
-            place: 0,
+        assert!(Drop::of_block(moment(0, 0), 0.4, [0, 5]).is_none());
+    }
+
+    /// Two views that run as one batch, in one piece and in two parts.
+    #[test]
+    fn parts_of_a_batch_leave_out_what_the_whole_does() {
+        let like = Tensor::<2>::ones([1, 1], &Device::flex());
+        let of = |first, images| {
+            let moment = Moment {
+                first,
+                images,
+                ..moment(7, 2)
+            };
+            let drop = Drop::of_block(moment, 0.4, [4, 5]).expect("it drops");
+            let factors = drop.factors(0, 2 * images, &like).into_data();
+            factors.try_into_vec::<f32>().expect("float32")
         };
-        assert!(Drop::of_block(moment, 0.4, [0, 5]).is_none());
+        let (whole, early, late) = (of(0, 8), of(0, 4), of(4, 4));
+        let joined = [&early[..4], &late[..4], &early[4..], &late[4..]].concat();
+        assert_eq!(whole, joined);
+        assert_ne!(whole[..8], whole[8..]);
     }
 }

@@ -2,7 +2,6 @@
 
 mod clock;
 mod observer;
-mod parts;
 mod scale;
 mod state;
 mod train;

@@ -8,7 +8,6 @@ use ssl_data::Batch;
 use ssl_plan::Monitor;
 
 use super::clock::Clock;
-use super::parts;
 use super::{Observer, Session, StepDone};
 use crate::error::EngineError;
 use crate::judge::{self, Reading};
@@ -85,8 +84,9 @@ impl Session {
         self.model.update_averages(step as f64);
         let parts = self.plan.recipe.train.micro_batches;
         let scale = self.progress.scale.map_or(1.0, |scale| scale.factor());
-        let (graph, model) = (&mut self.step, &mut self.model);
-        let computed = parts::compute(graph, model, views, step, parts, logs, scale)?;
+        self.step.scale_gradients(scale);
+        let computed = self.step.run(&mut self.model, &views, step, parts, logs)?;
+        drop(views);
         let loss = if logs || saves {
             Some(self.read_loss(computed.loss, step)?)
         } else {
