@@ -54,7 +54,7 @@ impl NamedTensor {
 
 /// Whether a key is that of BatchNorm's counter of batches, which nobody reads.
 fn is_counter(key: &str) -> bool {
-    key == "num_batches_tracked" || is_counter(key)
+    key == "num_batches_tracked" || key.ends_with(".num_batches_tracked")
 }
 
 /// All tensors of a network under their full keys, in the order of its walk.
