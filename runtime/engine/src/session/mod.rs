@@ -130,6 +130,11 @@ impl Session {
             })
             .collect();
 
+        // Before anything is written: a file that does not fit leaves no run.
+        let told = match &options.init {
+            Some(initial) if !options.resume => start_from(&mut model, initial)?,
+            _ => Vec::new(),
+        };
         let (directory, found) = RunDirectory::open(
             &options.out,
             &plan,
@@ -147,6 +152,7 @@ impl Session {
             })
             .collect();
         notes.extend(short);
+        notes.extend(told);
         let mut progress = Progress {
             recipe: recipe::hash(&plan.recipe)?,
             engine: env!("CARGO_PKG_VERSION").to_string(),
@@ -165,12 +171,7 @@ impl Session {
                 .restore(set, &plan, &device)?;
                 Some(progress.step)
             }
-            None => {
-                if let Some(initial) = &options.init {
-                    notes.extend(start_from(&mut model, initial)?);
-                }
-                None
-            }
+            None => None,
         };
         let metrics = Metrics::open(directory.files(), &metrics_path, next_step)?;
         // What was said before is not said again.
