@@ -71,6 +71,14 @@ pub fn devices() -> ArgValueCompleter {
     })
 }
 
+/// Formats of exported weights.
+pub fn formats() -> ArgValueCompleter {
+    ArgValueCompleter::new(|current: &OsStr| {
+        let known = ssl_engine::export::Format::ALL.into_iter();
+        starting(current, known.map(|f| (f.name().to_owned(), None)))
+    })
+}
+
 fn starting(
     current: &OsStr,
     known: impl Iterator<Item = (String, Option<String>)>,

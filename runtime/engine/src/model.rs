@@ -5,7 +5,9 @@ use burn::tensor::{Device, Tensor};
 use ssl_plan::{FeatureOf, Net, NetKind, Precision, Schedule, Stage};
 
 use crate::error::EngineError;
+use crate::export::is_backbone;
 use crate::nets::{Kind, Network, Visit, is_under};
+use crate::weights::initial::Place;
 use crate::weights::{self, Misfit, NamedTensor, Unexpected};
 
 /// All networks of a run. A clone shares storage until either side changes.
@@ -189,6 +191,33 @@ impl Model {
         let nets = self.members.iter();
         nets.flat_map(|member| weights::collect(&member.network))
             .collect()
+    }
+
+    /// Every stage that has tensors, as weights from elsewhere see it.
+    pub fn places(&self) -> Vec<Place> {
+        let mut places = Vec::new();
+        for member in &self.members {
+            let of = member.average.as_ref().and_then(|a| self.members.get(a.of));
+            for (i, stage) in member.stages.iter().enumerate() {
+                let Some(path) = member.network.stage_path(i).map(str::to_owned) else {
+                    continue;
+                };
+                let mut tensors = weights::collect_stage(&member.network, i);
+                for tensor in &mut tensors {
+                    tensor.key = format!("{path}.{}", tensor.key);
+                }
+                if !tensors.is_empty() {
+                    places.push(Place {
+                        net: member.name.clone(),
+                        path,
+                        backbone: is_backbone(&stage.module),
+                        average_of: of.map(|of| of.name.clone()),
+                        tensors,
+                    });
+                }
+            }
+        }
+        places
     }
 
     /// Replaces all tensors by given ones; see [`weights::load`].

@@ -13,8 +13,11 @@ use burn::tensor::{Tensor, TensorData};
 use crate::nets::{Kind, Network, Visit, settle};
 
 mod file;
+pub mod initial;
+pub mod pytorch;
 
 pub use file::{FileError, decode, encode, read, write};
+use file::{KEY_LIMIT, convert};
 
 /// A float32 array with a name.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +28,33 @@ pub struct NamedTensor {
     pub shape: Vec<usize>,
     /// Its values, row-major; as many as the shape says.
     pub data: Vec<f32>,
+}
+
+impl NamedTensor {
+    /// Whether it is one that BatchNorm counts its batches in.
+    pub(crate) fn is_counter(&self) -> bool {
+        is_counter(&self.key)
+    }
+
+    /// Appends its values as files have them: little-endian float32, counters
+    /// as 64-bit integers.
+    fn append_to(&self, raw: &mut Vec<u8>) {
+        if self.is_counter() {
+            raw.extend(
+                self.data
+                    .iter()
+                    .flat_map(|value| (*value as i64).to_le_bytes()),
+            );
+            return;
+        }
+        raw.reserve(4 * self.data.len());
+        raw.extend(self.data.iter().flat_map(|value| value.to_le_bytes()));
+    }
+}
+
+/// Whether a key is that of BatchNorm's counter of batches, which nobody reads.
+fn is_counter(key: &str) -> bool {
+    key == "num_batches_tracked" || key.ends_with(".num_batches_tracked")
 }
 
 /// All tensors of a network under their full keys, in the order of its walk.
@@ -138,22 +168,26 @@ pub fn load(
 fn unknown(known: &[(String, Vec<usize>)], tensors: &[NamedTensor]) -> Vec<Fault> {
     let names: HashSet<&str> = known.iter().map(|(key, _)| key.as_str()).collect();
     let mut faults = Vec::new();
-    for NamedTensor { key, .. } in tensors {
-        if names.contains(key.as_str()) || key.ends_with(".num_batches_tracked") {
+    for NamedTensor { key, shape, .. } in tensors {
+        if names.contains(key.as_str()) || is_counter(key) {
             continue;
         }
         // Comparing is quadratic: past a screenful, nobody reads suggestions.
         let nearest = (faults.len() < Misfit::SHOWN)
             .then(|| {
                 let score = |name: &str| strsim::normalized_levenshtein(key, name);
-                let best = known.iter().map(|(name, _)| (score(name), name));
+                let best = known.iter().map(|known| (score(&known.0), known));
                 best.max_by(|a, b| a.0.total_cmp(&b.0))
             })
             .flatten()
             .filter(|(score, _)| *score > 0.6)
-            .map(|(_, name)| name.clone());
-        let key = key.clone();
-        faults.push(Fault::Unexpected { key, nearest });
+            .map(|(_, known)| known.clone());
+        let (key, shape) = (key.clone(), shape.clone());
+        faults.push(Fault::Unexpected {
+            key,
+            shape,
+            nearest,
+        });
     }
     faults
 }
@@ -173,7 +207,10 @@ impl Visit for Wanted {
 impl Wanted {
     fn faults(&self, given: &HashMap<&str, &NamedTensor>) -> Vec<Fault> {
         let fault = |(key, shape): &(String, Vec<usize>)| match given.get(key.as_str()) {
-            None => Some(Fault::Missing { key: key.clone() }),
+            None => Some(Fault::Missing {
+                key: key.clone(),
+                shape: shape.clone(),
+            }),
             Some(tensor) if tensor.shape != *shape => Some(Fault::Shape {
                 key: key.clone(),
                 expected: shape.clone(),
@@ -211,13 +248,17 @@ pub enum Fault {
     Missing {
         /// The key.
         key: String,
+        /// The network's shape.
+        shape: Vec<usize>,
     },
     /// No network has it.
     Unexpected {
         /// The key.
         key: String,
-        /// The most similar key that a network has.
-        nearest: Option<String>,
+        /// The given shape.
+        shape: Vec<usize>,
+        /// The most similar key that a network has, and its shape.
+        nearest: Option<(String, Vec<usize>)>,
     },
     /// The shapes differ.
     Shape {
@@ -232,32 +273,54 @@ pub enum Fault {
 
 impl Misfit {
     const SHOWN: usize = 20;
+
+    /// Whether leaving out what does not fit would do.
+    pub fn is_partial(&self) -> bool {
+        !self
+            .faults
+            .iter()
+            .any(|fault| matches!(fault, Fault::Shape { .. }))
+    }
 }
 
 impl fmt::Display for Misfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the weights do not fit the networks")?;
-        for fault in self.faults.iter().take(Self::SHOWN) {
-            write!(f, "\n  {fault}")?;
+        type Kind = (&'static str, fn(&Fault) -> bool);
+        let kinds: [Kind; 3] = [
+            ("of another shape", |f| matches!(f, Fault::Shape { .. })),
+            ("missing", |f| matches!(f, Fault::Missing { .. })),
+            ("of no network", |f| matches!(f, Fault::Unexpected { .. })),
+        ];
+        for (what, is) in kinds {
+            let faults = || self.faults.iter().filter(|fault| is(fault));
+            for fault in faults().take(Self::SHOWN) {
+                write!(f, "\n  {fault}")?;
+            }
+            if let Some(more @ 1..) = faults().count().checked_sub(Self::SHOWN) {
+                write!(f, "\n  and {more} more {what}")?;
+            }
         }
-        match self.faults.len().saturating_sub(Self::SHOWN) {
-            0 => Ok(()),
-            more => write!(f, "\n  and {more} more"),
-        }
+        Ok(())
     }
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Fault::Missing { key } => write!(f, "`{key}` is missing"),
-            Fault::Unexpected { key, nearest: None } => write!(f, "`{key}` belongs to no network"),
+            Fault::Missing { key, shape } => write!(f, "`{key}` {shape:?} is missing"),
             Fault::Unexpected {
                 key,
-                nearest: Some(nearest),
+                shape,
+                nearest: None,
+            } => write!(f, "`{key}` {shape:?} belongs to no network"),
+            Fault::Unexpected {
+                key,
+                shape,
+                nearest: Some((nearest, of)),
             } => write!(
                 f,
-                "`{key}` belongs to no network; the nearest is `{nearest}`"
+                "`{key}` {shape:?} belongs to no network; the nearest is `{nearest}` {of:?}"
             ),
             Fault::Shape {
                 key,

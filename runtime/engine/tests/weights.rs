@@ -387,6 +387,7 @@ fn every_misfit_is_named_and_changes_nothing() {
     let expected = [
         Fault::Missing {
             key: weight.clone(),
+            shape: vec![16, 3, 2, 2],
         },
         Fault::Shape {
             key: "encoder.backbone.blocks.0.norm1.weight".to_owned(),
@@ -395,7 +396,8 @@ fn every_misfit_is_named_and_changes_nothing() {
         },
         Fault::Unexpected {
             key: given[2].key.clone(),
-            nearest: Some(weight),
+            shape: vec![16, 3, 2, 2],
+            nearest: Some((weight, vec![16, 3, 2, 2])),
         },
     ];
     assert_eq!(error.faults, expected);

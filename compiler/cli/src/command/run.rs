@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use ssl_core::Demand;
+use ssl_engine::weights::initial::Initial;
 use ssl_engine::{DeviceChoice, EngineError, Options as EngineOptions, Outcome, Session};
 use ssl_plan::{FORMAT, Plan};
 
@@ -28,9 +29,14 @@ pub struct Options {
     /// with the newest of this pipeline in `runs`
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath, num_args = 0..=1, conflicts_with = "init")]
     resume: Option<Option<PathBuf>>,
-    /// Weights to start from, keys NET.STAGE.PARAMETER
-    #[arg(long, value_name = "SAFETENSORS", value_hint = clap::ValueHint::FilePath)]
-    init: Option<PathBuf>,
+    /// Weights to start from: safetensors, or PyTorch's .pt, .pth, .pth.tar, read without
+    /// executing anything in it; for one part alone NET.STAGE=FILE
+    #[arg(long, value_name = "[NET.STAGE=]FILE", value_hint = clap::ValueHint::FilePath)]
+    init: Option<Initial>,
+    /// Load what fits of `--init`; what is missing starts as without, and the rest is left out,
+    /// both listed
+    #[arg(long, requires = "init")]
+    init_partial: bool,
     #[command(flatten)]
     machine: Machine,
 }
@@ -85,7 +91,10 @@ pub fn run(options: &Options) -> ExitCode {
     };
     let mut engine = EngineOptions::new(&job.out, job.source);
     engine.resume = job.resume;
-    engine.init.clone_from(&options.init);
+    engine.init = options.init.clone().map(|init| Initial {
+        partial: options.init_partial,
+        ..init
+    });
     match start(&options.machine, job.plan, engine, &signals) {
         Ok(Outcome::Finished(_)) => ExitCode::SUCCESS,
         Ok(Outcome::Interrupted { step, checkpoint }) => {

@@ -165,6 +165,41 @@ pub fn newest(files: &dyn Files, sets: &Path) -> Result<(Option<Set>, Vec<Damage
     }
 }
 
+/// One file of the newest set in which it is intact, with the set's step and
+/// folder. Nothing changes: a run may be writing there.
+///
+/// # Errors
+///
+/// [`EngineError::AllDamaged`] where there are sets and it is intact in none.
+pub fn newest_part(
+    files: &dyn Files,
+    sets: &Path,
+    name: &str,
+) -> Result<Option<(usize, PathBuf, Vec<u8>)>, EngineError> {
+    let mut reason = None;
+    for step in steps(files, sets)?.into_iter().rev() {
+        let path = folder(sets, step);
+        let part = read_manifest(files, &path, step).and_then(|mut manifest| {
+            let digest = manifest.files.remove(name);
+            let digest = digest.ok_or_else(|| format!("it has no `{name}`"))?;
+            read_part(files, &path, name, &digest)
+        });
+        match part {
+            Ok(content) => return Ok(Some((step, path, content))),
+            Err(error) => {
+                reason.get_or_insert_with(|| format!("`{}`: {error}", path.display()));
+            }
+        }
+    }
+    match reason {
+        Some(reason) => Err(EngineError::AllDamaged {
+            path: sets.to_path_buf(),
+            reason,
+        }),
+        None => Ok(None),
+    }
+}
+
 fn set_aside(files: &dyn Files, sets: &Path, damaged: &mut [Damaged]) -> Result<(), EngineError> {
     for set in damaged {
         let name = set.path.file_name().unwrap_or_default().to_string_lossy();
@@ -183,27 +218,42 @@ fn read_set(
     path: &Path,
     step: usize,
 ) -> Result<BTreeMap<String, Vec<u8>>, String> {
-    let read = |name: &str| {
-        let content = files.read(&path.join(name));
-        content.map_err(|error| format!("`{name}` cannot be read: {error}"))
-    };
-    let manifest: Manifest = serde_json::from_slice(&read(MANIFEST)?)
+    let mut parts = BTreeMap::new();
+    for (name, digest) in read_manifest(files, path, step)?.files {
+        let content = read_part(files, path, &name, &digest)?;
+        parts.insert(name, content);
+    }
+    Ok(parts)
+}
+
+fn read_manifest(files: &dyn Files, path: &Path, step: usize) -> Result<Manifest, String> {
+    let manifest: Manifest = serde_json::from_slice(&read_file(files, path, MANIFEST)?)
         .map_err(|error| format!("`{MANIFEST}` is damaged: {error}"))?;
     if manifest.format != FORMAT || manifest.step != step {
         return Err(format!("`{MANIFEST}` is not of this set"));
     }
-    let mut parts = BTreeMap::new();
-    for (name, digest) in manifest.files {
-        if Path::new(&name).file_name() != Some(name.as_ref()) {
-            return Err(format!("`{MANIFEST}` names `{name}`"));
-        }
-        let content = read(&name)?;
-        if digest_of(&content) != digest {
-            return Err(format!("`{name}` is not what was written"));
-        }
-        parts.insert(name, content);
+    Ok(manifest)
+}
+
+fn read_part(
+    files: &dyn Files,
+    path: &Path,
+    name: &str,
+    digest: &Digest,
+) -> Result<Vec<u8>, String> {
+    if Path::new(name).file_name() != Some(name.as_ref()) {
+        return Err(format!("`{MANIFEST}` names `{name}`"));
     }
-    Ok(parts)
+    let content = read_file(files, path, name)?;
+    match digest_of(&content) == *digest {
+        true => Ok(content),
+        false => Err(format!("`{name}` is not what was written")),
+    }
+}
+
+fn read_file(files: &dyn Files, path: &Path, name: &str) -> Result<Vec<u8>, String> {
+    let content = files.read(&path.join(name));
+    content.map_err(|error| format!("`{name}` cannot be read: {error}"))
 }
 
 /// Steps of the sets that are there, rising.

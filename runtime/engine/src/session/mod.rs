@@ -24,7 +24,7 @@ use crate::run::files::{Disk, Files};
 use crate::run::metrics::{self, Line, Metrics};
 use crate::run::{RunDirectory, curve, recipe};
 use crate::step::Step;
-use crate::weights;
+use crate::weights::initial::{self, Initial};
 pub use observer::{Observer, Start, StepDone, Summary};
 use state::{Progress, State};
 
@@ -42,7 +42,7 @@ pub struct Options {
     /// Go on with the run that is in `out`, if there is one.
     pub resume: bool,
     /// Weights to start from.
-    pub init: Option<PathBuf>,
+    pub init: Option<Initial>,
     /// Set from outside to end the run after its current step.
     pub stop: Arc<AtomicBool>,
     /// How files are written; tests put a failing disk here.
@@ -128,6 +128,11 @@ impl Session {
             })
             .collect();
 
+        // Before anything is written: a file that does not fit leaves no run.
+        let told = match &options.init {
+            Some(initial) if !options.resume => start_from(&mut model, initial)?,
+            _ => Vec::new(),
+        };
         let (directory, found) = RunDirectory::open(
             &options.out,
             &plan,
@@ -145,6 +150,7 @@ impl Session {
             })
             .collect();
         notes.extend(short);
+        notes.extend(told);
         let mut progress = Progress {
             recipe: recipe::hash(&plan.recipe)?,
             engine: env!("CARGO_PKG_VERSION").to_string(),
@@ -164,22 +170,7 @@ impl Session {
                 .restore(set, &plan, &device)?;
                 Some(progress.step)
             }
-            None => {
-                if let Some(path) = &options.init {
-                    let unfit = |reason| EngineError::Weights {
-                        path: path.clone(),
-                        reason,
-                    };
-                    let mut tensors =
-                        weights::read(path).map_err(|error| unfit(error.to_string()))?;
-                    notes.extend(model.fit_positions(&mut tensors));
-                    model
-                        .load(&tensors)
-                        .map_err(|misfit| unfit(misfit.to_string()))?;
-                    model.project();
-                }
-                None
-            }
+            None => None,
         };
         let metrics = Metrics::open(directory.files(), &metrics_path, next_step)?;
         // What was said before is not said again.
@@ -367,6 +358,31 @@ impl Session {
     fn epoch(&self, step: usize) -> f64 {
         step as f64 / self.plan.recipe.data.steps_per_epoch.max(1) as f64
     }
+}
+
+/// Loads weights from elsewhere; what there is to tell about them.
+fn start_from(model: &mut Model, initial: &Initial) -> Result<Vec<String>, EngineError> {
+    let unfit = |reason: String| EngineError::Weights {
+        path: initial.path.clone(),
+        reason,
+    };
+    let file = initial::read_any(&initial.path).map_err(|error| unfit(error.to_string()))?;
+    let mut adapted = initial::adapt(initial, file, &model.places()).map_err(unfit)?;
+    let resized = model.fit_positions(&mut adapted.tensors);
+    adapted.notes.extend(resized);
+    model.load(&adapted.tensors).map_err(|misfit| {
+        let mut reason = misfit.to_string();
+        for note in &adapted.notes {
+            reason += &format!("\n  note: {note}");
+        }
+        if !initial.partial && misfit.is_partial() {
+            reason += "\nload what fits by `--init-partial`, or one part by \
+                       `--init NET.STAGE=FILE`";
+        }
+        unfit(reason)
+    })?;
+    model.project();
+    Ok(adapted.notes)
 }
 
 /// The features that the kNN monitors of a plan read, in their order.

@@ -8,14 +8,14 @@ use std::path::Path;
 use burn::tensor::{bf16, f16};
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 
-use super::NamedTensor;
+use super::{NamedTensor, is_counter};
 
 /// Largest header that is read, in bytes. A network of a thousand tensors has
 /// one of about 100 kB.
 const HEADER_LIMIT: u64 = 8 << 20;
 
 /// Most tensors that are read.
-const KEY_LIMIT: usize = 100_000;
+pub(super) const KEY_LIMIT: usize = 100_000;
 
 /// Why a weights file could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +50,9 @@ pub enum FileError {
         /// Bytes that the header asks for.
         expected: u64,
     },
+    /// A file of PyTorch that cannot be read.
+    #[error("not a file of weights that PyTorch saved: {0}")]
+    Pytorch(String),
     /// Values that are no floating-point numbers.
     #[error("`{key}` holds {dtype:?}; weights are F32, F16, BF16 or F64")]
     Dtype {
@@ -118,7 +121,7 @@ pub fn decode(reader: &mut impl Read, bytes: u64) -> Result<Vec<NamedTensor>, Fi
             let found = (start + raw.len()) as u64;
             return Err(FileError::Length { found, expected });
         }
-        if key.ends_with(".num_batches_tracked") {
+        if is_counter(&key) {
             continue;
         }
         let Some(data) = floats(info.dtype, &raw) else {
@@ -132,13 +135,6 @@ pub fn decode(reader: &mut impl Read, bytes: u64) -> Result<Vec<NamedTensor>, Fi
 }
 
 fn floats(dtype: Dtype, raw: &[u8]) -> Option<Vec<f32>> {
-    fn convert<const N: usize>(raw: &[u8], value: impl Fn([u8; N]) -> f32) -> Vec<f32> {
-        raw.as_chunks::<N>()
-            .0
-            .iter()
-            .map(|bytes| value(*bytes))
-            .collect()
-    }
     match dtype {
         Dtype::F32 => Some(convert(raw, f32::from_le_bytes)),
         Dtype::F64 => Some(convert(raw, |bytes| f64::from_le_bytes(bytes) as f32)),
@@ -146,6 +142,12 @@ fn floats(dtype: Dtype, raw: &[u8]) -> Option<Vec<f32>> {
         Dtype::BF16 => Some(convert(raw, |bytes| bf16::from_le_bytes(bytes).to_f32())),
         _ => None,
     }
+}
+
+/// Values of `N` bytes each.
+pub(super) fn convert<const N: usize>(raw: &[u8], value: impl Fn([u8; N]) -> f32) -> Vec<f32> {
+    let values = raw.as_chunks::<N>().0.iter();
+    values.map(|bytes| value(*bytes)).collect()
 }
 
 /// Writes a safetensors file of float32, whole or not at all: to a temporary
@@ -175,7 +177,8 @@ pub fn write(path: &Path, tensors: &[NamedTensor]) -> Result<(), FileError> {
     Ok(())
 }
 
-/// The bytes of a safetensors file of float32. Equal tensors in equal order
+/// The bytes of a safetensors file: float32, and BatchNorm's counters, where
+/// there are any, 64-bit integers as PyTorch has them. Equal tensors in equal order
 /// give equal bytes.
 ///
 /// # Errors
@@ -186,9 +189,13 @@ pub fn encode(writer: &mut impl Write, tensors: &[NamedTensor]) -> Result<(), Fi
     let mut infos = Vec::with_capacity(tensors.len());
     for tensor in tensors {
         let start = end;
-        end += 4 * tensor.data.len();
+        let (dtype, width) = match tensor.is_counter() {
+            true => (Dtype::I64, 8),
+            false => (Dtype::F32, 4),
+        };
+        end += width * tensor.data.len();
         let info = TensorInfo {
-            dtype: Dtype::F32,
+            dtype,
             shape: tensor.shape.clone(),
             data_offsets: (start, end),
         };
@@ -208,10 +215,7 @@ pub fn encode(writer: &mut impl Write, tensors: &[NamedTensor]) -> Result<(), Fi
     let mut raw = Vec::new();
     for tensor in tensors {
         raw.clear();
-        raw.reserve(4 * tensor.data.len());
-        for value in &tensor.data {
-            raw.extend_from_slice(&value.to_le_bytes());
-        }
+        tensor.append_to(&mut raw);
         writer.write_all(&raw)?;
     }
     Ok(())

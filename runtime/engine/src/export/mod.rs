@@ -1,0 +1,292 @@
+//! Weights of a run for other libraries: their names, their layout, and the
+//! lines of Python that build the network which the file fits.
+//!
+//! Only the run directory is read: no network is built, no device is asked,
+//! nothing in the directory changes but the files that are written.
+
+mod moco;
+mod python;
+mod resnet;
+mod source;
+mod vit;
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde_json::Value;
+use ssl_plan::Module;
+
+use crate::run::files::{Disk, write_whole};
+use crate::weights::{self, FileError, NamedTensor};
+pub(crate) use source::is_backbone;
+pub use source::{Chosen, Run};
+
+/// Whose names and layout a file has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// timm's models.
+    Timm,
+    /// torchvision's models.
+    Torchvision,
+    /// `ViTModel` and `ResNetModel` of Hugging Face's transformers.
+    Hf,
+    /// The checkpoint of the MoCo v3 repository, both encoders and the
+    /// predictor.
+    MocoV3,
+}
+
+impl Format {
+    /// Every format.
+    pub const ALL: [Format; 4] = [
+        Format::Timm,
+        Format::Torchvision,
+        Format::Hf,
+        Format::MocoV3,
+    ];
+
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::Timm => "timm",
+            Format::Torchvision => "torchvision",
+            Format::Hf => "hf",
+            Format::MocoV3 => "moco-v3",
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Format {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Format::ALL.into_iter().find(|f| f.name() == text);
+        found.ok_or_else(|| match text {
+            "onnx" => "`onnx` is not written; load the file of another format in Python, and \
+                       let `torch.onnx.export` write it"
+                .to_owned(),
+            _ => "choose from `timm`, `torchvision`, `hf` and `moco-v3`".to_owned(),
+        })
+    }
+}
+
+/// Why weights could not be exported.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The folder holds no run of this version.
+    #[error("`{}` holds no run that could be exported: {reason}", path.display())]
+    NoRun {
+        /// The folder.
+        path: PathBuf,
+        /// What is missing or cannot be read.
+        reason: String,
+    },
+    /// There is no such net or stage.
+    #[error("{0}")]
+    Net(String),
+    /// The format has no such network.
+    #[error("`{net}` has no place in {format}: {why}; {way}")]
+    Unfit {
+        /// The stage.
+        net: String,
+        /// The format.
+        format: Format,
+        /// What it cannot express.
+        why: String,
+        /// What can be done instead.
+        way: String,
+    },
+    /// The output's name asks for what the format is not.
+    #[error("{0}")]
+    Out(String),
+    /// A file could not be written.
+    #[error("cannot write `{}`: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+}
+
+/// A backbone as a format has it.
+pub(crate) struct Package {
+    /// Its tensors, in the format's names and layout.
+    pub(crate) tensors: Vec<NamedTensor>,
+    /// The format's configuration, for those that have one.
+    pub(crate) config: Option<Value>,
+    /// The lines of Python that build it as `model`.
+    pub(crate) python: Vec<String>,
+    /// What the format calls the architecture.
+    pub(crate) architecture: String,
+}
+
+/// What was written.
+#[derive(Debug)]
+pub struct Exported {
+    /// The files.
+    pub files: Vec<PathBuf>,
+    /// Tensors in them.
+    pub tensors: usize,
+    /// What the format calls the architecture.
+    pub architecture: String,
+    /// The lines of Python that build the network and load the file; for
+    /// [`Format::MocoV3`] the command of its repository.
+    pub usage: Vec<String>,
+}
+
+/// Writes a stage of a run, or for [`Format::MocoV3`] its whole net, in a
+/// format. `out` is a file, for [`Format::Hf`] a folder; without it, one in
+/// the run directory's `export`. Its ending says how: `.safetensors`, or
+/// `.pt`, `.pth` and `.pth.tar` as `torch.save` writes.
+///
+/// # Errors
+///
+/// [`ExportError`]; nothing is written where the format does not fit.
+pub fn export(
+    run: &Run,
+    chosen: &Chosen,
+    format: Format,
+    out: Option<&Path>,
+) -> Result<Exported, ExportError> {
+    let package = package(run, chosen, format).map_err(|why| ExportError::Unfit {
+        net: chosen.name.clone(),
+        format,
+        way: way_out(run, chosen, format),
+        why,
+    })?;
+    let out = match out {
+        Some(out) => out.to_path_buf(),
+        None => run.path.join("export").join(match format {
+            Format::Hf => format!("{}.hf", chosen.name),
+            Format::MocoV3 => format!("{}.moco-v3.pth.tar", chosen.net),
+            _ => format!("{}.{format}.safetensors", chosen.name),
+        }),
+    };
+    let mut files = Vec::new();
+    if format == Format::Hf {
+        let weights = out.join("model.safetensors");
+        write(&weights, |writer| encode(writer, &package.tensors))?;
+        let config = out.join("config.json");
+        let text = serde_json::to_string_pretty(&package.config).unwrap_or_default();
+        write(&config, |writer| {
+            writer.write_all(format!("{text}\n").as_bytes())
+        })?;
+        files.extend([weights, config]);
+    } else {
+        let torch = is_torch(&out);
+        if format == Format::MocoV3 && !torch {
+            return Err(ExportError::Out(format!(
+                "the MoCo v3 repository reads what `torch.save` wrote; name `{}` with the end \
+                 `.pth.tar`",
+                out.display()
+            )));
+        }
+        let arch = &package.architecture;
+        write(&out, |writer| match (torch, format) {
+            (false, _) => encode(writer, &package.tensors),
+            (true, Format::MocoV3) => moco::encode(writer, arch, run.step, &package.tensors),
+            (true, _) => weights::pytorch::encode(writer, &package.tensors, &[]),
+        })?;
+        files.push(out.clone());
+    }
+    Ok(Exported {
+        files,
+        tensors: package.tensors.len(),
+        usage: python::usage(format, &package, &out),
+        architecture: package.architecture,
+    })
+}
+
+/// The stage as a format has it, or why it has no such network.
+fn package(run: &Run, chosen: &Chosen, format: Format) -> Result<Package, String> {
+    if format == Format::MocoV3 {
+        return moco::package(run, chosen);
+    }
+    let tensors = run.stage(chosen);
+    match &chosen.module {
+        Module::Vit(plan) => match format {
+            Format::Timm => vit::timm(plan, tensors),
+            Format::Torchvision => vit::torchvision(plan, tensors),
+            Format::Hf | Format::MocoV3 => vit::hf(plan, tensors),
+        },
+        Module::Resnet(plan) => match format {
+            Format::Timm => resnet::timm(plan, tensors),
+            Format::Torchvision => resnet::torchvision(plan, tensors),
+            Format::Hf | Format::MocoV3 => resnet::hf(plan, tensors),
+        },
+        other => Err(format!("it has no {}", kind(other))),
+    }
+}
+
+/// What fits in place of a format that does not.
+fn way_out(run: &Run, chosen: &Chosen, format: Format) -> String {
+    let fits: Vec<String> = Format::ALL
+        .into_iter()
+        .filter(|other| *other != format && package(run, chosen, *other).is_ok())
+        .map(|other| format!("`--format {other}`"))
+        .collect();
+    match fits.is_empty() {
+        false => format!("what fits: {}", fits.join(", ")),
+        true => format!(
+            "no format fits; a finished run has every tensor in `{}`",
+            run.path.join("weights/nets.safetensors").display()
+        ),
+    }
+}
+
+/// What a module is, for a sentence.
+fn kind(module: &Module) -> &'static str {
+    match module {
+        Module::Vit(_) => "vision transformer",
+        Module::Resnet(_) => "residual network",
+        Module::Convnext(_) => "ConvNeXt that `sslc` could write",
+        Module::Mlp(_) | Module::Linear(_) => "head by itself",
+        Module::Prototypes { .. } => "prototypes",
+        Module::L2Normalize { .. } => "normalisation by itself",
+        Module::VitDecoder(_) => "decoder of a masked autoencoder",
+    }
+}
+
+/// Whether a file is named as `torch.save`'s usually are.
+fn is_torch(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    [".pt", ".pth", ".pth.tar"]
+        .iter()
+        .any(|end| name.ends_with(end))
+}
+
+/// A file, whole or not at all, and its folder.
+fn write(
+    path: &Path,
+    mut fill: impl FnMut(&mut dyn io::Write) -> io::Result<()>,
+) -> Result<(), ExportError> {
+    let failed = |source| ExportError::Write {
+        path: path.to_path_buf(),
+        source,
+    };
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let Some(name) = path.file_name() else {
+        return Err(failed(io::Error::other("a file needs a name")));
+    };
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    write_whole(&Disk, &folder.join(name), &mut fill).map_err(failed)
+}
+
+fn encode(mut writer: &mut dyn io::Write, tensors: &[NamedTensor]) -> io::Result<()> {
+    match weights::encode(&mut writer, tensors) {
+        Ok(()) => Ok(()),
+        Err(FileError::Io(error)) => Err(error),
+        Err(error) => Err(io::Error::other(error)),
+    }
+}

@@ -1,0 +1,99 @@
+//! Python that builds a network and loads a file into it.
+
+use std::path::Path;
+
+use super::{Format, Package};
+
+/// A call with keyword arguments.
+#[derive(Debug, Default)]
+pub(super) struct Arguments(Vec<String>);
+
+impl Arguments {
+    /// Adds one where it differs from what the callee takes by itself.
+    pub(super) fn unless<T: PartialEq>(
+        &mut self,
+        name: &str,
+        value: &T,
+        default: &T,
+        text: impl FnOnce(&T) -> String,
+    ) {
+        if value != default {
+            self.0.push(format!("{name}={}", text(value)));
+        }
+    }
+
+    /// Adds one.
+    pub(super) fn add(&mut self, name: &str, value: impl std::fmt::Display) {
+        self.0.push(format!("{name}={value}"));
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// `a=1, b=2`.
+    pub(super) fn text(&self) -> String {
+        self.0.join(", ")
+    }
+}
+
+/// A float as Python reads it back to the same value.
+pub(super) fn float(value: f64) -> String {
+    format!("{value:?}")
+}
+
+/// The side of a square, or height and width.
+pub(super) fn size(image: [usize; 2]) -> String {
+    match image {
+        [height, width] if height == width => height.to_string(),
+        [height, width] => format!("({height}, {width})"),
+    }
+}
+
+/// A path as a Python string.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// The lines that build the network and load the file.
+pub(super) fn usage(format: Format, package: &Package, out: &Path) -> Vec<String> {
+    if format == Format::MocoV3 {
+        let arch = &package.architecture;
+        return match arch.contains('(') || arch.contains(' ') {
+            false => vec![format!(
+                "python main_lincls.py -a {arch} --pretrained {}",
+                out.display()
+            )],
+            // A size that the repository has no name for.
+            true => vec![
+                format!("# the network: {arch}"),
+                "import torch".to_owned(),
+                format!(
+                    "state = torch.load({}, weights_only=True)[\"state_dict\"]",
+                    quoted(out)
+                ),
+            ],
+        };
+    }
+    let mut lines = package.python.clone();
+    if format == Format::Hf {
+        for line in &mut lines {
+            *line = line.replace("FOLDER", &quoted(out));
+        }
+        return lines;
+    }
+    let load = match super::is_torch(out) {
+        true => {
+            lines.insert(0, "import torch".to_owned());
+            format!("torch.load({}, weights_only=True)", quoted(out))
+        }
+        false => {
+            lines.insert(0, "from safetensors.torch import load_file".to_owned());
+            format!("load_file({})", quoted(out))
+        }
+    };
+    lines.push(format!("model.load_state_dict({load}, strict=True)"));
+    lines
+}
