@@ -16,6 +16,7 @@ mod error;
 mod evaluation;
 mod image;
 mod loader;
+mod mix;
 mod order;
 mod philox;
 mod pipeline;
@@ -32,6 +33,9 @@ pub use error::DataError;
 pub use evaluation::{EvalBatch, Evaluation};
 pub use image::{Region, Rgb};
 pub use loader::{Batch, Loader, ViewBatch};
+pub use mix::{Mix, Mixing, soft_labels};
 pub use philox::Philox;
 pub use report::{CorruptFile, CorruptReport};
-pub use transform::{Operation, apply, draw};
+pub use transform::{
+    Eraser, Operation, RandAugmentDraw, apply, draw, rand_augment, rand_augment_choices,
+};
