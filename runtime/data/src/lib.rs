@@ -18,12 +18,15 @@ mod image;
 mod loader;
 mod mix;
 mod order;
+mod pack;
 mod philox;
 mod pipeline;
+mod preview;
 mod render;
 mod report;
 mod slab;
 mod source;
+mod survey;
 mod transform;
 mod wide;
 
@@ -34,8 +37,11 @@ pub use evaluation::{EvalBatch, Evaluation};
 pub use image::{Region, Rgb};
 pub use loader::{Batch, Loader, ViewBatch};
 pub use mix::{Mix, Mixing, soft_labels};
+pub use pack::{Form, Pack, Packed, Shard};
 pub use philox::Philox;
+pub use preview::Preview;
 pub use report::{CorruptFile, CorruptReport};
+pub use survey::Survey;
 pub use transform::{
     Eraser, Operation, RandAugmentDraw, apply, draw, rand_augment, rand_augment_choices,
 };

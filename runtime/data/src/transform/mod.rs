@@ -137,6 +137,8 @@ pub(crate) struct Recipe {
     name: String,
     size: [usize; 2],
     transforms: Vec<Transform>,
+    /// Mean and deviation that values in 0..1 are normalised by.
+    normalize: ([f64; 3], [f64; 3]),
     /// What every 8-bit value becomes, for each channel.
     values: Box<[[f32; 256]; 3]>,
 }
@@ -197,6 +199,7 @@ impl Recipe {
             name: view.name.clone(),
             size: view.size,
             transforms,
+            normalize,
             values: value_table(normalize.0, normalize.1),
         })
     }
@@ -209,6 +212,21 @@ impl Recipe {
     /// Number of values of the view of one image.
     pub(crate) fn len(&self) -> usize {
         3 * self.size[0] * self.size[1]
+    }
+
+    /// The 8-bit image of a view's values, `[3, H, W]`.
+    pub(crate) fn to_rgb(&self, values: &[f32]) -> Rgb {
+        let [height, width] = self.size;
+        let mut image = Planes::default();
+        image.resize(self.size);
+        let (mean, std) = self.normalize;
+        let planes = values.chunks_exact((height * width).max(1));
+        for (c, (target, values)) in image.channels_mut().into_iter().zip(planes).enumerate() {
+            for (target, value) in target.iter_mut().zip(values) {
+                *target = ((f64::from(*value) * std[c] + mean[c]) * 255.0).round() as u8;
+            }
+        }
+        image.to_rgb()
     }
 
     /// Draw the operations for an image of a height and width.
