@@ -276,12 +276,12 @@ fn balance(out: &mut String, counts: &[usize], classes: &[String]) {
     );
     if classes.len() <= 2 * SHOWN {
         let width = classes.iter().map(|c| c.chars().count()).max().unwrap_or(0);
-        for (count, class) in order {
-            let bar = "#".repeat((count * 40).checked_div(*most.0).unwrap_or(0));
+        for (count, class) in &order {
+            let bar = "#".repeat((*count * 40).checked_div(*most.0).unwrap_or(0));
             let _ = writeln!(
                 out,
                 "    {class:width$}  {:>9}  {bar}",
-                thousands(*count as u64)
+                thousands(**count as u64)
             );
         }
     }
