@@ -143,6 +143,7 @@ def main():
     for _ in range(ROUNDS):
         for name, run in runs.items():
             times[name].append(run())
+            print(name, times[name][-1], file=sys.stderr, flush=True)
     own = [cpu for _, cpu in times["this crate"]]
     print(f"{len(FILES)} files, {sum(f.stat().st_size for f in FILES) / len(FILES) / 1000:.0f} kB on average")
     for name, found in times.items():

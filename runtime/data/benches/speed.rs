@@ -2,10 +2,9 @@
 //!
 //!     cargo bench -p ssl-data --bench speed -- FOLDER MODE IMAGES WORKERS
 //!
-//! MODE is `decode` (every image whole, nothing else), `views` (the two MoCo
-//! v3 views of 224 pixels) or `fast` (the same with `decode: fast`). Prints
-//! images, wall and processor seconds as JSON. `speed.py` beside this file
-//! compares with other libraries.
+//! MODE is `decode` (every image whole, nothing else) or `views` (the two MoCo
+//! v3 views of 224 pixels). Prints images, wall and processor seconds as JSON.
+//! `speed.py` beside this file compares with other libraries.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -23,7 +22,7 @@ fn main() {
     let mut arguments = std::env::args().skip(1).filter(|a| a != "--bench");
     let mut next = |what: &str| arguments.next().unwrap_or_else(|| panic!("name {what}"));
     let folder = PathBuf::from(next("a folder of JPEGs"));
-    let mode = next("a mode: decode, views or fast");
+    let mode = next("a mode: decode or views");
     let images: usize = next("a number of images").parse().expect("a number");
     let workers: usize = next("a number of workers").parse().expect("a number");
     let files = files(&folder);

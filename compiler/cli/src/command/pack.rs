@@ -87,9 +87,12 @@ fn said(options: &Options, packed: &Packed) -> String {
         let count: usize = shards.iter().map(|s| s.images).sum();
         let bytes: u64 = shards.iter().map(|s| s.bytes).sum();
         out += &format!(
-            "wrote {} {what} in {} shards, {}\n",
+            "wrote {} {what} in {}, {}\n",
             thousands(count as u64),
-            shards.len(),
+            match shards.len() {
+                1 => "one shard".into(),
+                n => format!("{n} shards"),
+            },
             size(bytes)
         );
     }
