@@ -27,6 +27,8 @@ const COMMANDS: &[(i32, &[&str])] = &[
     (0, &["plan", "mocov3_digits.ssl", "--json"]),
     (0, &["graph", "mocov3_digits.ssl"]),
     (0, &["graph", "mocov3_digits.ssl", "--format", "dot"]),
+    (0, &["data", "mocov3_digits.ssl", "--no-timing"]),
+    (0, &["data", "mocov3_digits.ssl", "--no-timing", "--json"]),
     (0, &["emit", "ast", "mocov3_digits.ssl"]),
     (0, &["why", "mocov3_digits.ssl", "lr"]),
     (1, &["diff", "mocov3_digits.ssl", "ablations_digits.ssl"]),
@@ -343,4 +345,38 @@ fn every_command_has_its_manual_page() {
         main.contains("sslc\\-check(1)") && main.contains("NO_COLOR"),
         "{main}"
     );
+}
+
+#[test]
+fn the_data_is_shown_timed_and_packed() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let at = dir.path();
+    copied(at);
+    let file = "mocov3_digits.ssl";
+    let shown = run(at, &["preview", file, "--sample", "3", "--out", "v.png"]);
+    shown.ends(0);
+    let bytes = std::fs::read(at.join("v.png")).expect("a picture");
+    let reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info();
+    let reader = reader.expect("a PNG file");
+    // The original and the two views, in cells of 96 pixels.
+    assert_eq!(reader.info().width, 8 + 3 * 104);
+
+    let told = run(at, &["data", file, "--json"]);
+    let told: serde_json::Value = serde_json::from_str(&told.text).expect("JSON");
+    assert_eq!(told["splits"][0]["images"], 1200);
+    assert_eq!(told["splits"][1]["images"], 597);
+    assert!(told["throughput"][0]["images_per_second"].as_f64() > Some(0.0));
+    assert!(told["suggested_workers"].as_u64() >= Some(1));
+
+    let packed = run(
+        at,
+        &["pack", file, "--out", "p", "--decoded", "--shard", "500"],
+    );
+    packed.ends(0);
+    let names = ["train-000002.tar", "test-000001.tar", "pack.json"];
+    assert!(names.iter().all(|name| at.join("p").join(name).is_file()));
+    let again = run(at, &["pack", file, "--out", "p"]);
+    again.ends(74);
+    let bare = run(at, &["preview", "."]);
+    assert_ne!(bare.code, 0);
 }

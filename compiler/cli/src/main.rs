@@ -14,6 +14,8 @@ mod graph;
 mod listing;
 mod output;
 mod paint;
+mod picture;
+mod sheet;
 mod signals;
 mod watch;
 mod world;
@@ -66,6 +68,12 @@ enum Command {
     Emit(command::emit::Options),
     /// Draw the wiring of the step: nets, views, where gradients run
     Graph(command::graph::Options),
+    /// Show images beside the views that a step makes of them
+    Preview(command::preview::Options),
+    /// Look at the data: counts, sizes, broken files, duplicates, statistics, speed
+    Data(command::data::Options),
+    /// Write the images into shards that are quick to read
+    Pack(command::pack::Options),
     /// Say what a diagnostic's code means, with an example
     Explain(command::explain::Options),
     /// Bring files into the one style, in place
@@ -116,6 +124,9 @@ fn main() -> ExitCode {
         Command::Diff(options) => command::diff::run(&options),
         Command::Emit(options) => command::emit::run(&options),
         Command::Graph(options) => command::graph::run(&options),
+        Command::Preview(options) => command::preview::run(&options),
+        Command::Data(options) => command::data::run(&options),
+        Command::Pack(options) => command::pack::run(&options),
         Command::Explain(options) => command::explain::run(&options),
         Command::Fmt(options) => command::fmt::run(&options),
         Command::Run(options) => command::run::run(&options),

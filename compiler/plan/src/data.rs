@@ -77,6 +77,39 @@ pub enum Interpolation {
     Bicubic,
 }
 
+/// How a turned image reads the pixels that it turns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sampling {
+    /// The pixel that the place lies in.
+    Nearest,
+    /// Between the four pixels around the place.
+    Bilinear,
+    /// Between the sixteen pixels around the place.
+    Bicubic,
+}
+
+/// Which RandAugment: the operations, and what a magnitude means to them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Policy {
+    /// torchvision's: 14 operations, 31 magnitudes 0..=30, each applied.
+    Torchvision,
+    /// timm's `inc1`: 15 operations, magnitudes 0..=10, each applied with
+    /// probability 0.5, filter drawn of bilinear and bicubic.
+    Timm,
+}
+
+/// What stands in an erased rectangle, of normalised values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Erased {
+    /// 0: the mean of the data.
+    Zero,
+    /// A standard normal number for each value.
+    Noise,
+}
+
 /// One image transform, with torchvision's meaning of every parameter.
 ///
 /// A pair `[low, high]` is sampled uniformly; equal ends are a constant.
@@ -144,11 +177,93 @@ pub enum Transform {
         /// Probability.
         p: f64,
     },
+    /// Mirror top to bottom.
+    VerticalFlip {
+        /// Probability.
+        p: f64,
+    },
+    /// torchvision `RandomRotation` about the centre, to the size it had.
+    Rotation {
+        /// Degrees, counter-clockwise.
+        degrees: [f64; 2],
+        /// How pixels are read.
+        sampling: Sampling,
+        /// Colour of what lies outside.
+        fill: [u8; 3],
+        /// Probability.
+        p: f64,
+    },
+    /// Keep the highest bits of every value.
+    Posterize {
+        /// 0..=8.
+        bits: u8,
+        /// Probability.
+        p: f64,
+    },
+    /// Level the histogram of every channel (Pillow's `ImageOps.equalize`).
+    Equalize {
+        /// Probability.
+        p: f64,
+    },
+    /// Stretch every channel to 0..=255 (Pillow's `ImageOps.autocontrast`).
+    Autocontrast {
+        /// Probability.
+        p: f64,
+    },
+    /// 255 less every value.
+    Invert {
+        /// Probability.
+        p: f64,
+    },
+    /// Pillow's `ImageEnhance.Sharpness`.
+    Sharpness {
+        /// 0 is smoothed, 1 changes nothing.
+        factor: [f64; 2],
+        /// Probability.
+        p: f64,
+    },
+    /// RandAugment (Cubuk et al. 2020): operations drawn one after the other.
+    RandAugment {
+        /// Whose.
+        policy: Policy,
+        /// Operations of one image.
+        ops: usize,
+        /// Strength, 0..=30 of torchvision's, 0..=10 of timm's.
+        magnitude: f64,
+        /// Standard deviation of the strength; timm's only.
+        magnitude_std: f64,
+        /// Colour of what lies outside a turned image.
+        fill: [u8; 3],
+        /// Probability.
+        p: f64,
+    },
+    /// One of grayscale, solarize and Gaussian blur, each as likely (Touvron
+    /// et al., "DeiT III", 2022).
+    ThreeAugment {
+        /// Standard deviation of the blur in pixels.
+        sigma: [f64; 2],
+        /// Threshold of solarize.
+        threshold: u16,
+        /// Probability.
+        p: f64,
+    },
     /// `(value / 255 - mean) / std` for each channel.
     Normalize {
         /// Mean in 0..1.
         mean: [f64; 3],
         /// Standard deviation.
         std: [f64; 3],
+    },
+    /// torchvision `RandomErasing` on values as they leave the view: after
+    /// [`Transform::Normalize`], at the end.
+    RandomErasing {
+        /// Share of the area.
+        scale: [f64; 2],
+        /// Height over width, sampled in its logarithm.
+        ratio: [f64; 2],
+        /// What stands there then.
+        value: Erased,
+        /// Probability.
+        p: f64,
     },
 }

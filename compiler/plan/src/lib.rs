@@ -13,7 +13,7 @@ mod origin;
 mod schedule;
 mod train;
 
-pub use data::{Data, Interpolation, OnCorrupt, Source, Transform, View};
+pub use data::{Data, Erased, Interpolation, OnCorrupt, Policy, Sampling, Source, Transform, View};
 pub use graph::{Argument, BinaryOp, Call, Graph, Node, NodeId, Op, ReduceOp, Track, UnaryOp};
 pub use judge::{Eval, FeatureOf, Monitor, NormPer};
 pub use net::{

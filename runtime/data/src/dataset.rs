@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use ssl_plan::{Data, OnCorrupt, Source, Transform, View};
 
+use crate::report::{CorruptFile, CorruptReport};
 use crate::source::{Folder, Images, Recorded, class_index, digits, images};
 use crate::{DataError, Evaluation, Loader};
 
@@ -257,6 +258,19 @@ impl Dataset {
         batch: usize,
     ) -> Evaluation {
         Evaluation::new(self.inner.clone(), split, transforms, size, batch)
+    }
+
+    pub(crate) fn images(&self, split: Split) -> Result<&Images, DataError> {
+        self.inner.images(split)
+    }
+
+    /// An error where more images of a split are unreadable than allowed.
+    pub(crate) fn tolerable(&self, split: Split, broken: &[CorruptFile]) -> Result<(), DataError> {
+        let mut report = CorruptReport::default();
+        for file in broken {
+            report.add(vec![file.clone()]);
+        }
+        report.check(self.len(split), self.inner.max_corrupt)
     }
 
     /// The labels of a split in order of its images, where it has any.

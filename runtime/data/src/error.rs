@@ -50,6 +50,14 @@ pub enum DataError {
         /// Why.
         source: io::Error,
     },
+    /// A folder or file that cannot be written.
+    #[error("cannot write `{path}`: {source}", path = path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// A batch larger than the set.
     #[error(
         "a batch of {batch} is larger than the set of {samples} images; \

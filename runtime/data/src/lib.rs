@@ -16,13 +16,17 @@ mod error;
 mod evaluation;
 mod image;
 mod loader;
+mod mix;
 mod order;
+mod pack;
 mod philox;
 mod pipeline;
+mod preview;
 mod render;
 mod report;
 mod slab;
 mod source;
+mod survey;
 mod transform;
 mod wide;
 
@@ -32,6 +36,12 @@ pub use error::DataError;
 pub use evaluation::{EvalBatch, Evaluation};
 pub use image::{Region, Rgb};
 pub use loader::{Batch, Loader, ViewBatch};
+pub use mix::{Mix, Mixing, soft_labels};
+pub use pack::{Form, Pack, Packed, Shard};
 pub use philox::Philox;
+pub use preview::Preview;
 pub use report::{CorruptFile, CorruptReport};
-pub use transform::{Operation, apply, draw};
+pub use survey::Survey;
+pub use transform::{
+    Eraser, Operation, RandAugmentDraw, apply, draw, rand_augment, rand_augment_choices,
+};

@@ -6,7 +6,7 @@ mod common;
 
 use common::moco_views;
 use ssl_data::{Operation, draw};
-use ssl_plan::{Interpolation, Transform, View};
+use ssl_plan::{Erased, Interpolation, Policy, Sampling, Transform, View};
 
 const DRAWS: u32 = 20_000;
 
@@ -182,6 +182,131 @@ fn crops_follow_scale_and_ratio() {
             assert!(region.width >= 1 && region.left + region.width <= size[1]);
         }
     }
+}
+
+/// RandAugment draws every operation as often, in both directions; timm's
+/// leaves half of them out and draws strengths of a bell.
+#[test]
+fn rand_augment_draws_what_its_references_draw() {
+    let view = |policy, magnitude_std| View {
+        name: "a".into(),
+        size: [32, 32],
+        transforms: vec![Transform::RandAugment {
+            policy,
+            ops: 2,
+            magnitude: 9.0,
+            magnitude_std,
+            fill: [0; 3],
+            p: 1.0,
+        }],
+    };
+    let kinds = |operations: &[Vec<Operation>]| {
+        let mut counts = std::collections::HashMap::new();
+        for operation in operations.iter().flatten() {
+            *counts.entry(std::mem::discriminant(operation)).or_insert(0) += 1;
+        }
+        counts
+    };
+    let own = drawn(&view(Policy::Torchvision, 0.0), [32, 32]);
+    let counts = kinds(&own);
+    // Four of the fourteen are affine maps, one is no operation at all.
+    assert_eq!(counts.len(), 10);
+    let flips = std::mem::discriminant(&Operation::Equalize);
+    assert_probability("equalize", counts[&flips] / 2, 1.0 / 14.0);
+    let turned = |sign: f64| {
+        let all = own.iter().flatten();
+        all.filter(|o| matches!(o, Operation::Rotate { degrees, .. } if degrees * sign > 0.0))
+            .count()
+    };
+    assert_probability("one way", turned(1.0) / 2, 0.5 / 14.0);
+    assert_probability("the other way", turned(-1.0) / 2, 0.5 / 14.0);
+
+    let timm = drawn(&view(Policy::Timm, 0.5), [32, 32]);
+    let all = timm.iter().flatten().count();
+    assert_probability("one in two", all / 2, 0.5);
+    let degrees: Vec<f64> = timm
+        .iter()
+        .flatten()
+        .filter_map(|o| match o {
+            Operation::Rotate { degrees, .. } => Some(degrees.abs() / 3.0),
+            _ => None,
+        })
+        .collect();
+    // Mean 9, deviation 0.5, cut at 10: two deviations off.
+    let centre = mean(&degrees);
+    let spread = mean(
+        &degrees
+            .iter()
+            .map(|d| (d - centre).powi(2))
+            .collect::<Vec<_>>(),
+    );
+    assert!((centre - 9.0).abs() < 0.08, "{centre}");
+    assert!((spread.sqrt() - 0.5).abs() < 0.05, "{spread}");
+}
+
+#[test]
+fn three_augment_erasing_and_rotation_follow_their_ranges() {
+    let view = View {
+        name: "a".into(),
+        size: [100, 100],
+        transforms: vec![
+            Transform::ThreeAugment {
+                sigma: [0.1, 2.0],
+                threshold: 128,
+                p: 1.0,
+            },
+            Transform::Rotation {
+                degrees: [-30.0, 30.0],
+                sampling: Sampling::Nearest,
+                fill: [0; 3],
+                p: 1.0,
+            },
+            Transform::RandomErasing {
+                scale: [0.02, 0.33],
+                ratio: [0.3, 3.3],
+                value: Erased::Noise,
+                p: 0.25,
+            },
+        ],
+    };
+    let all = drawn(&view, [1000, 1000]);
+    let count = |f: fn(&Operation) -> bool| all.iter().flatten().filter(|o| f(o)).count();
+    for (what, n) in [
+        ("gray", count(|o| matches!(o, Operation::Grayscale))),
+        (
+            "solarize",
+            count(|o| matches!(o, Operation::Solarize { .. })),
+        ),
+        (
+            "blur",
+            count(|o| matches!(o, Operation::GaussianBlur { .. })),
+        ),
+    ] {
+        assert_probability(what, n, 1.0 / 3.0);
+    }
+    assert_probability(
+        "erased",
+        count(|o| matches!(o, Operation::Erase { .. })),
+        0.25,
+    );
+    let degrees: Vec<f64> = all
+        .iter()
+        .flatten()
+        .filter_map(|o| match o {
+            Operation::Rotate { degrees, .. } => Some(*degrees),
+            _ => None,
+        })
+        .collect();
+    assert_uniform("degrees", &degrees, [-30.0, 30.0]);
+    let areas: Vec<f64> = all
+        .iter()
+        .flatten()
+        .filter_map(|o| match o {
+            Operation::Erase { region, .. } => Some((region.height * region.width) as f64 / 1e6),
+            _ => None,
+        })
+        .collect();
+    assert_uniform("area", &areas, [0.0198, 0.3305]);
 }
 
 /// A transform that is added or switched off shifts no other's draws.

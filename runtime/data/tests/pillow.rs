@@ -8,8 +8,11 @@ use std::path::{Path, PathBuf};
 use flate2::Crc;
 use safetensors::SafeTensors;
 use serde_json::Value;
-use ssl_data::{Operation, Region, Rgb, apply, decode};
-use ssl_plan::Interpolation;
+use ssl_data::{
+    Mix, Operation, RandAugmentDraw, Region, Rgb, apply, decode, rand_augment,
+    rand_augment_choices, soft_labels,
+};
+use ssl_plan::{Interpolation, Policy, Sampling};
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -85,9 +88,44 @@ fn operation(value: &Value) -> Operation {
         "solarize" => Operation::Solarize {
             threshold: count(&value["threshold"]) as u16,
         },
+        "solarize_add" => Operation::SolarizeAdd {
+            add: count(&value["add"]) as u8,
+        },
+        "posterize" => Operation::Posterize {
+            bits: count(&value["bits"]) as u8,
+        },
+        "equalize" => Operation::Equalize,
+        "autocontrast" => Operation::Autocontrast,
+        "invert" => Operation::Invert,
+        "sharpness" => Operation::Sharpness {
+            factor: float("factor"),
+        },
+        "rotate" => Operation::Rotate {
+            degrees: float("degrees"),
+            sampling: sampling(value),
+            fill: fill(value),
+        },
+        "affine" => Operation::Affine {
+            matrix: std::array::from_fn(|i| value["matrix"][i].as_f64().unwrap()),
+            sampling: sampling(value),
+            fill: fill(value),
+        },
         "horizontal_flip" => Operation::HorizontalFlip,
+        "vertical_flip" => Operation::VerticalFlip,
         other => panic!("unknown operation `{other}`"),
     }
+}
+
+fn sampling(value: &Value) -> Sampling {
+    match value["sampling"].as_str().unwrap() {
+        "nearest" => Sampling::Nearest,
+        "bilinear" => Sampling::Bilinear,
+        _ => Sampling::Bicubic,
+    }
+}
+
+fn fill(value: &Value) -> [u8; 3] {
+    std::array::from_fn(|i| value["fill"][i].as_u64().unwrap() as u8)
 }
 
 fn operations(case: &Value) -> Vec<Operation> {
@@ -154,6 +192,77 @@ fn every_operation_gives_pillows_bytes() {
     assert!(problems.is_empty(), "\n{}", problems.join("\n"));
 }
 
+/// Every operation of torchvision's and timm's RandAugment, at every strength
+/// and in both directions.
+#[test]
+fn rand_augment_is_the_references() {
+    let bytes = tensors("transforms.safetensors.gz");
+    let stored = SafeTensors::deserialize(&bytes).unwrap();
+    let source = image(&stored, "rand augment");
+    let size = [source.height, source.width];
+    let mut problems = Vec::new();
+    let mut met = std::collections::HashSet::new();
+    for case in cases("rand_augment.json") {
+        let policy = match case["policy"].as_str().unwrap() {
+            "timm" => Policy::Timm,
+            _ => Policy::Torchvision,
+        };
+        let draw = RandAugmentDraw {
+            choice: case["choice"].as_u64().unwrap() as usize,
+            magnitude: case["magnitude"].as_f64().unwrap(),
+            negative: case["negative"].as_bool().unwrap(),
+            sampling: sampling(&case),
+            fill: fill(&case),
+        };
+        met.insert((policy == Policy::Timm, draw.choice));
+        let operation = rand_augment(policy, &draw, size);
+        let found = apply(&source, operation.as_slice());
+        if Some(checksum(&found)) != case["result"].as_u64() {
+            problems.push(format!("{policy:?} {draw:?}: {operation:?}"));
+        }
+    }
+    let choices = [Policy::Torchvision, Policy::Timm].map(rand_augment_choices);
+    assert_eq!(met.len(), choices.iter().sum::<usize>());
+    assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+}
+
+/// Mixup and CutMix of a batch, images and labels, as torchvision's.
+#[test]
+fn mixed_batches_are_torchvisions() {
+    let bytes = std::fs::read(fixture("mix.safetensors")).unwrap();
+    let stored = SafeTensors::deserialize(&bytes).unwrap();
+    let floats = |name: &str| {
+        let (chunks, _) = stored.tensor(name).unwrap().data().as_chunks::<4>();
+        chunks
+            .iter()
+            .map(|b| f32::from_le_bytes(*b))
+            .collect::<Vec<_>>()
+    };
+    let (labels, _) = stored.tensor("labels").unwrap().data().as_chunks::<4>();
+    let labels: Vec<u32> = labels.iter().map(|b| u32::from_le_bytes(*b)).collect();
+    let size = [6, 9];
+    for (name, mix) in [
+        ("mixup", Mix::Mixup { lambda: 0.3125 }),
+        ("cutmix", Mix::cut(0.4, [5, 2], size)),
+    ] {
+        let mut batch = floats("batch");
+        mix.apply(&mut batch, size);
+        let targets = soft_labels(&labels, 5, 0.0, Some(mix));
+        for (found, expected) in [
+            (batch, floats(&format!("{name}.batch"))),
+            (targets, floats(&format!("{name}.labels"))),
+        ] {
+            assert_eq!(found.len(), expected.len());
+            for (a, b) in found.iter().zip(&expected) {
+                assert!((a - b).abs() < 1e-5, "{name}: {a} instead of {b}");
+            }
+        }
+    }
+    // Smoothing spreads over all classes; a row still sums to 1.
+    let smooth = soft_labels(&labels, 5, 0.1, None);
+    assert!((smooth[2] - 0.92).abs() < 1e-6 && (smooth[0] - 0.02).abs() < 1e-6);
+}
+
 /// Colour operations on all 2^24 colours, by checksum.
 #[test]
 fn every_color_is_pillows() {
@@ -175,7 +284,8 @@ fn every_color_is_pillows() {
     }
 }
 
-/// Checksums of MoCo v3 views of 60 real photographs.
+/// Checksums of MoCo v3 views of 60 real photographs, and of views through
+/// every other operation of 30.
 #[test]
 fn views_of_photographs_are_pillows() {
     let root = std::env::var("SSLC_TEST_DATA")

@@ -14,6 +14,9 @@ Every image is synthesised here. Writes, under runtime/data/tests/fixtures:
     transforms.safetensors.gz  their results, [H, W, 3]
     colors.json                operations on all 2^24 colours, CRC-32 of results
     photographs.json           file, operations, size and CRC-32 of the result
+    rand_augment.json          operations of RandAugment at all magnitudes, and
+                               the CRC-32 of their results on one scene
+    mix.safetensors            batches and labels, mixed
 """
 
 import gzip
@@ -27,10 +30,12 @@ from pathlib import Path
 
 import numpy as np
 import PIL
+import timm.data.auto_augment as timm_augment
+import torch
 import torchvision
 from PIL import Image, ImageFilter
 from safetensors.numpy import save
-from torchvision.transforms import InterpolationMode
+from torchvision.transforms import InterpolationMode, RandAugment, autoaugment, v2
 from torchvision.transforms import functional as F
 
 assert PIL.__version__ == "12.2.0", PIL.__version__
@@ -89,6 +94,27 @@ def apply(image, operation):
         return F.solarize(image, operation["threshold"])
     if op == "horizontal_flip":
         return F.hflip(image)
+    if op == "vertical_flip":
+        return F.vflip(image)
+    if op == "posterize":
+        return F.posterize(image, operation["bits"])
+    if op == "equalize":
+        return F.equalize(image)
+    if op == "autocontrast":
+        return F.autocontrast(image)
+    if op == "invert":
+        return F.invert(image)
+    if op == "sharpness":
+        return F.adjust_sharpness(image, operation["factor"])
+    if op == "solarize_add":
+        return timm_augment.solarize_add(image, operation["add"])
+    if op == "rotate":
+        sampling = InterpolationMode(operation["sampling"])
+        return F.rotate(image, operation["degrees"], sampling, fill=operation["fill"])
+    if op == "affine":
+        sampling = getattr(Image.Resampling, operation["sampling"].upper())
+        fill = tuple(operation["fill"])
+        return image.transform(image.size, Image.AFFINE, operation["matrix"], sampling, fillcolor=fill)
     raise ValueError(op)
 
 
@@ -131,6 +157,34 @@ def cases():
         yield f"solarize {threshold}", (24, 31), [dict(op="solarize", threshold=threshold)]
     yield "flip odd", (5, 7), [dict(op="horizontal_flip")]
     yield "flip even", (5, 8), [dict(op="horizontal_flip")]
+    yield "flip down odd", (5, 7), [dict(op="vertical_flip")]
+    yield "flip down even", (6, 7), [dict(op="vertical_flip")]
+    for bits in range(9):
+        yield f"posterize {bits}", (12, 15), [dict(op="posterize", bits=bits)]
+    dull = [dict(op="contrast", factor=0.3), dict(op="brightness", factor=0.8)]
+    for op in ["equalize", "autocontrast", "invert"]:
+        yield op, (24, 31), [dict(op=op)]
+        yield f"{op} of a dull image", (24, 31), [*dull, dict(op=op)]
+        # Too few pixels for 255 steps, and a single colour.
+        yield f"{op} of digits", (8, 8), [dict(op=op)]
+        yield f"{op} of black", (8, 8), [dict(op="brightness", factor=0.0), dict(op=op)]
+    for factor in [0.0, 0.1, 0.73, 1.0, 1.27, 1.9]:
+        yield f"sharpness {factor}", (24, 31), [dict(op="sharpness", factor=factor)]
+    yield "sharpness of two rows", (2, 9), [dict(op="sharpness", factor=1.9)]
+    for add in [0, 44, 110]:
+        yield f"solarize_add {add}", (12, 15), [dict(op="solarize_add", add=add)]
+    for sampling in ["nearest", "bilinear", "bicubic"]:
+        for degrees in [-30.0, -7.3, 0.0, 1e-3, 12.0, 45.0, 90.0, 180.0, 270.0, 359.0, 400.0]:
+            for size in [(24, 31), (17, 17)]:
+                one = dict(op="rotate", degrees=degrees, sampling=sampling, fill=[124, 116, 104])
+                yield f"rotate {degrees} {sampling} {size}", size, [one]
+        matrices = [
+            [1, 0.27, 0, 0, 1, 0], [1, 0, 0, -0.3, 1, 0], [1, 0, 4.5, 0, 1, 0], [1, 0, 0, 0, 1, -7.25],
+            [0.5, 0, 0, 0, 0.5, 0], [1.9, 0.3, -8, -0.2, 1.7, -3.5], [1, 0, 100, 0, 1, 0], [1, 0, 0, 0, 1, 0],
+        ]  # fmt: skip
+        for n, matrix in enumerate(matrices):
+            one = dict(op="affine", matrix=[float(m) for m in matrix], sampling=sampling, fill=[0, 255, 7])
+            yield f"affine {n} {sampling}", (24, 31), [one]
     rng = random.Random(5)
     for n in range(12):
         height, width = rng.choice([(61, 47), (8, 8), (40, 90)])
@@ -158,6 +212,27 @@ def view(rng, height, width, size):
     top, left = rng.randint(0, height - h), rng.randint(0, width - w)
     first = crop(top, left, h, w, size, rng.choice(list(FILTERS)))
     return [first, *jitter, *(o for o, p in zip(rest, odds) if rng.random() < p)]
+
+
+def others(rng):
+    """Three of the operations that no MoCo v3 view has."""
+    fill = [rng.randint(0, 255) for _ in range(3)]
+    sampling = rng.choice(["nearest", "bilinear", "bicubic"])
+    shear = [1.0, rng.uniform(-0.3, 0.3), 0.0, rng.uniform(-0.3, 0.3), 1.0, rng.uniform(-90, 90)]
+    return rng.sample(
+        [
+            dict(op="vertical_flip"),
+            dict(op="posterize", bits=rng.randint(1, 7)),
+            dict(op="equalize"),
+            dict(op="autocontrast"),
+            dict(op="invert"),
+            dict(op="sharpness", factor=rng.uniform(0.1, 1.9)),
+            dict(op="solarize_add", add=rng.randint(0, 110)),
+            dict(op="rotate", degrees=rng.uniform(-180, 180), sampling=sampling, fill=fill),
+            dict(op="affine", matrix=shear, sampling=sampling, fill=fill),
+        ],
+        3,
+    )
 
 
 def chunk(kind, data):
@@ -252,9 +327,11 @@ def photographs(folder):
     """Checksums of views of real photographs."""
     rng = random.Random(9)
     root = Path(folder) / "clothes/train"
-    for path in rng.sample(sorted(root.rglob("*.jpg")), 60):
+    for n, path in enumerate(rng.sample(sorted(root.rglob("*.jpg")), 90)):
         image = Image.open(path).convert("RGB")
         operations = view(rng, image.height, image.width, [224, 224])
+        if n >= 60:
+            operations = [operations[0], *others(rng)]
         result = image
         for operation in operations:
             result = apply(result, operation)
@@ -278,6 +355,59 @@ def colors():
         yield dict(operations=[operation], result=zlib.crc32(result.tobytes()))
 
 
+def rand_augment():
+    """Every operation of RandAugment at every magnitude, in both directions."""
+    image = Image.fromarray(scene(40, 56, 4))
+    checksum = lambda result: zlib.crc32(result.tobytes())
+    space = RandAugment()._augmentation_space(31, (image.height, image.width))
+    for choice, (name, (magnitudes, signed)) in enumerate(space.items()):
+        for magnitude in range(31) if magnitudes.ndim else [9]:
+            for sign in [1.0, -1.0] if signed else [1.0]:
+                value = float(magnitudes[magnitude].item()) if magnitudes.ndim else 0.0
+                result = autoaugment._apply_op(image, name, sign * value, InterpolationMode.NEAREST, None)
+                yield dict(
+                    policy="torchvision", choice=choice, magnitude=magnitude, negative=sign < 0,
+                    sampling="nearest", fill=[0, 0, 0], result=checksum(result),
+                )  # fmt: skip
+    for choice, name in enumerate(timm_augment._RAND_INCREASING_TRANSFORMS):
+        level, operation = timm_augment.LEVEL_TO_ARG[name], timm_augment.NAME_TO_OP[name]
+        for magnitude in [0.0, 0.37, 4.9, 7.5, 8.61, 9.0, 10.0]:
+            for negative in [False, True]:
+                timm_augment._randomly_negate = lambda v: -v if negative else v
+                for sampling in ["bilinear", "bicubic"]:
+                    arguments = level(magnitude, {}) if level else ()
+                    filter = getattr(Image.Resampling, sampling.upper())
+                    result = operation(image, *arguments, resample=filter, fillcolor=(124, 116, 104))
+                    yield dict(
+                        policy="timm", choice=choice, magnitude=magnitude, negative=negative,
+                        sampling=sampling, fill=[124, 116, 104], result=checksum(result),
+                    )  # fmt: skip
+
+
+def mixes():
+    """A batch and its labels, mixed by torchvision."""
+    rng = np.random.default_rng(8)
+    batch = rng.normal(size=(4, 3, 6, 9)).astype(np.float32)
+    labels = np.array([2, 0, 4, 2])
+    tensors = dict(batch=batch, labels=labels.astype(np.uint32))
+    parameters = {"labels": torch.from_numpy(labels), "batch_size": 4}
+    mixup = dict(parameters, lam=0.3125)
+    cut = v2.CutMix(alpha=1.0, num_classes=5)
+    # A centre at row 5, column 2, and a share of 0.4.
+    half = 0.5 * (1.0 - 0.4) ** 0.5
+    box = (max(2 - int(half * 9), 0), max(5 - int(half * 6), 0), min(2 + int(half * 9), 9), min(5 + int(half * 6), 6))
+    lam = 1.0 - (box[2] - box[0]) * (box[3] - box[1]) / 54
+    cutmix = dict(parameters, box=box, lam_adjusted=lam)
+    for name, transform, given in [
+        ("mixup", v2.MixUp(alpha=1.0, num_classes=5), mixup),
+        ("cutmix", cut, cutmix),
+    ]:
+        tensors[f"{name}.batch"] = transform.transform(torch.from_numpy(batch), given).numpy()
+        mixed = transform.transform(given["labels"], given)
+        tensors[f"{name}.labels"] = mixed.numpy().astype(np.float32)
+    (OUT / "mix.safetensors").write_bytes(save(tensors))
+
+
 def lines(items):
     return "[\n" + ",\n".join(json.dumps(item) for item in items) + "\n]\n"
 
@@ -290,7 +420,7 @@ def main():
         decoded[name] = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
     store("decode.safetensors.gz", decoded)
 
-    listed, tensors = [], {}
+    listed, tensors = [], {"rand augment": scene(40, 56, 4)}
     for name, (height, width), operations in cases():
         source = f"scene {height}x{width}"
         tensors[source] = scene(height, width, height * 1000 + width)
@@ -302,6 +432,8 @@ def main():
     (OUT / "transforms.json").write_text(lines(listed))
     store("transforms.safetensors.gz", tensors)
     (OUT / "colors.json").write_text(lines(colors()))
+    (OUT / "rand_augment.json").write_text(lines(rand_augment()))
+    mixes()
 
     if len(sys.argv) > 1:
         (OUT / "photographs.json").write_text(lines(photographs(sys.argv[1])))

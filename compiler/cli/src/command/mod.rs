@@ -2,15 +2,19 @@
 
 pub mod check;
 pub mod completions;
+pub mod data;
 pub mod diff;
 pub mod emit;
 pub mod explain;
 pub mod export;
 pub mod fmt;
 pub mod graph;
+pub mod images;
 pub mod man;
 pub mod new;
+pub mod pack;
 pub mod plan;
+pub mod preview;
 pub mod run;
 pub mod sweep;
 pub mod why;

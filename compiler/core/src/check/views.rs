@@ -1,7 +1,7 @@
 //! Views: every transform typed, every size known.
 
 use ssl_diagnostics::{Code, Diagnostic, Fix, Lint, Span, whole_lines};
-use ssl_plan::{Interpolation, Source, Transform, View};
+use ssl_plan::{Erased, Interpolation, Policy, Sampling, Source, Transform, View};
 
 use super::Checker;
 use super::args::Args;
@@ -14,6 +14,8 @@ use crate::table::IndexMap;
 use crate::value::Value;
 
 const IMAGENET: ([f64; 3], [f64; 3]) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
+/// ImageNet's mean in 8 bits, timm's fill.
+const IMAGENET_FILL: [u8; 3] = [124, 116, 104];
 /// Views that one `view name[count]` may make.
 const MOST_VIEWS: i64 = 1024;
 const HALF: ([f64; 3], [f64; 3]) = ([0.5; 3], [0.5; 3]);
@@ -128,12 +130,33 @@ impl Checker<'_> {
     /// Nothing but the end may follow `normalize`, which leaves 8-bit images.
     fn transform_order(&mut self, transforms: &[(Transform, Span)]) {
         let mut normalized: Option<Span> = None;
+        let mut erased: Option<Span> = None;
         for (transform, span) in transforms {
+            if matches!(transform, Transform::RandomErasing { .. }) {
+                erased = Some(*span);
+                continue;
+            }
+            if let Some(erased) = erased.take() {
+                self.report(
+                    Diagnostic::error(
+                        Code::TRANSFORM_ORDER,
+                        format!("{} stands behind `random_erasing`", described(transform)),
+                    )
+                    .at(*span, "works on images, not on finished values")
+                    .at(erased, "erased here")
+                    .help("put `random_erasing` last, after `normalize`"),
+                );
+                continue;
+            }
             if let Some(first) = normalized {
                 let again = matches!(transform, Transform::Normalize { .. });
+                let what = match again {
+                    true => "a second `normalize`",
+                    false => described(transform),
+                };
                 let error = Diagnostic::error(
                     Code::TRANSFORM_ORDER,
-                    format!("{} stands behind `normalize`", described(transform)),
+                    format!("{what} stands behind `normalize`"),
                 )
                 .at(*span, "works on images, not on normalised values")
                 .at(first, "normalised here");
@@ -204,10 +227,7 @@ impl Checker<'_> {
                 brightness: strength(args.get("brightness")),
                 contrast: strength(args.get("contrast")),
                 saturation: strength(args.get("saturation")),
-                hue: match args.get("hue") {
-                    Some(Value::Range(a, b)) => [*a, *b],
-                    _ => [-args.float("hue").abs(), args.float("hue").abs()],
-                },
+                hue: about_zero(args, "hue"),
                 p,
             },
             "grayscale" => Transform::Grayscale { p },
@@ -220,8 +240,110 @@ impl Checker<'_> {
                 p,
             },
             "horizontal_flip" => Transform::HorizontalFlip { p },
+            "vertical_flip" => Transform::VerticalFlip { p },
+            "rotation" => Transform::Rotation {
+                degrees: about_zero(args, "degrees"),
+                sampling: match args.symbol("interpolation") {
+                    "bilinear" => Sampling::Bilinear,
+                    "bicubic" => Sampling::Bicubic,
+                    _ => Sampling::Nearest,
+                },
+                fill: self.fill(args, [0; 3])?,
+                p,
+            },
+            "posterize" => Transform::Posterize {
+                bits: u8::try_from(args.int("bits")?).ok()?,
+                p,
+            },
+            "equalize" => Transform::Equalize { p },
+            "autocontrast" => Transform::Autocontrast { p },
+            "invert" => Transform::Invert { p },
+            "sharpness" => Transform::Sharpness {
+                factor: args.interval("factor"),
+                p,
+            },
+            "rand_augment" => self.rand_augment(args)?,
+            "three_augment" => Transform::ThreeAugment {
+                sigma: args.interval("sigma"),
+                threshold: u16::try_from(args.int("threshold")?).ok()?,
+                p,
+            },
+            "random_erasing" => Transform::RandomErasing {
+                scale: args.interval("scale"),
+                ratio: args.interval("ratio"),
+                value: match args.symbol("value") {
+                    "noise" => Erased::Noise,
+                    _ => Erased::Zero,
+                },
+                p,
+            },
             _ => self.normalize(args)?,
         })
+    }
+
+    fn rand_augment(&mut self, args: &Args) -> Option<Transform> {
+        let policy = match args.symbol("policy") {
+            "timm" => Policy::Timm,
+            _ => Policy::Torchvision,
+        };
+        let (magnitude, magnitude_std) = (args.float("magnitude"), args.float("magnitude_std"));
+        let wrong = match policy {
+            Policy::Timm if magnitude > 10.0 => Some((
+                "magnitude",
+                "timm's magnitudes end at 10",
+                "take at most 10, or `policy: torchvision`, whose magnitudes end at 30",
+            )),
+            Policy::Torchvision if magnitude.fract() != 0.0 => Some((
+                "magnitude",
+                "torchvision's magnitudes are whole numbers from 0 to 30",
+                "take a whole number, or `policy: timm`",
+            )),
+            Policy::Torchvision if magnitude_std > 0.0 => Some((
+                "magnitude_std",
+                "torchvision's RandAugment draws no magnitudes",
+                "leave `magnitude_std` out, or take `policy: timm`",
+            )),
+            _ => None,
+        };
+        if let Some((argument, message, help)) = wrong {
+            self.report(
+                Diagnostic::error(Code::RANGE, message)
+                    .at(args.span(argument), "")
+                    .help(help),
+            );
+            return None;
+        }
+        let outside = match policy {
+            Policy::Timm => IMAGENET_FILL,
+            Policy::Torchvision => [0; 3],
+        };
+        Some(Transform::RandAugment {
+            policy,
+            ops: args.int("ops")?,
+            magnitude,
+            magnitude_std,
+            fill: self.fill(args, outside)?,
+            p: args.float("p"),
+        })
+    }
+
+    /// A colour in 8 bits.
+    fn fill(&mut self, args: &Args, otherwise: [u8; 3]) -> Option<[u8; 3]> {
+        let Ok(color) = <[f64; 3]>::try_from(args.numbers("fill")) else {
+            return Some(otherwise);
+        };
+        if color
+            .iter()
+            .any(|c| !(0.0..=255.0).contains(c) || c.fract() != 0.0)
+        {
+            self.report(
+                Diagnostic::error(Code::RANGE, "a colour has whole numbers from 0 to 255")
+                    .at(args.span("fill"), "")
+                    .help("write red, green and blue, such as `[124, 116, 104]`"),
+            );
+            return None;
+        }
+        Some(color.map(|c| c as u8))
     }
 
     fn normalize(&mut self, args: &Args) -> Option<Transform> {
@@ -265,7 +387,7 @@ fn described(transform: &Transform) -> &'static str {
         Transform::ColorJitter { .. } => "`color_jitter`",
         Transform::Grayscale { .. } => "`grayscale`",
         Transform::GaussianBlur { .. } => "`gaussian_blur`",
-        Transform::Normalize { .. } => "a second `normalize`",
+        Transform::Normalize { .. } => "`normalize`",
         _ => "a transform",
     }
 }
@@ -286,8 +408,27 @@ fn idles(transform: &Transform) -> bool {
         }
         Transform::Solarize { threshold, p } => *p == 0.0 || *threshold > 255,
         Transform::GaussianBlur { sigma, p } => *p == 0.0 || *sigma == [0.0, 0.0],
-        Transform::Grayscale { p } | Transform::HorizontalFlip { p } => *p == 0.0,
+        Transform::Sharpness { factor, p } => *p == 0.0 || *factor == [1.0, 1.0],
+        Transform::Rotation { degrees, p, .. } => *p == 0.0 || *degrees == [0.0, 0.0],
+        Transform::Posterize { bits, p } => *p == 0.0 || *bits == 8,
+        Transform::Grayscale { p }
+        | Transform::HorizontalFlip { p }
+        | Transform::VerticalFlip { p }
+        | Transform::Equalize { p }
+        | Transform::Autocontrast { p }
+        | Transform::Invert { p }
+        | Transform::RandAugment { p, .. }
+        | Transform::ThreeAugment { p, .. }
+        | Transform::RandomErasing { p, .. } => *p == 0.0,
         _ => false,
+    }
+}
+
+/// A range as it is, a number `x` as `-x..x`.
+fn about_zero(args: &Args, name: &str) -> [f64; 2] {
+    match args.get(name) {
+        Some(Value::Range(a, b)) => [*a, *b],
+        _ => [-args.float(name).abs(), args.float(name).abs()],
     }
 }
 

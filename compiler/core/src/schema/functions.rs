@@ -68,6 +68,12 @@ const INTERPOLATION: Field = field(
     F::Symbol("bilinear"),
     "resampling filter, antialiased",
 );
+const FILL: Field = field(
+    "fill",
+    W::Channels,
+    F::Absent,
+    "colour outside a turned image, 0..255; black, and ImageNet's mean for `timm`",
+);
 const WEIGHT_DECAY: Field = field(
     "weight_decay",
     W::Schedule(0.0, INF),
@@ -197,6 +203,48 @@ functions! {
         P,
     ]
     Transform "horizontal_flip" "mirror left to right" [
+        field("p", PROBABILITY, F::Float(0.5), "probability"),
+    ]
+    Transform "vertical_flip" "mirror top to bottom" [
+        field("p", PROBABILITY, F::Float(0.5), "probability"),
+    ]
+    Transform "rotation" "turn about the centre, as torchvision's RandomRotation" [
+        field("degrees", W::Interval(-360.0, 360.0), F::Required, "a number `d` for `-d..d`, counter-clockwise"),
+        field("interpolation", W::Choice(&["nearest", "bilinear", "bicubic"]), F::Symbol("nearest"),
+            "how turned pixels are read"),
+        FILL,
+        P,
+    ]
+    Transform "posterize" "keep the highest bits of every value" [
+        field("bits", W::Int(0, 8), F::Required, "bits kept of 8"),
+        P,
+    ]
+    Transform "equalize" "level the histogram of every channel" [P]
+    Transform "autocontrast" "stretch every channel to 0..255" [P]
+    Transform "invert" "255 less every value" [P]
+    Transform "sharpness" "Pillow's sharpness" [
+        field("factor", W::Interval(0.0, 100.0), F::Required, "0 is smoothed, 1 changes nothing"),
+        P,
+    ]
+    Transform "rand_augment" "RandAugment: operations drawn one after the other" [
+        field("ops", W::Int(1, 64), F::Int(2), "operations of one image"),
+        field("magnitude", W::Float(0.0, 30.0), F::Float(9.0), "strength: of 30 of torchvision's, of 10 of timm's"),
+        field("magnitude_std", W::Float(0.0, 30.0), F::Float(0.0), "standard deviation of the strength; timm's only"),
+        field("policy", W::Choice(&["torchvision", "timm"]), F::Symbol("torchvision"),
+            "whose operations; `timm` is its `inc1`"),
+        FILL,
+        P,
+    ]
+    Transform "three_augment" "one of grayscale, solarize and blur, as DeiT III" [
+        field("sigma", W::Interval(0.0, 1000.0), F::Range(0.1, 2.0), "standard deviation of the blur in pixels"),
+        field("threshold", W::Int(0, 256), F::Int(128), "of solarize"),
+        P,
+    ]
+    Transform "random_erasing" "overwrite a rectangle of the finished values, after `normalize`" [
+        field("scale", W::Interval(0.0, 1.0), F::Range(0.02, 0.33), "share of the area"),
+        field("ratio", W::Interval(0.01, 100.0), F::Range(0.3, 3.3), "height over width"),
+        field("value", W::Choice(&["zero", "noise"]), F::Symbol("zero"),
+            "what stands there then: 0, or standard normal numbers"),
         field("p", PROBABILITY, F::Float(0.5), "probability"),
     ]
     Transform "normalize" "subtract the mean, divide by the standard deviation, of values in 0..1" [

@@ -18,13 +18,13 @@ fn luminance([r, g, b]: [u8; 3]) -> u8 {
 /// Pillow's `Image.blend` of one value: single float, truncated, clipped
 /// where the factor extrapolates.
 #[inline(always)]
-fn blend(from: u8, to: u8, factor: f32) -> u8 {
+pub(super) fn blend(from: u8, to: u8, factor: f32) -> u8 {
     let step = factor * (f32::from(to) - f32::from(from));
     // `as` saturates, which is the clipping; within 0..=1 it never acts.
     (f32::from(from) + step) as u8
 }
 
-fn map(image: &mut Planes, f: impl Fn(u8) -> u8) {
+pub(super) fn map(image: &mut Planes, f: impl Fn(u8) -> u8) {
     let mut table = [0; 256];
     for (value, entry) in (0..=255).zip(&mut table) {
         *entry = f(value);

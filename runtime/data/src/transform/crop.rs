@@ -47,6 +47,18 @@ pub(crate) fn flip(image: &mut Planes) {
     }
 }
 
+/// Mirror top to bottom.
+pub(crate) fn flip_down(image: &mut Planes) {
+    let (height, width) = (image.height, image.width);
+    for channel in image.channels_mut() {
+        let (above, below) = channel.split_at_mut(height / 2 * width);
+        let below = below.rchunks_exact_mut(width.max(1));
+        for (above, below) in above.chunks_exact_mut(width.max(1)).zip(below) {
+            above.swap_with_slice(below);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

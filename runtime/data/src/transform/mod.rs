@@ -5,10 +5,18 @@
 mod blur;
 mod color;
 mod crop;
+mod erase;
+mod policy;
 mod resample;
 mod sample;
+mod tone;
+mod warp;
 
-use ssl_plan::{Interpolation, Transform, View};
+use ssl_plan::{Interpolation, Sampling, Transform, View};
+
+pub use erase::Eraser;
+pub(crate) use erase::Normals;
+pub use policy::{RandAugmentDraw, rand_augment, rand_augment_choices};
 
 use crate::DataError;
 use crate::image::{Planes, Region, Rgb};
@@ -71,8 +79,56 @@ pub enum Operation {
         /// Values at or above it are inverted.
         threshold: u16,
     },
+    /// timm's `solarize_add`: values below 128 are raised.
+    SolarizeAdd {
+        /// By how much, up to 255.
+        add: u8,
+    },
+    /// `ImageOps.posterize`.
+    Posterize {
+        /// Bits kept, 0..=8.
+        bits: u8,
+    },
+    /// `ImageOps.equalize`.
+    Equalize,
+    /// `ImageOps.autocontrast`.
+    Autocontrast,
+    /// `ImageOps.invert`.
+    Invert,
+    /// `ImageEnhance.Sharpness`.
+    Sharpness {
+        /// 0 is smoothed, 1 changes nothing.
+        factor: f64,
+    },
+    /// `Image.rotate` about the centre.
+    Rotate {
+        /// Degrees, counter-clockwise.
+        degrees: f64,
+        /// How pixels are read.
+        sampling: Sampling,
+        /// Colour of what lies outside.
+        fill: [u8; 3],
+    },
+    /// `Image.transform` with an affine map.
+    Affine {
+        /// From target to source: `x = a x' + b y' + c`, `y = d x' + e y' + f`.
+        matrix: [f64; 6],
+        /// How pixels are read.
+        sampling: Sampling,
+        /// Colour of what lies outside.
+        fill: [u8; 3],
+    },
     /// Mirror left to right.
     HorizontalFlip,
+    /// Mirror top to bottom.
+    VerticalFlip,
+    /// torchvision's `erase` on normalised values; on 8 bits, black.
+    Erase {
+        /// What is overwritten.
+        region: Region,
+        /// With what.
+        with: Eraser,
+    },
 }
 
 /// A view's transforms, checked and ready.
@@ -81,6 +137,8 @@ pub(crate) struct Recipe {
     name: String,
     size: [usize; 2],
     transforms: Vec<Transform>,
+    /// Mean and deviation that values in 0..1 are normalised by.
+    normalize: ([f64; 3], [f64; 3]),
     /// What every 8-bit value becomes, for each channel.
     values: Box<[[f32; 256]; 3]>,
 }
@@ -98,9 +156,13 @@ impl Recipe {
         };
         let mut transforms = view.transforms.clone();
         let mut normalize = ([0.0; 3], [1.0; 3]);
-        if let Some(Transform::Normalize { mean, std }) = transforms.last() {
-            normalize = (*mean, *std);
-            transforms.pop();
+        let erasing = |t: &Transform| matches!(t, Transform::RandomErasing { .. });
+        let last = transforms.iter().rposition(|t| !erasing(t));
+        if let Some(last) = last
+            && let Transform::Normalize { mean, std } = transforms[last]
+        {
+            normalize = (mean, std);
+            transforms.remove(last);
         }
         if let Some(at) = transforms
             .iter()
@@ -108,7 +170,17 @@ impl Recipe {
         {
             return Err(fail(format!(
                 "`normalize` is transform {} of {}, but the ones after it work on 8-bit pixels; \
-                 make it the last",
+                 make it the last but `random_erasing`",
+                at + 1,
+                view.transforms.len()
+            )));
+        }
+        if let Some(at) = transforms.iter().position(erasing)
+            && !transforms[at..].iter().all(erasing)
+        {
+            return Err(fail(format!(
+                "`random_erasing` is transform {} of {}, but it works on finished values; \
+                 put it last",
                 at + 1,
                 view.transforms.len()
             )));
@@ -127,6 +199,7 @@ impl Recipe {
             name: view.name.clone(),
             size: view.size,
             transforms,
+            normalize,
             values: value_table(normalize.0, normalize.1),
         })
     }
@@ -139,6 +212,21 @@ impl Recipe {
     /// Number of values of the view of one image.
     pub(crate) fn len(&self) -> usize {
         3 * self.size[0] * self.size[1]
+    }
+
+    /// The 8-bit image of a view's values, `[3, H, W]`.
+    pub(crate) fn to_rgb(&self, values: &[f32]) -> Rgb {
+        let [height, width] = self.size;
+        let mut image = Planes::default();
+        image.resize(self.size);
+        let (mean, std) = self.normalize;
+        let planes = values.chunks_exact((height * width).max(1));
+        for (c, (target, values)) in image.channels_mut().into_iter().zip(planes).enumerate() {
+            for (target, value) in target.iter_mut().zip(values) {
+                *target = ((f64::from(*value) * std[c] + mean[c]) * 255.0).round() as u8;
+            }
+        }
+        image.to_rgb()
     }
 
     /// Draw the operations for an image of a height and width.
@@ -158,6 +246,9 @@ impl Recipe {
         work: &mut Work,
         target: &mut [f32],
     ) -> Result<(), DataError> {
+        let erasing = |o: &Operation| matches!(o, Operation::Erase { .. });
+        let first = operations.iter().position(erasing);
+        let (operations, erasures) = operations.split_at(first.unwrap_or(operations.len()));
         work.apply(decoded, operations);
         let image = &work.image;
         if [image.height, image.width] != self.size {
@@ -176,6 +267,11 @@ impl Recipe {
         for ((target, source), table) in planes.zip(image.channels()).zip(self.values.iter()) {
             for (target, value) in target.iter_mut().zip(source) {
                 *target = table[usize::from(*value)];
+            }
+        }
+        for operation in erasures {
+            if let Operation::Erase { region, with } = *operation {
+                erase::erase(target, self.size, region, with);
             }
         }
         Ok(())
@@ -310,7 +406,36 @@ impl Work {
                 blur::gaussian_blur(image, sigma, &mut self.blur);
             }
             Operation::Solarize { threshold } => color::solarize(image, threshold),
+            Operation::SolarizeAdd { add } => {
+                color::map(image, |v| if v < 128 { v.saturating_add(add) } else { v });
+            }
+            Operation::Posterize { bits } => {
+                let mask = u8::MAX.checked_shl(8 - u32::from(bits.min(8))).unwrap_or(0);
+                color::map(image, |v| v & mask);
+            }
+            Operation::Equalize => tone::equalize(image),
+            Operation::Autocontrast => tone::autocontrast(image),
+            Operation::Invert => color::map(image, |v| 255 - v),
+            Operation::Sharpness { factor } => tone::sharpness(image, factor, &mut self.other),
+            Operation::Rotate {
+                degrees,
+                sampling,
+                fill,
+            } => {
+                warp::rotate(image, degrees, sampling, fill, &mut self.other);
+                std::mem::swap(&mut self.image, &mut self.other);
+            }
+            Operation::Affine {
+                matrix,
+                sampling,
+                fill,
+            } => {
+                warp::affine(image, &matrix, sampling, fill, &mut self.other);
+                std::mem::swap(&mut self.image, &mut self.other);
+            }
             Operation::HorizontalFlip => crop::flip(image),
+            Operation::VerticalFlip => crop::flip_down(image),
+            Operation::Erase { region, .. } => erase::blacken(image, region),
         }
     }
 }

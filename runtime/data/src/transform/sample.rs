@@ -4,9 +4,11 @@
 //! its own numbers of the stream, so that neither a probability nor another
 //! transform beside it shifts what is drawn here.
 
-use ssl_plan::Transform;
+use ssl_plan::{Erased, Policy, Sampling, Transform};
 
 use super::Operation;
+use super::erase::{Eraser, Normals};
+use super::policy::{RandAugmentDraw, rand_augment, rand_augment_choices};
 use crate::image::Region;
 use crate::philox::{Stream, below, uniform, unit};
 
@@ -21,7 +23,20 @@ enum Kind {
     GaussianBlur = 4,
     Solarize = 5,
     HorizontalFlip = 6,
+    VerticalFlip = 7,
+    Rotation = 8,
+    Posterize = 9,
+    Equalize = 10,
+    Autocontrast = 11,
+    Invert = 12,
+    Sharpness = 13,
+    RandAugment = 14,
+    ThreeAugment = 15,
+    RandomErasing = 16,
 }
+
+/// One more than the highest number of a [`Kind`].
+const KINDS: usize = 17;
 
 /// The draws of one transform: the `n`-th of its kind in the view.
 struct Draws<'a> {
@@ -41,10 +56,24 @@ pub(super) fn is_random(transform: &Transform) -> bool {
     match transform {
         Transform::RandomResizedCrop { .. } => true,
         Transform::ColorJitter { p, .. } => *p > 0.0,
-        Transform::GaussianBlur { sigma, p } => open(*p) || (*p > 0.0 && sigma[0] != sigma[1]),
+        Transform::GaussianBlur { sigma: range, p }
+        | Transform::Rotation {
+            degrees: range, p, ..
+        }
+        | Transform::Sharpness { factor: range, p } => {
+            open(*p) || (*p > 0.0 && range[0] != range[1])
+        }
+        Transform::RandAugment { p, .. }
+        | Transform::ThreeAugment { p, .. }
+        | Transform::RandomErasing { p, .. } => *p > 0.0,
         Transform::Grayscale { p }
         | Transform::Solarize { p, .. }
-        | Transform::HorizontalFlip { p } => open(*p),
+        | Transform::HorizontalFlip { p }
+        | Transform::VerticalFlip { p }
+        | Transform::Posterize { p, .. }
+        | Transform::Equalize { p }
+        | Transform::Autocontrast { p }
+        | Transform::Invert { p } => open(*p),
         Transform::Resize { .. } | Transform::CenterCrop { .. } | Transform::Normalize { .. } => {
             false
         }
@@ -67,7 +96,7 @@ pub(super) fn operations(
     mut size: [usize; 2],
 ) -> Vec<Operation> {
     let mut operations = Vec::with_capacity(transforms.len() + 4);
-    let mut seen = [0u32; 8];
+    let mut seen = [0u32; KINDS];
     let mut draws = |kind: Kind| {
         let count = &mut seen[kind as usize];
         let base = (kind as u32) << 16 | *count << 8;
@@ -161,6 +190,108 @@ pub(super) fn operations(
                     operations.push(Operation::HorizontalFlip);
                 }
             }
+            Transform::VerticalFlip { p } => {
+                let [apply, ..] = draws(Kind::VerticalFlip).words(0);
+                if unit(apply) < p {
+                    operations.push(Operation::VerticalFlip);
+                }
+            }
+            Transform::Rotation {
+                degrees,
+                sampling,
+                fill,
+                p,
+            } => {
+                let [apply, d, ..] = draws(Kind::Rotation).words(0);
+                if unit(apply) < p {
+                    operations.push(Operation::Rotate {
+                        degrees: uniform(d, degrees),
+                        sampling,
+                        fill,
+                    });
+                }
+            }
+            Transform::Posterize { bits, p } => {
+                let [apply, ..] = draws(Kind::Posterize).words(0);
+                if unit(apply) < p {
+                    operations.push(Operation::Posterize { bits });
+                }
+            }
+            Transform::Equalize { p } => {
+                let [apply, ..] = draws(Kind::Equalize).words(0);
+                if unit(apply) < p {
+                    operations.push(Operation::Equalize);
+                }
+            }
+            Transform::Autocontrast { p } => {
+                let [apply, ..] = draws(Kind::Autocontrast).words(0);
+                if unit(apply) < p {
+                    operations.push(Operation::Autocontrast);
+                }
+            }
+            Transform::Invert { p } => {
+                let [apply, ..] = draws(Kind::Invert).words(0);
+                if unit(apply) < p {
+                    operations.push(Operation::Invert);
+                }
+            }
+            Transform::Sharpness { factor, p } => {
+                let [apply, f, ..] = draws(Kind::Sharpness).words(0);
+                if unit(apply) < p {
+                    operations.push(Operation::Sharpness {
+                        factor: uniform(f, factor),
+                    });
+                }
+            }
+            Transform::RandAugment {
+                policy,
+                ops,
+                magnitude,
+                magnitude_std,
+                fill,
+                p,
+            } => {
+                let draws = draws(Kind::RandAugment);
+                let [apply, ..] = draws.words(0);
+                if unit(apply) < p {
+                    let drawn = (0..ops as u32).filter_map(|n| {
+                        let magnitude = [magnitude, magnitude_std];
+                        let draw = layer(&draws, n, policy, magnitude, fill)?;
+                        rand_augment(policy, &draw, size)
+                    });
+                    operations.extend(drawn);
+                }
+            }
+            Transform::ThreeAugment {
+                sigma,
+                threshold,
+                p,
+            } => {
+                let [apply, which, s, _] = draws(Kind::ThreeAugment).words(0);
+                if unit(apply) < p {
+                    operations.push(match below(which, 3) {
+                        0 => Operation::Grayscale,
+                        1 => Operation::Solarize { threshold },
+                        _ => Operation::GaussianBlur {
+                            sigma: uniform(s, sigma),
+                        },
+                    });
+                }
+            }
+            Transform::RandomErasing {
+                scale,
+                ratio,
+                value,
+                p,
+            } => {
+                let draws = draws(Kind::RandomErasing);
+                let [apply, key @ .., _] = draws.words(10);
+                if unit(apply) < p
+                    && let Some(erase) = erasure(&draws, size, [scale, ratio], value, key)
+                {
+                    operations.push(erase);
+                }
+            }
             // The last step of a view, taken with the move to floats.
             Transform::Normalize { .. } => {}
         }
@@ -206,6 +337,62 @@ fn crop(draws: &Draws<'_>, size: [usize; 2], scale: [f64; 2], ratio: [f64; 2]) -
             height: h,
             width: w,
         }
+    })
+}
+
+/// One layer of RandAugment; none where timm's coin leaves it out.
+fn layer(
+    draws: &Draws<'_>,
+    n: u32,
+    policy: Policy,
+    [magnitude, deviation]: [f64; 2],
+    fill: [u8; 3],
+) -> Option<RandAugmentDraw> {
+    let [choice, sign, apply, filter] = draws.words(1 + 2 * n);
+    let [a, b, ..] = draws.words(2 + 2 * n);
+    let sampling = match policy {
+        Policy::Torchvision => Sampling::Nearest,
+        Policy::Timm if unit(filter) < 0.5 => Sampling::Bilinear,
+        Policy::Timm => Sampling::Bicubic,
+    };
+    let magnitude = match policy {
+        Policy::Torchvision => magnitude,
+        Policy::Timm if unit(apply) >= 0.5 => return None,
+        Policy::Timm => (magnitude + deviation * Normals::pair([a, b])[0]).clamp(0.0, 10.0),
+    };
+    Some(RandAugmentDraw {
+        choice: below(choice, rand_augment_choices(policy) as u32) as usize,
+        magnitude,
+        negative: unit(sign) < 0.5,
+        sampling,
+        fill,
+    })
+}
+
+/// torchvision's `RandomErasing.get_params`: ten tries, then nothing.
+fn erasure(
+    draws: &Draws<'_>,
+    [height, width]: [usize; 2],
+    [scale, ratio]: [[f64; 2]; 2],
+    value: Erased,
+    key: [u32; 2],
+) -> Option<Operation> {
+    let area = (height * width) as f64;
+    (0..10).find_map(|attempt| {
+        let [a, r, top, left] = draws.words(attempt);
+        let target = area * uniform(a, scale);
+        let aspect = uniform(r, ratio.map(f64::ln)).exp();
+        let h = (target * aspect).sqrt().round_ties_even() as usize;
+        let w = (target / aspect).sqrt().round_ties_even() as usize;
+        (h < height && w < width).then(|| Operation::Erase {
+            region: Region {
+                top: below(top, (height - h + 1) as u32) as usize,
+                left: below(left, (width - w + 1) as u32) as usize,
+                height: h,
+                width: w,
+            },
+            with: Eraser::new(value, key),
+        })
     })
 }
 

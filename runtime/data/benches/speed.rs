@@ -1,0 +1,104 @@
+//! Speed of the input path on a folder of JPEGs, by hand:
+//!
+//!     cargo bench -p ssl-data --bench speed -- FOLDER MODE IMAGES WORKERS
+//!
+//! MODE is `decode` (every image whole, nothing else) or `views` (the two MoCo
+//! v3 views of 224 pixels). Prints images, wall and processor seconds as JSON.
+//! `speed.py` beside this file compares with other libraries.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use ssl_data::{Dataset, decode};
+use ssl_plan::{Data, OnCorrupt, Source};
+
+#[path = "../tests/common/mod.rs"]
+mod common;
+
+/// More files than this are never kept decoded.
+const MANY: usize = (1 << 17) + 1;
+
+fn main() {
+    let mut arguments = std::env::args().skip(1).filter(|a| a != "--bench");
+    let mut next = |what: &str| arguments.next().unwrap_or_else(|| panic!("name {what}"));
+    let folder = PathBuf::from(next("a folder of JPEGs"));
+    let mode = next("a mode: decode or views");
+    let images: usize = next("a number of images").parse().expect("a number");
+    let workers: usize = next("a number of workers").parse().expect("a number");
+    let files = files(&folder);
+    let (wall, cpu) = match mode.as_str() {
+        "decode" => timed(|| {
+            for file in files.iter().cycle().take(images) {
+                std::hint::black_box(decode(&std::fs::read(file).unwrap()).unwrap());
+            }
+        }),
+        _ => {
+            // In memory: a hundred thousand links take a disk minutes.
+            let many = tempfile::tempdir_in("/dev/shm").unwrap();
+            for (n, file) in files.iter().cycle().take(MANY).enumerate() {
+                std::os::unix::fs::symlink(file, many.path().join(format!("{n:06}.jpg"))).unwrap();
+            }
+            views(many.path(), images, workers)
+        }
+    };
+    println!(
+        r#"{{"mode": "{mode}", "images": {images}, "workers": {workers}, "wall": {wall}, "cpu": {cpu}}}"#
+    );
+}
+
+fn views(folder: &Path, images: usize, workers: usize) -> (f64, f64) {
+    const BATCH: usize = 32;
+    let data = Data {
+        source: Source::ImageFolder {
+            path: folder.display().to_string(),
+            test: None,
+        },
+        samples: MANY,
+        classes: None,
+        held_out: None,
+        batch: BATCH,
+        steps_per_epoch: MANY / BATCH,
+        on_corrupt: OnCorrupt::Error,
+        max_corrupt: 0.0,
+    };
+    let dataset = Dataset::open(&data).unwrap();
+    let views = common::moco_views(224);
+    timed(|| {
+        let mut loader = dataset.loader(&views, 0, 0, images / BATCH, workers);
+        while let Some(batch) = loader.next() {
+            loader.recycle(batch.unwrap());
+        }
+    })
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = walkdir::WalkDir::new(folder)
+        .into_iter()
+        .map(|entry| entry.unwrap().into_path())
+        .filter(|path| path.extension().is_some_and(|e| e == "jpg"))
+        .map(|path| std::path::absolute(path).unwrap())
+        .collect();
+    files.sort();
+    assert!(!files.is_empty(), "no JPEG in `{}`", folder.display());
+    files
+}
+
+/// Wall and processor seconds of a call.
+fn timed(call: impl FnOnce()) -> (f64, f64) {
+    let (start, before) = (Instant::now(), processor_time());
+    call();
+    (start.elapsed().as_secs_f64(), processor_time() - before)
+}
+
+/// Processor seconds of this process (Linux).
+fn processor_time() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let (_, rest) = stat.rsplit_once(')').unwrap();
+    let fields: Vec<f64> = rest
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .map(|t| t.parse().unwrap())
+        .collect();
+    fields.iter().sum::<f64>() / 100.0
+}
