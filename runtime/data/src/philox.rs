@@ -56,6 +56,8 @@ pub(crate) mod stream {
     pub(crate) const ORDER: u32 = u32::MAX;
     /// Which image stands in for one that cannot be read.
     pub(crate) const REPLACEMENT: u32 = u32::MAX - 1;
+    /// The order of the first part of a mix; those of the others lie below.
+    pub(crate) const PARTS: u32 = u32::MAX - 1024;
 }
 
 /// The random words of one view of one sample in one epoch.

@@ -47,6 +47,7 @@ fn data(source: Source, batch: usize, on_corrupt: OnCorrupt, max_corrupt: f64) -
         steps_per_epoch: found.samples / batch,
         on_corrupt,
         max_corrupt,
+        exif_orientation: false,
     }
 }
 
@@ -158,7 +159,7 @@ fn unreadable_files_are_replaced_counted_and_named() {
         (
             "cats/text.jpg",
             b"<html>not found</html>".to_vec(),
-            "neither a JPEG nor a PNG",
+            "no image of a known format",
         ),
         ("dogs/empty.jpeg", Vec::new(), "empty"),
         ("dogs/bomb.png", bomb(), "30000x30000 pixels"),
@@ -274,7 +275,7 @@ fn sets_that_cannot_be_used_say_why() {
     assert!(text.contains("does not exist"), "{text}");
     write(root, "notes.txt", b"");
     let text = message(&folder(&root.join("notes.txt")));
-    assert!(text.contains("is not a folder"), "{text}");
+    assert!(text.contains("is a list, not an image folder"), "{text}");
     let text = message(&folder(root));
     assert!(text.contains("`.jpg`, `.jpeg`, `.png`"), "{text}");
     write(root, "train/a/1.jpg", &fixture("gray.jpg"));
