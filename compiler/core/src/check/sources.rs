@@ -110,10 +110,11 @@ impl Checker<'_> {
                 let given = args.sources("sources").len();
                 let at = args.span("weights");
                 if weights.len() != given {
+                    let plural = if weights.len() == 1 { "" } else { "s" };
                     self.report(
                         Diagnostic::error(
                             Code::ARGUMENTS,
-                            format!("{given} sources, but {} weights", weights.len()),
+                            format!("{given} sources, but {} weight{plural}", weights.len()),
                         )
                         .at(at, "one is needed for each source"),
                     );
@@ -225,7 +226,10 @@ pub(super) fn side(source: &Source) -> Option<[usize; 2]> {
         Source::Stl10 { .. } => Some([96, 96]),
         Source::Concat { sources } | Source::Mix { sources, .. } => {
             let first = side(sources.first()?)?;
-            sources.iter().all(|s| side(s) == Some(first)).then_some(first)
+            sources
+                .iter()
+                .all(|s| side(s) == Some(first))
+                .then_some(first)
         }
         _ => None,
     }

@@ -179,7 +179,13 @@ impl<'a> Bmp<'a> {
             let &[count, value] = take(2).ok_or_else(|| damaged("it has been cut off"))? else {
                 break;
             };
-            let nibble = |byte: u8, n: usize| if n % 2 == 0 { byte >> 4 } else { byte & 15 };
+            let nibble = |byte: u8, n: usize| {
+                if n.is_multiple_of(2) {
+                    byte >> 4
+                } else {
+                    byte & 15
+                }
+            };
             match (count, value) {
                 (0, 0) => (x, y) = (0, y + 1),
                 (0, 1) => break,

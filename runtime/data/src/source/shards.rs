@@ -197,7 +197,10 @@ fn scan(path: &Path, shard: u32, image: Option<&str>, label: &str) -> Result<Sca
     }
     // A shard ends in two empty blocks. One that does not has been cut: the
     // loss is one more image, which cannot be read.
-    if end > length || (end != u64::MAX && length < end.next_multiple_of(512)) || end == u64::MAX {
+    if end
+        .checked_next_multiple_of(512)
+        .is_none_or(|end| end > length)
+    {
         let told = scan
             .places
             .last()
