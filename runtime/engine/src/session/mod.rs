@@ -2,7 +2,6 @@
 
 mod clock;
 mod observer;
-mod parts;
 mod state;
 mod train;
 

@@ -8,7 +8,6 @@ use ssl_data::Batch;
 use ssl_plan::Monitor;
 
 use super::clock::Clock;
-use super::parts;
 use super::{Observer, Session, StepDone};
 use crate::error::EngineError;
 use crate::judge::{self, Reading};
@@ -84,7 +83,8 @@ impl Session {
 
         self.model.update_averages(step as f64);
         let parts = self.plan.recipe.train.micro_batches;
-        let computed = parts::compute(&mut self.step, &mut self.model, views, step, parts, logs)?;
+        let computed = self.step.run(&mut self.model, &views, step, parts, logs)?;
+        drop(views);
         let loss = if logs || saves {
             Some(self.read_loss(computed.loss, step)?)
         } else {
