@@ -122,11 +122,17 @@ impl Iterator for Evaluation {
     type Item = Result<EvalBatch, DataError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let pipeline = match &mut self.way {
-            Way::Failed(error) => return error.take().map(Err),
-            Way::Images(pipeline) => pipeline,
+        let batch = loop {
+            let pipeline = match &mut self.way {
+                Way::Failed(error) => return error.take().map(Err),
+                Way::Images(pipeline) => pipeline,
+            };
+            match pipeline.next()?.and_then(|finished| self.batch(finished)) {
+                // None of its images could be read.
+                Ok(batch) if batch.samples.is_empty() => {}
+                batch => break batch,
+            }
         };
-        let batch = pipeline.next()?.and_then(|finished| self.batch(finished));
         if batch.is_err() {
             self.way = Way::Failed(None);
         }

@@ -266,6 +266,22 @@ fn a_set_without_one_good_file_ends_with_an_error() {
 }
 
 #[test]
+fn an_evaluation_passes_over_a_batch_of_broken_images() {
+    let root = tempfile::tempdir().unwrap();
+    for n in 0..3 {
+        write(root.path(), &format!("{n}.jpg"), &fixture("gray.jpg"));
+    }
+    write(root.path(), "1.jpg", b"nothing");
+    let data = data(folder(root.path()), 2, OnCorrupt::Skip, 1.0);
+    let dataset = Dataset::open(&data).unwrap();
+    let image = decode(&fixture("gray.jpg")).unwrap();
+    let size = [image.height, image.width];
+    let batches = dataset.evaluation(Split::Train, &[], size, 1);
+    let samples: Vec<_> = batches.map(|batch| batch.unwrap().samples).collect();
+    assert_eq!(samples, [[0], [2]]);
+}
+
+#[test]
 fn sets_that_cannot_be_used_say_why() {
     let root = tempfile::tempdir().unwrap();
     let root = root.path();
