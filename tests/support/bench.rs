@@ -52,8 +52,28 @@ impl<F: Fn(&Path) -> Option<String>> World for Bench<F> {
                 message: format!("the folder `{path}` is not there"),
                 help: Some("check the path".into()),
             }),
+            Source::Cifar10 { .. } => Ok(DatasetInfo {
+                samples: 50_000,
+                classes: classes(10),
+                held_out: Some(10_000),
+                recorded: None,
+            }),
+            Source::Concat { sources } | Source::Mix { sources, .. } => {
+                let samples = sources
+                    .iter()
+                    .map(|source| self.dataset(source).map(|info| info.samples))
+                    .sum::<Result<_, _>>()?;
+                Ok(DatasetInfo {
+                    samples,
+                    ..DatasetInfo::default()
+                })
+            }
             Source::Recorded { .. } => Err(WorldError {
                 message: "no stored views here".into(),
+                help: None,
+            }),
+            _ => Err(WorldError {
+                message: "no such data here".into(),
                 help: None,
             }),
         }

@@ -78,6 +78,8 @@ pub enum Value {
     Schedule(ScheduleSpec),
     /// A net or one of its stages: `encoder.backbone`.
     Feature(String, Option<String>),
+    /// `[image_folder("a"), image_folder("b")]`: calls, and how they are written.
+    Sources(Vec<(ssl_syntax::ast::Expr, String)>),
     /// `batch(affine: false)`, where a norm is wanted.
     Norm(Option<ssl_plan::Norm>),
 }
@@ -102,6 +104,7 @@ impl Value {
             Value::List(_) => "a list",
             Value::Schedule(_) => "a schedule",
             Value::Feature(..) => "a net",
+            Value::Sources(_) => "a list of sources",
             Value::Norm(_) => "a norm",
         }
     }
@@ -184,6 +187,10 @@ impl fmt::Display for Value {
             Value::Schedule(s) => s.fmt(f),
             Value::Feature(net, None) => f.write_str(net),
             Value::Feature(net, Some(stage)) => write!(f, "{net}.{stage}"),
+            Value::Sources(sources) => {
+                let texts: Vec<&str> = sources.iter().map(|(_, text)| text.as_str()).collect();
+                write!(f, "[{}]", texts.join(", "))
+            }
             Value::Norm(None) => f.write_str("none"),
             Value::Norm(Some(ssl_plan::Norm::Batch { affine: true, .. })) => f.write_str("batch"),
             Value::Norm(Some(ssl_plan::Norm::Layer { .. })) => f.write_str("layer"),

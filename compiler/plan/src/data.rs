@@ -21,22 +21,106 @@ pub struct Data {
     pub on_corrupt: OnCorrupt,
     /// Fraction of the images that may be unreadable before the run stops.
     pub max_corrupt: f64,
+    /// Whether photographs are turned upright as their EXIF orientation asks.
+    #[serde(default)]
+    pub exif_orientation: bool,
 }
 
 /// Where images come from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Source {
     /// The 8x8 handwritten digits embedded in the binary: 1,200 to train,
     /// 597 held out, 10 classes. Gray, read as three equal channels.
     Digits,
-    /// A folder of JPEG and PNG files, nested or not. Where every image lies
-    /// in a folder below the top, the first folder's name is its class.
+    /// A folder of image files, nested or not. Where every image lies in a
+    /// folder below the top, the first folder's name is its class.
     ImageFolder {
         /// The folder.
         path: String,
         /// A folder of held-out images with the same classes.
         test: Option<String>,
+    },
+    /// A list of image files: CSV, TSV, or text with a path in each line.
+    List {
+        /// The list.
+        path: String,
+        /// What its paths are relative to; the list's own folder if none.
+        root: Option<String>,
+        /// Column of the paths.
+        image: Option<String>,
+        /// Column of the labels.
+        label: Option<String>,
+        /// A list of held-out images.
+        test: Option<String>,
+    },
+    /// WebDataset tar shards; members of one name but for the ending are one
+    /// sample.
+    Webdataset {
+        /// A pattern of file names: braces `{000..099}`, and `*`.
+        shards: String,
+        /// Ending of the images; any image's if none.
+        image: Option<String>,
+        /// Ending of the labels.
+        label: String,
+        /// Held-out shards.
+        test: Option<String>,
+    },
+    /// Parquet shards in the layout of Hugging Face's `datasets`.
+    Parquet {
+        /// A pattern of file names.
+        shards: String,
+        /// Column of the images.
+        image: Option<String>,
+        /// Column of the labels.
+        label: Option<String>,
+        /// Held-out shards.
+        test: Option<String>,
+    },
+    /// CIFAR-10, binary or pickled, unpacked or not.
+    Cifar10 {
+        /// Its folder or archive.
+        path: String,
+    },
+    /// CIFAR-100, binary or pickled, unpacked or not.
+    Cifar100 {
+        /// Its folder or archive.
+        path: String,
+        /// Whether the labels are the 20 coarse ones.
+        coarse: bool,
+    },
+    /// MNIST's idx files, plain or gzipped.
+    Mnist {
+        /// Their folder.
+        path: String,
+    },
+    /// Fashion-MNIST's idx files, plain or gzipped.
+    FashionMnist {
+        /// Their folder.
+        path: String,
+    },
+    /// STL-10, binary.
+    Stl10 {
+        /// Its folder.
+        path: String,
+        /// The 5,000 labelled images rather than the 100,000 without labels.
+        labelled: bool,
+    },
+    /// Sources one after the other. Classes of one name are one class; where
+    /// a source has no labels, the whole has none.
+    Concat {
+        /// The sources; none of them a mix.
+        sources: Vec<Source>,
+    },
+    /// Sources in fixed proportions. Each is gone through in its own shuffled
+    /// order, again and again, over the epochs.
+    Mix {
+        /// The sources; none of them a mix.
+        sources: Vec<Source>,
+        /// Share of each, up to a common factor.
+        weights: Vec<f64>,
+        /// Images of an epoch; those of all sources together if none.
+        samples: Option<usize>,
     },
     /// Stored views: one float32 tensor `[S, B, 3, H, W]` for each view, named
     /// as the view. Step `s` takes slice `s mod S`; no transform is applied.
@@ -54,6 +138,8 @@ pub enum OnCorrupt {
     Error,
     /// Take another image in its place, count it and report it.
     Skip,
+    /// Leave zeros in its place, count it and report it.
+    Pad,
 }
 
 /// One augmented view of an image.

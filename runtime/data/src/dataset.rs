@@ -1,13 +1,13 @@
 //! A data source, opened: what it holds, and the ways to read it.
 
-use std::ffi::OsString;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use ssl_plan::{Data, OnCorrupt, Source, Transform, View};
 
 use crate::report::{CorruptFile, CorruptReport};
-use crate::source::{Folder, Images, Recorded, class_index, digits, images};
+use crate::source::{self, Folder, Images, Labels, Portion, Recorded, images};
 use crate::{DataError, Evaluation, Loader};
 
 /// What a source holds, found without decoding an image.
@@ -43,45 +43,81 @@ pub enum Split {
     HeldOut,
 }
 
-/// What a source holds. Reads names and headers, no image.
+/// What a source holds. Reads names and headers, no image; of a benchmark set
+/// that is kept in memory, all of it.
 ///
 /// # Errors
-/// The source is missing, empty or unfit: see [`DataError`].
+/// The source is missing, empty or unfit: see [`DataError`]. One that does
+/// not answer for two minutes is given up.
 pub fn probe(source: &Source) -> Result<Probe, DataError> {
-    match source {
-        Source::Digits => Ok(Probe {
-            samples: digits::TRAIN,
-            classes: Some(digits::classes()),
-            held_out: Some(digits::HELD_OUT),
-            recorded: None,
-        }),
-        Source::ImageFolder { path, test } => {
-            let (train, held_out) = folders(path, test.as_deref())?;
+    let Source::Recorded { path } = source else {
+        let found = patiently(source, |source| {
+            let opened = source::open(source)?;
             Ok(Probe {
-                samples: train.files.len(),
-                classes: train.classes.as_deref().map(class_names),
-                held_out: held_out.map(|folder| folder.files.len()),
+                samples: opened.slots(),
+                held_out: opened.held_out(),
+                classes: opened.labels.map(|labels| labels.classes),
                 recorded: None,
             })
-        }
-        Source::Recorded { path } => {
-            let recorded = Recorded::open(Path::new(path))?;
-            Ok(Probe {
-                samples: recorded.steps * recorded.batch,
-                classes: None,
-                held_out: None,
-                recorded: Some(RecordedProbe {
-                    steps: recorded.steps,
-                    batch: recorded.batch,
-                    views: recorded
-                        .views
-                        .iter()
-                        .map(|view| (view.name.clone(), view.size))
-                        .collect(),
-                }),
-            })
-        }
+        });
+        return found;
+    };
+    let recorded = Recorded::open(Path::new(path))?;
+    Ok(Probe {
+        samples: recorded.steps * recorded.batch,
+        classes: None,
+        held_out: None,
+        recorded: Some(RecordedProbe {
+            steps: recorded.steps,
+            batch: recorded.batch,
+            views: recorded
+                .views
+                .iter()
+                .map(|view| (view.name.clone(), view.size))
+                .collect(),
+        }),
+    })
+}
+
+/// Seconds that a source may take to answer at all.
+const FIRST_ANSWER: u64 = 120;
+
+/// Open a source on a thread of its own. A mount that does not even answer
+/// for its top folder within a while is told; what goes on from there may
+/// take its time.
+fn patiently<T: Send + 'static>(
+    source: &Source,
+    open: impl FnOnce(&Source) -> Result<T, DataError> + Send + 'static,
+) -> Result<T, DataError> {
+    let (first, answered) = mpsc::channel();
+    let paths: Vec<PathBuf> = source::paths(source);
+    let name = paths
+        .first()
+        .map_or_else(String::new, |path| path.display().to_string());
+    let owned = source.clone();
+    let thread = std::thread::Builder::new()
+        .name("opener".into())
+        .spawn(move || {
+            for path in paths {
+                let _ = path.metadata();
+            }
+            let _ = first.send(());
+            open(&owned)
+        })
+        .map_err(DataError::Threads)?;
+    let wait = Duration::from_secs(FIRST_ANSWER);
+    if answered.recv_timeout(wait) == Err(mpsc::RecvTimeoutError::Timeout) {
+        return Err(DataError::Stalled {
+            path: name,
+            seconds: FIRST_ANSWER,
+        });
     }
+    thread.join().unwrap_or_else(|_| {
+        Err(DataError::Defect {
+            place: name,
+            message: "the source could not be opened".into(),
+        })
+    })
 }
 
 /// Heights and widths of images of a folder, as their headers have them: of
@@ -101,6 +137,14 @@ pub fn sizes(folder: &Path, most: usize) -> Result<Vec<[usize; 2]>, DataError> {
 #[derive(Clone)]
 pub struct Dataset {
     inner: Arc<Inner>,
+    share: Share,
+}
+
+/// Which positions of a batch are made here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Share {
+    pub(crate) rank: usize,
+    pub(crate) world: usize,
 }
 
 pub(crate) struct Inner {
@@ -116,6 +160,8 @@ pub(crate) enum Content {
     Images {
         train: Images,
         held_out: Option<Images>,
+        /// Where the source is a mix.
+        mix: Option<Vec<Portion>>,
     },
     Recorded(Recorded),
 }
@@ -128,7 +174,7 @@ impl Inner {
             (Content::Images { held_out, .. }, Split::HeldOut) => {
                 held_out.as_ref().ok_or(DataError::Absent {
                     what: "held-out images",
-                    way_out: "give `image_folder` a `test` folder",
+                    way_out: "give the source held-out images: `test: ...`",
                 })
             }
             (Content::Recorded(_), _) => Err(DataError::Absent {
@@ -146,45 +192,27 @@ impl Dataset {
     /// What [`probe`] finds, a set that is not the plan's, and a batch that
     /// the set cannot fill.
     pub fn open(data: &Data) -> Result<Self, DataError> {
-        let (content, classes) = match &data.source {
-            Source::Digits => {
-                let (mut images, mut labels): (Vec<_>, Vec<_>) =
-                    digits::read()?.into_iter().unzip();
-                let held_out = Images::in_memory(
-                    images.split_off(digits::TRAIN),
-                    labels.split_off(digits::TRAIN),
-                );
-                let content = Content::Images {
-                    train: Images::in_memory(images, labels),
-                    held_out: Some(held_out),
-                };
-                (content, Some(digits::classes()))
-            }
-            Source::ImageFolder { path, test } => {
-                let (train, held_out) = folders(path, test.as_deref())?;
-                let classes = train.classes.clone();
-                let images = |folder: Folder| {
-                    let labels = classes.as_deref().and_then(|classes| {
-                        let label = |file| class_index(file, classes).map(|label| label as u32);
-                        folder.files.iter().map(|file| label(file)).collect()
-                    });
-                    Images::in_files(folder.root, folder.files, labels)
-                };
-                let content = Content::Images {
-                    train: images(train),
-                    held_out: held_out.map(images),
-                };
-                (content, classes.as_deref().map(class_names))
-            }
+        let (content, classes, samples, held_out) = match &data.source {
             Source::Recorded { path } => {
-                (Content::Recorded(Recorded::open(Path::new(path))?), None)
+                let recorded = Recorded::open(Path::new(path))?;
+                let samples = recorded.steps * recorded.batch;
+                (Content::Recorded(recorded), None, samples, None)
             }
-        };
-        let (samples, held_out) = match &content {
-            Content::Images { train, held_out } => {
-                (train.len(), held_out.as_ref().map(Images::len))
+            source => {
+                let opened = patiently(source, source::open)?;
+                let (slots, held_out) = (opened.slots(), opened.held_out());
+                let classes = opened.labels.as_ref().map(|labels| labels.classes.clone());
+                let exif = data.exif_orientation;
+                let of = |labels: Option<Labels>| labels.map(|labels| labels.of);
+                let test = (!opened.held_out.is_empty())
+                    .then(|| Images::new(opened.held_out, of(opened.held_out_labels), exif));
+                let content = Content::Images {
+                    train: Images::new(opened.train, of(opened.labels), exif),
+                    held_out: test,
+                    mix: opened.mix,
+                };
+                (content, classes, slots, held_out)
             }
-            Content::Recorded(recorded) => (recorded.steps * recorded.batch, None),
         };
         let same = |what, planned: usize, found: usize| {
             if planned == found {
@@ -219,6 +247,23 @@ impl Dataset {
                 max_corrupt: data.max_corrupt,
                 classes,
             }),
+            share: Share { rank: 0, world: 1 },
+        })
+    }
+
+    /// The same data for one of several devices: its loaders make the
+    /// positions `rank`, `rank + world`, ... of every batch, and nothing else.
+    ///
+    /// # Errors
+    /// The batch cannot be shared evenly, or there is no such rank.
+    pub fn for_rank(&self, rank: usize, world: usize) -> Result<Self, DataError> {
+        let batch = self.inner.batch;
+        if world == 0 || rank >= world || !batch.is_multiple_of(world) {
+            return Err(DataError::Share { batch, world });
+        }
+        Ok(Dataset {
+            inner: self.inner.clone(),
+            share: Share { rank, world },
         })
     }
 
@@ -238,6 +283,7 @@ impl Dataset {
     ) -> Loader {
         Loader::new(
             self.inner.clone(),
+            self.share,
             views,
             seed,
             first_step..last_step,
@@ -292,53 +338,4 @@ impl Dataset {
     pub fn is_empty(&self, split: Split) -> bool {
         self.len(split) == 0
     }
-}
-
-/// The folders of a source, checked against each other.
-fn folders(path: &str, test: Option<&str>) -> Result<(Folder, Option<Folder>), DataError> {
-    let train = Folder::walk(Path::new(path))?;
-    if train.files.len() == 1 {
-        return Err(DataError::OneImage { path: train.root });
-    }
-    let Some(test) = test else {
-        return Ok((train, None));
-    };
-    let held_out = Folder::walk(Path::new(test))?;
-    let Some(known) = &train.classes else {
-        return Err(DataError::NoClasses { path: train.root });
-    };
-    let Some(classes) = &held_out.classes else {
-        return Err(DataError::NoClasses {
-            path: held_out.root,
-        });
-    };
-    if let Some(class) = classes.iter().find(|class| !known.contains(class)) {
-        return Err(DataError::HeldOutClass {
-            path: held_out.root,
-            class: class.to_string_lossy().into_owned(),
-            known: class_list(known),
-        });
-    }
-    Ok((train, Some(held_out)))
-}
-
-fn class_names(classes: &[OsString]) -> Vec<String> {
-    classes
-        .iter()
-        .map(|class| class.to_string_lossy().into_owned())
-        .collect()
-}
-
-/// Class names for a message: not more than a line.
-fn class_list(classes: &[OsString]) -> String {
-    const SHOWN: usize = 8;
-    let mut names: Vec<_> = classes
-        .iter()
-        .take(SHOWN)
-        .map(|class| format!("`{}`", class.to_string_lossy()))
-        .collect();
-    if classes.len() > SHOWN {
-        names.push(format!("and {} more", classes.len() - SHOWN));
-    }
-    names.join(", ")
 }

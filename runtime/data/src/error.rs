@@ -20,6 +20,54 @@ pub enum DataError {
         /// The path.
         path: PathBuf,
     },
+    /// A file or folder of the source is not there.
+    #[error("`{path}` does not exist; check the path", path = path.display())]
+    Missing {
+        /// What was looked for.
+        path: PathBuf,
+    },
+    /// A path that holds something else than its source reads.
+    #[error("`{path}` is {found}, not {wanted}; write `{way_out}`", path = path.display())]
+    Mistaken {
+        /// The path.
+        path: PathBuf,
+        /// What was asked for.
+        wanted: &'static str,
+        /// What it is.
+        found: &'static str,
+        /// The source that reads it.
+        way_out: String,
+    },
+    /// A source that cannot be used.
+    #[error("cannot use `{path}`: {problem}", path = path.display())]
+    Source {
+        /// The file, folder or pattern.
+        path: PathBuf,
+        /// What is wrong and, behind a semicolon, what helps.
+        problem: String,
+    },
+    /// Nothing came of an image for a long time.
+    #[error(
+        "`{path}` has not been read for {seconds} s; the disk or the network mount that it lies \
+         on may have stalled: look after it, then take the run up again"
+    )]
+    Stalled {
+        /// The image that a thread waits for, or the source.
+        path: String,
+        /// Seconds waited.
+        seconds: u64,
+    },
+    /// A share of a batch that cannot be.
+    #[error(
+        "a batch of {batch} cannot be shared by {world} devices evenly; \
+         set `data.batch` to a multiple of {world}"
+    )]
+    Share {
+        /// Images per step.
+        batch: usize,
+        /// Devices.
+        world: usize,
+    },
     /// A folder without images.
     #[error(
         "no image in `{path}`: nothing in it or below it ends in {extensions}; \

@@ -7,7 +7,7 @@ use ssl_plan::{OnCorrupt, Transform, View};
 use crate::DataError;
 use crate::dataset::{Inner, Split};
 use crate::philox::Philox;
-use crate::pipeline::{Filled, Finished, Job, Pipeline, Tools};
+use crate::pipeline::{Filled, Finished, Job, Pipeline, Slot, Tools};
 use crate::render::render;
 use crate::report::CorruptReport;
 use crate::transform::Recipe;
@@ -122,11 +122,17 @@ impl Iterator for Evaluation {
     type Item = Result<EvalBatch, DataError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let pipeline = match &mut self.way {
-            Way::Failed(error) => return error.take().map(Err),
-            Way::Images(pipeline) => pipeline,
+        let batch = loop {
+            let pipeline = match &mut self.way {
+                Way::Failed(error) => return error.take().map(Err),
+                Way::Images(pipeline) => pipeline,
+            };
+            match pipeline.next()?.and_then(|finished| self.batch(finished)) {
+                // None of its images could be read.
+                Ok(batch) if batch.samples.is_empty() => {}
+                batch => break batch,
+            }
         };
-        let batch = pipeline.next()?.and_then(|finished| self.batch(finished));
         if batch.is_err() {
             self.way = Way::Failed(None);
         }
@@ -144,10 +150,15 @@ struct Prepare {
 }
 
 impl Job for Prepare {
-    fn samples(&self, step: usize) -> Vec<u32> {
+    fn samples(&self, step: usize) -> Vec<Slot> {
         let start = step * self.batch;
         let end = (start + self.batch).min(self.samples);
-        (start as u32..end as u32).collect()
+        let slot = |image| Slot {
+            slot: image,
+            image,
+            among: [0, self.samples as u32],
+        };
+        (start as u32..end as u32).map(slot).collect()
     }
 
     fn batch(&self) -> usize {
@@ -161,7 +172,7 @@ impl Job for Prepare {
     fn fill(
         &self,
         _step: usize,
-        sample: u32,
+        Slot { image: sample, .. }: Slot,
         targets: &mut [&mut [f32]],
         tools: &mut Tools,
     ) -> Result<Filled, DataError> {

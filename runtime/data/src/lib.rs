@@ -31,7 +31,7 @@ mod transform;
 mod wide;
 
 pub use dataset::{Dataset, Probe, RecordedProbe, Split, probe, sizes};
-pub use decode::{Unreadable, decode};
+pub use decode::{Unreadable, decode, decode_upright};
 pub use error::DataError;
 pub use evaluation::{EvalBatch, Evaluation};
 pub use image::{Region, Rgb};

@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex};
 use ssl_plan::{OnCorrupt, View};
 
 use crate::DataError;
-use crate::dataset::{Content, Inner, Split};
-use crate::order::permutation;
+use crate::dataset::{Content, Inner, Share, Split};
+use crate::order::Order;
 use crate::philox::{Philox, below, stream};
-use crate::pipeline::{Filled, Finished, Job, Pipeline, Tools};
+use crate::pipeline::{Filled, Finished, Job, Pipeline, Slot, Tools};
 use crate::render::render;
 use crate::report::{CorruptFile, CorruptReport};
 use crate::transform::Recipe;
@@ -60,12 +60,13 @@ enum Way {
 impl Loader {
     pub(crate) fn new(
         dataset: Arc<Inner>,
+        share: Share,
         views: &[View],
         seed: u64,
         steps: Range<usize>,
         workers: usize,
     ) -> Self {
-        let way = Way::new(&dataset, views, seed, steps, workers);
+        let way = Way::new(&dataset, share, views, seed, steps, workers);
         Loader {
             views: views.iter().map(|v| (v.name.clone(), v.size)).collect(),
             dataset,
@@ -141,28 +142,33 @@ impl Loader {
 impl Way {
     fn new(
         dataset: &Arc<Inner>,
+        share: Share,
         views: &[View],
         seed: u64,
         steps: Range<usize>,
         workers: usize,
     ) -> Result<Self, DataError> {
-        if let Content::Recorded(recorded) = &dataset.content {
-            for view in views {
-                recorded.view(&view.name, view.size)?;
+        let (train, mix) = match &dataset.content {
+            Content::Recorded(recorded) => {
+                for view in views {
+                    recorded.view(&view.name, view.size)?;
+                }
+                return Ok(Way::Recorded {
+                    steps,
+                    spare: Vec::new(),
+                });
             }
-            return Ok(Way::Recorded {
-                steps,
-                spare: Vec::new(),
-            });
-        }
-        let samples = dataset.images(Split::Train)?.len();
+            Content::Images { train, mix, .. } => (train, mix.clone()),
+        };
+        let philox = Philox::new(seed);
+        let order = Order::new(philox, train.len() as u32, mix);
         let job = Augment {
             recipes: views.iter().map(Recipe::new).collect::<Result<_, _>>()?,
+            steps_per_epoch: order.slots() / dataset.batch,
             dataset: dataset.clone(),
-            philox: Philox::new(seed),
-            steps_per_epoch: samples / dataset.batch,
-            samples: samples as u32,
-            order: Mutex::default(),
+            share,
+            philox,
+            order: Mutex::new(order),
         };
         Ok(Way::Images(Pipeline::start(job, steps, workers)?))
     }
@@ -206,11 +212,10 @@ impl Iterator for Loader {
 struct Augment {
     dataset: Arc<Inner>,
     recipes: Vec<Recipe>,
+    share: Share,
     philox: Philox,
     steps_per_epoch: usize,
-    samples: u32,
-    /// The order of the epoch that was asked for last.
-    order: Mutex<Option<(u32, Vec<u32>)>>,
+    order: Mutex<Order>,
 }
 
 /// Images tried in place of one that cannot be read.
@@ -223,20 +228,16 @@ impl Augment {
 }
 
 impl Job for Augment {
-    fn samples(&self, step: usize) -> Vec<u32> {
-        let epoch = self.epoch(step);
+    fn samples(&self, step: usize) -> Vec<Slot> {
         let start = step % self.steps_per_epoch * self.dataset.batch;
         let mut order = self.order.lock().unwrap_or_else(|lock| lock.into_inner());
-        if order.as_ref().is_none_or(|(of, _)| *of != epoch) {
-            *order = Some((epoch, permutation(&self.philox, epoch, self.samples)));
-        }
-        order.as_ref().map_or_else(Vec::new, |(_, order)| {
-            order[start..start + self.dataset.batch].to_vec()
-        })
+        let batch = order.read(self.epoch(step), start..start + self.dataset.batch);
+        let Share { rank, world } = self.share;
+        batch.into_iter().skip(rank).step_by(world).collect()
     }
 
     fn batch(&self) -> usize {
-        self.dataset.batch
+        self.dataset.batch / self.share.world
     }
 
     fn lengths(&self) -> Vec<usize> {
@@ -246,7 +247,7 @@ impl Job for Augment {
     fn fill(
         &self,
         step: usize,
-        slot: u32,
+        Slot { slot, image, among }: Slot,
         targets: &mut [&mut [f32]],
         tools: &mut Tools,
     ) -> Result<Filled, DataError> {
@@ -257,7 +258,7 @@ impl Job for Augment {
         let streams = |view| self.philox.stream(epoch, slot, view);
         let replacements = streams(stream::REPLACEMENT);
         let mut corrupt: Vec<CorruptFile> = Vec::new();
-        let mut sample = slot;
+        let mut sample = image;
         for attempt in 1..=REPLACEMENTS {
             match render(images, sample, &self.recipes, streams, targets, tools)? {
                 Ok(()) => {
@@ -272,10 +273,19 @@ impl Job for Augment {
                         reason: file.reason,
                     });
                 }
+                Err(file) if self.dataset.on_corrupt == OnCorrupt::Pad => {
+                    for target in targets {
+                        target.fill(0.0);
+                    }
+                    return Ok(Filled {
+                        sample: Some(sample),
+                        corrupt: vec![file],
+                    });
+                }
                 Err(file) => corrupt.push(file),
             }
             let [word, ..] = replacements.draw(attempt);
-            sample = below(word, self.samples);
+            sample = among[0] + below(word, among[1] - among[0]);
         }
         let first = corrupt.swap_remove(0);
         Err(DataError::AllCorrupt {

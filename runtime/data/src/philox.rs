@@ -58,6 +58,8 @@ pub(crate) mod stream {
     pub(crate) const REPLACEMENT: u32 = u32::MAX - 1;
     /// How a batch is mixed.
     pub(crate) const MIX: u32 = u32::MAX - 2;
+    /// The order of the first part of a mix; those of the others lie below.
+    pub(crate) const PARTS: u32 = u32::MAX - 1024;
 }
 
 /// The random words of one view of one sample in one epoch.

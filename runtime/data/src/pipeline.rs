@@ -13,6 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use crate::DataError;
 use crate::report::CorruptFile;
@@ -22,7 +23,7 @@ use crate::transform::Work;
 /// What the batches are made of.
 pub(crate) trait Job: Send + Sync + 'static {
     /// The samples of a step, by position.
-    fn samples(&self, step: usize) -> Vec<u32>;
+    fn samples(&self, step: usize) -> Vec<Slot>;
 
     /// Positions of a full batch.
     fn batch(&self) -> usize;
@@ -34,13 +35,24 @@ pub(crate) trait Job: Send + Sync + 'static {
     fn fill(
         &self,
         step: usize,
-        sample: u32,
+        slot: Slot,
         targets: &mut [&mut [f32]],
         tools: &mut Tools,
     ) -> Result<Filled, DataError>;
 
     /// How a message names a sample.
     fn name(&self, sample: u32) -> String;
+}
+
+/// What a position is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Slot {
+    /// Its place in the unshuffled epoch, which its random numbers belong to.
+    pub(crate) slot: u32,
+    /// The image.
+    pub(crate) image: u32,
+    /// First image, and behind the last, of those that may stand in for it.
+    pub(crate) among: [u32; 2],
 }
 
 /// What became of a position.
@@ -73,7 +85,7 @@ pub(crate) struct Finished {
 /// A batch in the making.
 struct Flight {
     step: usize,
-    samples: Vec<u32>,
+    samples: Vec<Slot>,
     views: Vec<Slab>,
     /// Positions that are not made yet.
     missing: AtomicUsize,
@@ -100,6 +112,10 @@ struct Shared<J> {
     stop: AtomicBool,
     /// Batches that may be in the making or ready at once.
     ahead: usize,
+    /// What each worker is at, and since when.
+    busy: Vec<Mutex<Option<(Instant, u32)>>>,
+    /// How long one image may take.
+    patience: Duration,
     /// What a worker died of; none ever should.
     death: Mutex<Option<String>>,
 }
@@ -126,10 +142,24 @@ pub(crate) struct Pipeline<J> {
 const AHEAD: usize = 3;
 /// Bytes of batches made ahead, where more than one is.
 const AHEAD_BYTES: usize = 1 << 30;
+/// Time between two looks at a thread that is to end.
+const LOOK: Duration = Duration::from_millis(1);
+/// How long one image may take until the disk counts as stalled.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 impl<J: Job> Pipeline<J> {
     /// Start threads for some steps; 0 workers are one for each core.
     pub(crate) fn start(job: J, steps: Range<usize>, workers: usize) -> Result<Self, DataError> {
+        Self::start_patient(job, steps, workers, PATIENCE)
+    }
+
+    /// The same with another limit to the time of one image.
+    fn start_patient(
+        job: J,
+        steps: Range<usize>,
+        workers: usize,
+        patience: Duration,
+    ) -> Result<Self, DataError> {
         let workers = match workers {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             n => n,
@@ -148,6 +178,8 @@ impl<J: Job> Pipeline<J> {
             work: Condvar::new(),
             ready: Condvar::new(),
             stop: AtomicBool::new(false),
+            busy: (0..workers).map(|_| Mutex::default()).collect(),
+            patience,
             death: Mutex::default(),
         });
         let mut pipeline = Pipeline {
@@ -159,7 +191,7 @@ impl<J: Job> Pipeline<J> {
             let shared = pipeline.shared.clone();
             let worker = std::thread::Builder::new()
                 .name(format!("loader {i}"))
-                .spawn(move || shared.work(workers));
+                .spawn(move || shared.work(i, workers));
             // On failure, dropping the pipeline stops those that run.
             pipeline.workers.push(worker.map_err(DataError::Threads)?);
         }
@@ -185,11 +217,15 @@ impl<J: Job> Pipeline<J> {
                         return None;
                     }
                     _ => {
-                        state = self
-                            .shared
-                            .ready
-                            .wait(state)
-                            .unwrap_or_else(|lock| lock.into_inner());
+                        if let Some(stalled) = self.shared.stalled() {
+                            drop(state);
+                            self.over = true;
+                            self.shared.halt();
+                            return Some(Err(stalled));
+                        }
+                        let look = (self.shared.patience / 4).min(Duration::from_secs(5));
+                        let waited = self.shared.ready.wait_timeout(state, look);
+                        state = waited.unwrap_or_else(|lock| lock.into_inner()).0;
                     }
                 }
             }
@@ -222,8 +258,20 @@ impl<J: Job> Pipeline<J> {
 impl<J> Drop for Pipeline<J> {
     fn drop(&mut self) {
         self.shared.halt();
+        // A thread that a stalled disk holds would hold this one too: it is
+        // left behind, and ends when the disk answers.
+        let mut patience = self.shared.patience;
         for worker in self.workers.drain(..) {
-            let _ = worker.join();
+            while !worker.is_finished() && patience > Duration::ZERO {
+                std::thread::sleep(LOOK);
+                patience = patience.saturating_sub(LOOK);
+                if self.over && self.shared.stuck().is_some() {
+                    patience = Duration::ZERO;
+                }
+            }
+            if worker.is_finished() {
+                let _ = worker.join();
+            }
         }
     }
 }
@@ -243,6 +291,20 @@ impl<J> Shared<J> {
         self.ready.notify_all();
     }
 
+    fn busy(&self, worker: usize) -> Option<MutexGuard<'_, Option<(Instant, u32)>>> {
+        let busy = self.busy.get(worker)?;
+        Some(busy.lock().unwrap_or_else(|lock| lock.into_inner()))
+    }
+
+    /// An image that a worker has been at for too long, and how long.
+    fn stuck(&self) -> Option<(u32, Duration)> {
+        (0..self.busy.len()).find_map(|worker| {
+            let (since, image) = (*self.busy(worker)?)?;
+            let time = since.elapsed();
+            (time >= self.patience).then_some((image, time))
+        })
+    }
+
     fn death(&self) -> Option<DataError> {
         let mut death = self.death.lock().unwrap_or_else(|lock| lock.into_inner());
         death.take().map(|message| DataError::Defect {
@@ -253,9 +315,17 @@ impl<J> Shared<J> {
 }
 
 impl<J: Job> Shared<J> {
+    /// An image that a worker has been at for too long.
+    fn stalled(&self) -> Option<DataError> {
+        self.stuck().map(|(image, time)| DataError::Stalled {
+            path: self.job.name(image),
+            seconds: time.as_secs(),
+        })
+    }
+
     /// Work until the end, and tell of an untimely one.
-    fn work(&self, workers: usize) {
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.run(workers))) {
+    fn work(&self, worker: usize, workers: usize) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.run(worker, workers))) {
             let mut death = self.death.lock().unwrap_or_else(|lock| lock.into_inner());
             *death = Some(panic_message(panic.as_ref()));
             drop(death);
@@ -263,7 +333,7 @@ impl<J: Job> Shared<J> {
         }
     }
 
-    fn run(&self, workers: usize) {
+    fn run(&self, worker: usize, workers: usize) {
         let mut tools = Tools::default();
         while let Some((flight, positions)) = self.claim(workers) {
             let mut done = 0;
@@ -271,7 +341,15 @@ impl<J: Job> Shared<J> {
                 if self.stop.load(Ordering::Acquire) {
                     return;
                 }
+                if let (Some(mut busy), Some(slot)) =
+                    (self.busy(worker), flight.samples.get(position))
+                {
+                    *busy = Some((Instant::now(), slot.image));
+                }
                 let result = self.make(&flight, position, &mut tools);
+                if let Some(mut busy) = self.busy(worker) {
+                    *busy = None;
+                }
                 flight.note(position, result);
                 done += 1;
             }
@@ -345,7 +423,7 @@ impl<J: Job> Shared<J> {
     ) -> Result<Filled, DataError> {
         let sample = flight.samples[position];
         let defect = |message: String| DataError::Defect {
-            place: self.job.name(sample),
+            place: self.job.name(sample.image),
             message,
         };
         let targets: Option<Vec<_>> = flight.views.iter().map(|v| v.take(position)).collect();
@@ -411,4 +489,65 @@ fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().cloned();
     text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string))
         .unwrap_or_else(|| "no message".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A job whose third image is on a disk that does not answer.
+    struct Stalling;
+
+    impl Job for Stalling {
+        fn samples(&self, step: usize) -> Vec<Slot> {
+            let image = |slot| Slot {
+                slot,
+                image: slot,
+                among: [0, 4],
+            };
+            (0..2).map(|n| image(step as u32 * 2 + n)).collect()
+        }
+
+        fn batch(&self) -> usize {
+            2
+        }
+
+        fn lengths(&self) -> Vec<usize> {
+            vec![1]
+        }
+
+        fn fill(
+            &self,
+            _: usize,
+            slot: Slot,
+            _: &mut [&mut [f32]],
+            _: &mut Tools,
+        ) -> Result<Filled, DataError> {
+            if slot.image == 2 {
+                std::thread::sleep(Duration::from_secs(20));
+            }
+            Ok(Filled::default())
+        }
+
+        fn name(&self, sample: u32) -> String {
+            format!("/mnt/far/{sample}.jpg")
+        }
+    }
+
+    /// What lies before it is yielded, then it is told by its name within the
+    /// limit, and nothing waits for the thread that it holds.
+    #[test]
+    fn a_disk_that_stalls_is_told() {
+        let start = Instant::now();
+        let patience = Duration::from_millis(300);
+        let mut pipeline = Pipeline::start_patient(Stalling, 0..2, 2, patience).unwrap();
+        assert!(pipeline.next().unwrap().is_ok());
+        match pipeline.next() {
+            Some(Err(DataError::Stalled { path, .. })) => assert_eq!(path, "/mnt/far/2.jpg"),
+            other => panic!("{:?}", other.map(|batch| batch.map(|batch| batch.step))),
+        }
+        assert!(pipeline.next().is_none());
+        drop(pipeline);
+        assert!(start.elapsed() < Duration::from_secs(10));
+    }
 }

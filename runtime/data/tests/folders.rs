@@ -47,6 +47,7 @@ fn data(source: Source, batch: usize, on_corrupt: OnCorrupt, max_corrupt: f64) -
         steps_per_epoch: found.samples / batch,
         on_corrupt,
         max_corrupt,
+        exif_orientation: false,
     }
 }
 
@@ -158,7 +159,7 @@ fn unreadable_files_are_replaced_counted_and_named() {
         (
             "cats/text.jpg",
             b"<html>not found</html>".to_vec(),
-            "neither a JPEG nor a PNG",
+            "no image of a known format",
         ),
         ("dogs/empty.jpeg", Vec::new(), "empty"),
         ("dogs/bomb.png", bomb(), "30000x30000 pixels"),
@@ -265,6 +266,22 @@ fn a_set_without_one_good_file_ends_with_an_error() {
 }
 
 #[test]
+fn an_evaluation_passes_over_a_batch_of_broken_images() {
+    let root = tempfile::tempdir().unwrap();
+    for n in 0..3 {
+        write(root.path(), &format!("{n}.jpg"), &fixture("gray.jpg"));
+    }
+    write(root.path(), "1.jpg", b"nothing");
+    let data = data(folder(root.path()), 2, OnCorrupt::Skip, 1.0);
+    let dataset = Dataset::open(&data).unwrap();
+    let image = decode(&fixture("gray.jpg")).unwrap();
+    let size = [image.height, image.width];
+    let batches = dataset.evaluation(Split::Train, &[], size, 1);
+    let samples: Vec<_> = batches.map(|batch| batch.unwrap().samples).collect();
+    assert_eq!(samples, [[0], [2]]);
+}
+
+#[test]
 fn sets_that_cannot_be_used_say_why() {
     let root = tempfile::tempdir().unwrap();
     let root = root.path();
@@ -274,7 +291,7 @@ fn sets_that_cannot_be_used_say_why() {
     assert!(text.contains("does not exist"), "{text}");
     write(root, "notes.txt", b"");
     let text = message(&folder(&root.join("notes.txt")));
-    assert!(text.contains("is not a folder"), "{text}");
+    assert!(text.contains("is a list, not an image folder"), "{text}");
     let text = message(&folder(root));
     assert!(text.contains("`.jpg`, `.jpeg`, `.png`"), "{text}");
     write(root, "train/a/1.jpg", &fixture("gray.jpg"));

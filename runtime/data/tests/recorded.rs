@@ -69,6 +69,7 @@ fn step_s_takes_slice_s_mod_steps() {
         steps_per_epoch: 3,
         on_corrupt: OnCorrupt::Error,
         max_corrupt: 0.0,
+        exif_orientation: false,
     };
     let dataset = Dataset::open(&data).unwrap();
     // In the order of the plan, not of the file.

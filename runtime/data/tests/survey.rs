@@ -41,6 +41,7 @@ fn folder(root: &Path) -> Data {
         steps_per_epoch: 3,
         on_corrupt: OnCorrupt::Skip,
         max_corrupt: 0.5,
+        exif_orientation: false,
     }
 }
 

@@ -104,6 +104,14 @@ impl Args {
         }
     }
 
+    /// The calls of a list of sources.
+    pub fn sources(&self, name: &str) -> &[(Expr, String)] {
+        match self.get(name) {
+            Some(Value::Sources(sources)) => sources,
+            _ => &[],
+        }
+    }
+
     /// A list of bare names.
     pub fn symbols(&self, name: &str) -> Vec<&str> {
         match self.get(name) {
@@ -195,6 +203,7 @@ pub(crate) fn fallback(fallback: &Fallback) -> Option<Value> {
         Fallback::Float(f) => Value::Float(*f),
         Fallback::Bool(b) => Value::Bool(*b),
         Fallback::Symbol(s) => Value::Symbol((*s).to_owned()),
+        Fallback::Text(s) => Value::Text((*s).to_owned()),
         Fallback::Range(a, b) => Value::Range(*a, *b),
         Fallback::Symbols(s) => {
             Value::List(s.iter().map(|s| Value::Symbol((*s).to_owned())).collect())

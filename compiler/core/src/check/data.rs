@@ -1,16 +1,15 @@
 //! The `data` section: what is read, and how much of it there is.
 
-use ssl_diagnostics::{Code, Diagnostic, Fix, Severity, Span};
+use ssl_diagnostics::{Code, Diagnostic, Fix, Span};
 use ssl_plan::{Data, OnCorrupt, Source};
 use ssl_syntax::ast::SectionKind;
 
 use super::Checker;
-use super::eval::Scope;
-use crate::merge::{Setting, Settings};
+use crate::merge::Settings;
 use crate::names::Meant;
-use crate::schema::{Group, Want, fields_of, function};
+use crate::schema::{Want, fields_of, function};
 use crate::value::Value;
-use crate::{DatasetInfo, Demand, names};
+use crate::{DatasetInfo, names};
 
 /// The data section, as far as it could be understood.
 pub struct DataSection {
@@ -26,6 +25,7 @@ pub struct DataSection {
     pub batch_span: Span,
     on_corrupt: OnCorrupt,
     max_corrupt: f64,
+    exif_orientation: bool,
 }
 
 impl DataSection {
@@ -42,6 +42,7 @@ impl DataSection {
             steps_per_epoch: samples.checked_div(batch)?,
             on_corrupt: self.on_corrupt,
             max_corrupt: self.max_corrupt,
+            exif_orientation: self.exif_orientation,
         })
     }
 
@@ -169,12 +170,17 @@ impl Checker<'_> {
         let stated = count(self.recorded_field(SectionKind::Data, "samples"));
         let on_corrupt = match self.recorded_field(SectionKind::Data, "on_corrupt") {
             Some(Value::Symbol(s)) if s == "error" => OnCorrupt::Error,
+            Some(Value::Symbol(s)) if s == "pad" => OnCorrupt::Pad,
             _ => OnCorrupt::Skip,
         };
         let max_corrupt = self
             .recorded_field(SectionKind::Data, "max_corrupt")
             .and_then(|v| v.number())
             .unwrap_or(0.01);
+        let exif_orientation = matches!(
+            self.recorded_field(SectionKind::Data, "exif_orientation"),
+            Some(Value::Bool(true))
+        );
         let seen = info.as_ref().map(|i| i.samples);
         if let (Some(seen), Some(stated)) = (seen, stated)
             && seen != stated
@@ -199,6 +205,7 @@ impl Checker<'_> {
             batch_span,
             on_corrupt,
             max_corrupt,
+            exif_orientation,
         };
         self.batch_fits(&section, recorded.map(|r| r.batch));
         section
@@ -266,86 +273,5 @@ impl Checker<'_> {
                 )
                 .help(format!("write {example} in `{section} {{ ... }}`")),
         );
-    }
-
-    fn data_source(&mut self, setting: &Setting) -> (Option<Source>, Option<DatasetInfo>) {
-        let scope = Scope::Section(SectionKind::Data);
-        let Some(args) = self.bind(Group::Source, setting, Some("data.source"), scope) else {
-            return (None, None);
-        };
-        let at = args.span("path");
-        let path = args.text("path").map(|p| self.data_path(p, at));
-        let test = args
-            .text("test")
-            .map(|p| self.data_path(p, args.span("test")));
-        let source = match (args.function, path, test) {
-            ("image_folder", Some(Some(path)), None) => Source::ImageFolder { path, test: None },
-            ("image_folder", Some(Some(path)), Some(Some(test))) => Source::ImageFolder {
-                path,
-                test: Some(test),
-            },
-            ("recorded", Some(Some(path)), _) => Source::Recorded { path },
-            ("digits", ..) => Source::Digits,
-            _ => return (None, None),
-        };
-        // A path with a variable that is not set here cannot be looked at.
-        if matches!(&source, Source::ImageFolder { path, .. } | Source::Recorded { path } if path.contains('$'))
-        {
-            return (Some(source), None);
-        }
-        match self.world.dataset(&source) {
-            Ok(info) => (Some(source), Some(info)),
-            Err(e) => {
-                self.absent(
-                    Diagnostic::error(Code::DATA, e.message)
-                        .at(at, "this data")
-                        .maybe_help(e.help),
-                );
-                (Some(source), None)
-            }
-        }
-    }
-
-    /// Reports missing data: an error for a run, a warning for a check.
-    fn absent(&mut self, mut diagnostic: Diagnostic) {
-        if self.source.demand == Demand::Check {
-            diagnostic.severity = Severity::Warning;
-        }
-        self.report(diagnostic);
-    }
-
-    /// Puts environment variables in, and makes the path absolute: from the
-    /// file that says it, or from where the command runs for `--set`.
-    fn data_path(&mut self, text: &str, span: Span) -> Option<String> {
-        let mut out = String::new();
-        let mut rest = text;
-        while let Some(at) = rest.find('$') {
-            let (before, after) = rest.split_at(at);
-            out.push_str(before);
-            let after = after.get(1..).unwrap_or("");
-            let end = after
-                .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-                .unwrap_or(after.len());
-            let (name, tail) = after.split_at(end);
-            match self.world.variable(name) {
-                Some(value) => out.push_str(&value),
-                None => {
-                    self.absent(
-                        Diagnostic::error(
-                            Code::UNKNOWN_VARIABLE,
-                            format!("the environment variable `{name}` is not set"),
-                        )
-                        .at(span, "the data cannot be found without it")
-                        .help(format!("set it: `export {name}=/path/to/data`")),
-                    );
-                    let judged = self.source.demand == Demand::Check;
-                    return judged.then(|| text.to_owned());
-                }
-            }
-            rest = tail;
-        }
-        out.push_str(rest);
-        let base = self.source.program.folder_of(span).unwrap_or_default();
-        Some(self.world.absolute(&base.join(out)).display().to_string())
     }
 }

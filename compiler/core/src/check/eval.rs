@@ -43,6 +43,14 @@ impl Checker<'_> {
             (ExprKind::List(items), Want::Size) if items.len() == 2 => {
                 self.each(items, &Want::Int(1, 1 << 14), scope)
             }
+            (ExprKind::List(items), Want::Sources) if !items.is_empty() => {
+                let printer = crate::print::Printer::new(self.source.map);
+                let written = |item: &Expr| (item.clone(), printer.expr(item));
+                Some(Value::Sources(items.iter().map(written).collect()))
+            }
+            (ExprKind::List(items), Want::Weights) if !items.is_empty() => {
+                self.each(items, &Want::Float(0.0, INF), scope)
+            }
             (ExprKind::List(items), Want::Channels) if items.len() == 3 => {
                 self.each(items, &Want::Float(-INF, INF), scope)
             }

@@ -220,10 +220,7 @@ impl Checker<'_> {
             name => {
                 let view = views.get(name)?;
                 let transforms = view.transforms.clone();
-                let start = match data.source {
-                    Some(ssl_plan::Source::Digits) => Some([8, 8]),
-                    _ => None,
-                };
+                let start = data.source.as_ref().and_then(super::sources::side);
                 let size = size_after(start, &transforms).unwrap_or(view.size);
                 (transforms, size)
             }

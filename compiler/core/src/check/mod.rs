@@ -18,6 +18,7 @@ mod redundant;
 mod refer;
 mod schedule;
 mod side;
+mod sources;
 mod train;
 mod usual;
 mod views;

@@ -106,10 +106,7 @@ impl Checker<'_> {
             });
         }
         let transforms: Vec<Transform> = transforms.into_iter().map(|(t, _)| t).collect();
-        let start = match data.source {
-            Some(Source::Digits) => Some([8, 8]),
-            _ => None,
-        };
+        let start = data.source.as_ref().and_then(super::sources::side);
         let Some(size) = size_after(start, &transforms) else {
             if fine {
                 self.report(

@@ -120,15 +120,92 @@ fn call(plan: &Plan, value: &Resolved) -> String {
     format!("{}({})", value.value, args.join(", "))
 }
 
-/// The source with its path from the root, which is what is meant.
+/// The source with its paths from the root, which is what is meant.
 fn source(plan: &Plan) -> String {
-    match &plan.recipe.data.source {
-        ssl_plan::Source::Digits => "digits()".into(),
-        ssl_plan::Source::ImageFolder { path, test: None } => format!("image_folder({path:?})"),
-        ssl_plan::Source::ImageFolder {
+    written(&plan.recipe.data.source)
+}
+
+/// A source as the language writes it.
+pub fn written(source: &ssl_plan::Source) -> String {
+    use ssl_plan::Source;
+    let call = |function: &str, first: String, rest: &[(&str, &Option<String>)]| {
+        let rest = rest
+            .iter()
+            .filter_map(|(name, text)| Some(format!(", {name}: {:?}", text.as_ref()?)));
+        format!("{function}({first}{})", rest.collect::<String>())
+    };
+    let quoted = |path: &String| format!("{path:?}");
+    let list = |sources: &[Source]| {
+        let texts: Vec<String> = sources.iter().map(written).collect();
+        format!("[{}]", texts.join(", "))
+    };
+    match source {
+        Source::Digits => "digits()".into(),
+        Source::ImageFolder { path, test } => call("image_folder", quoted(path), &[("test", test)]),
+        Source::List {
             path,
-            test: Some(test),
-        } => format!("image_folder({path:?}, test: {test:?})"),
-        ssl_plan::Source::Recorded { path } => format!("recorded({path:?})"),
+            root,
+            image,
+            label,
+            test,
+        } => call(
+            "list",
+            quoted(path),
+            &[
+                ("root", root),
+                ("image", image),
+                ("label", label),
+                ("test", test),
+            ],
+        ),
+        Source::Webdataset {
+            shards,
+            image,
+            label,
+            test,
+        } => {
+            let label = (label != "cls").then(|| label.clone());
+            call(
+                "webdataset",
+                quoted(shards),
+                &[("image", image), ("label", &label), ("test", test)],
+            )
+        }
+        Source::Parquet {
+            shards,
+            image,
+            label,
+            test,
+        } => call(
+            "parquet",
+            quoted(shards),
+            &[("image", image), ("label", label), ("test", test)],
+        ),
+        Source::Cifar10 { path } => call("cifar10", quoted(path), &[]),
+        Source::Cifar100 { path, coarse } => {
+            let labels = if *coarse { ", labels: coarse" } else { "" };
+            format!("cifar100({path:?}{labels})")
+        }
+        Source::Mnist { path } => call("mnist", quoted(path), &[]),
+        Source::FashionMnist { path } => call("fashion_mnist", quoted(path), &[]),
+        Source::Stl10 { path, labelled } => {
+            let split = if *labelled { ", split: train" } else { "" };
+            format!("stl10({path:?}{split})")
+        }
+        Source::Concat { sources } => format!("concat({})", list(sources)),
+        Source::Mix {
+            sources,
+            weights,
+            samples,
+        } => {
+            let weights: Vec<String> = weights.iter().map(f64::to_string).collect();
+            let samples = samples.map_or_else(String::new, |n| format!(", samples: {n}"));
+            format!(
+                "mix({}, weights: [{}]{samples})",
+                list(sources),
+                weights.join(", ")
+            )
+        }
+        Source::Recorded { path } => call("recorded", quoted(path), &[]),
     }
 }

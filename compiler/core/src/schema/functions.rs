@@ -164,9 +164,53 @@ macro_rules! functions {
 functions! {
     // sources
     Source "digits" "the 8x8 handwritten digits that are embedded in the binary" []
-    Source "image_folder" "a folder of JPEG and PNG files; class folders give labels" [
+    Source "image_folder" "a folder of image files, nested or not; class folders give labels" [
         field("path", W::Text, F::Required, "the folder; `$NAME` is an environment variable"),
         field("test", W::Text, F::Absent, "a folder of held-out images with the same classes"),
+    ]
+    Source "list" "image files named by a list: CSV, TSV, or text with a path in each line" [
+        field("path", W::Text, F::Required, "the list"),
+        field("root", W::Text, F::Absent, "what its paths are relative to; the list's folder where nothing is said"),
+        field("image", W::Text, F::Absent, "column of the paths; `path`, `file`, ... or the first where nothing is said"),
+        field("label", W::Text, F::Absent, "column of the labels; `label`, `class`, ... or the second where nothing is said"),
+        field("test", W::Text, F::Absent, "a list of held-out images with the same classes"),
+    ]
+    Source "webdataset" "tar shards; members of one name but for the ending are one sample" [
+        field("shards", W::Text, F::Required, "a pattern of file names: `\"shards-{000..099}.tar\"`, `\"*.tar\"`"),
+        field("image", W::Text, F::Absent, "ending of the images; that of any image where nothing is said"),
+        field("label", W::Text, F::Text("cls"), "ending of the labels"),
+        field("test", W::Text, F::Absent, "held-out shards with the same classes"),
+    ]
+    Source "parquet" "Parquet shards with image files in a column, as Hugging Face's `datasets` writes them" [
+        field("shards", W::Text, F::Required, "a pattern of file names: `\"data/train-*.parquet\"`"),
+        field("image", W::Text, F::Absent, "column of the images; `image` or `img` where nothing is said"),
+        field("label", W::Text, F::Absent, "column of the labels; `label` where nothing is said"),
+        field("test", W::Text, F::Absent, "held-out shards with the same classes"),
+    ]
+    Source "cifar10" "CIFAR-10 as its authors give it, binary or pickled, with its test images held out" [
+        field("path", W::Text, F::Required, "its folder, or the archive"),
+    ]
+    Source "cifar100" "CIFAR-100 as its authors give it, binary or pickled, with its test images held out" [
+        field("path", W::Text, F::Required, "its folder, or the archive"),
+        field("labels", W::Choice(&["fine", "coarse"]), F::Symbol("fine"), "the 100 classes, or the 20"),
+    ]
+    Source "mnist" "MNIST's idx files, plain or gzipped, with its test images held out" [
+        field("path", W::Text, F::Required, "their folder"),
+    ]
+    Source "fashion_mnist" "Fashion-MNIST's idx files, plain or gzipped, with its test images held out" [
+        field("path", W::Text, F::Required, "their folder"),
+    ]
+    Source "stl10" "STL-10 in its binary files" [
+        field("path", W::Text, F::Required, "their folder"),
+        field("split", W::Choice(&["unlabeled", "train"]), F::Symbol("unlabeled"), "the 100,000 images without labels, or the 5,000 with labels and the 8,000 held out"),
+    ]
+    Source "concat" "sources one after the other; classes of one name are one class" [
+        field("sources", W::Sources, F::Required, "the sources"),
+    ]
+    Source "mix" "sources in fixed proportions; each is gone through again and again in its own order" [
+        field("sources", W::Sources, F::Required, "the sources"),
+        field("weights", W::Weights, F::Required, "share of each source, up to a common factor"),
+        field("samples", W::Images(1, 4_294_967_295), F::Absent, "images of an epoch; those of all sources where nothing is said"),
     ]
     Source "recorded" "stored views, one tensor `[S, B, 3, H, W]` each, without transforms" [
         field("path", W::Text, F::Required, "a safetensors file"),

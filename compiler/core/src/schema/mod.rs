@@ -35,6 +35,10 @@ pub enum Want {
     Widths,
     /// Three numbers, one for each channel.
     Channels,
+    /// A list of data sources.
+    Sources,
+    /// A list of numbers from zero, not all of them zero.
+    Weights,
     /// A number of epochs, with or without the unit.
     Epochs,
     /// A whole number of steps, with or without the unit.
@@ -114,6 +118,10 @@ impl Want {
             Want::Size => "a number of pixels, or `[height, width]`".into(),
             Want::Widths => "a list of widths such as `[4096, 256]`".into(),
             Want::Channels => "a list of three numbers, one for each channel".into(),
+            Want::Sources => {
+                "a list of sources such as `[image_folder(\"a\"), image_folder(\"b\")]`".into()
+            }
+            Want::Weights => "a list of weights such as `[3, 1]`".into(),
             Want::Epochs => "a number of epochs such as `300`".into(),
             Want::Steps => "a whole number of steps such as `10_000`".into(),
             Want::Time => "a time such as `40 epochs`, `500 steps`, or `10%` of the run".into(),
@@ -154,6 +162,8 @@ pub enum Fallback {
     Bool(bool),
     /// A bare name.
     Symbol(&'static str),
+    /// A text.
+    Text(&'static str),
     /// A range.
     Range(f64, f64),
     /// A list of bare names.

@@ -26,15 +26,21 @@ pub const DATA: &[Field] = &[
     ),
     field(
         "on_corrupt",
-        Want::Choice(&["skip", "error"]),
+        Want::Choice(&["skip", "error", "pad"]),
         Fallback::Symbol("skip"),
-        "what happens at an image that cannot be read",
+        "what happens at an image that cannot be read: another takes its place, the run stops, or zeros stand there",
     ),
     field(
         "max_corrupt",
         Want::Fraction,
         Fallback::Float(0.01),
         "share of the images that may be unreadable before the run stops",
+    ),
+    field(
+        "exif_orientation",
+        Want::Bool,
+        Fallback::Bool(false),
+        "whether photographs are turned upright as their EXIF orientation asks",
     ),
 ];
 

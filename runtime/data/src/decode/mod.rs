@@ -1,8 +1,15 @@
 //! From the bytes of a file to 8-bit RGB, as Pillow's `convert("RGB")` gives
 //! it. The content decides on the format, not the name.
 
+mod bmp;
+mod gif;
 mod jpeg;
+mod orientation;
 mod png;
+mod tiff;
+mod webp;
+
+use orientation::Orientation;
 
 use crate::image::{Region, Rgb};
 
@@ -12,13 +19,21 @@ pub(crate) const MAX_PIXELS: u64 = 89_478_485;
 /// Most bytes of a file that is read.
 pub(crate) const MAX_FILE_BYTES: u64 = 256 << 20;
 
-/// Decode a JPEG or PNG file.
+/// Decode a JPEG, PNG, WebP, BMP, TIFF or GIF file (its first frame).
 ///
 /// # Errors
 /// The bytes are no such image, are damaged or cut off, or ask for more than
 /// 89,478,485 pixels.
 pub fn decode(bytes: &[u8]) -> Result<Rgb, Unreadable> {
-    let opened = Opened::new(bytes)?;
+    decode_upright(bytes, false)
+}
+
+/// Decode a file, and with `exif` turn it as its EXIF orientation asks.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_upright(bytes: &[u8], exif: bool) -> Result<Rgb, Unreadable> {
+    let opened = Opened::new(bytes, exif)?;
     let [height, width] = opened.size();
     let (image, _) = opened.decode(Region::whole(width, height))?;
     Ok(image)
@@ -38,7 +53,7 @@ pub enum Unreadable {
     #[error("the file has {0} bytes, more than the limit of {limit}", limit = MAX_FILE_BYTES)]
     TooManyBytes(u64),
     /// Other content, whatever the name says.
-    #[error("the file is neither a JPEG nor a PNG image")]
+    #[error("the file is no image of a known format (JPEG, PNG, WebP, BMP, TIFF, GIF)")]
     UnknownFormat,
     /// A decompression bomb, or no pixels at all.
     #[error("it claims {width}x{height} pixels, more than the limit of {limit}", limit = MAX_PIXELS)]
@@ -54,43 +69,103 @@ pub enum Unreadable {
     /// A PNG with lost pixels.
     #[error("damaged PNG: {0}")]
     Png(String),
+    /// A file of another format with lost pixels, or of a form that is not
+    /// understood.
+    #[error("damaged {0}: {1}")]
+    Damaged(&'static str, String),
+    /// What holds the image, a shard or a row, is not what it should be.
+    #[error("{0}")]
+    Container(String),
 }
 
 /// A file whose header has been read and found sane.
-pub(crate) enum Opened<'a> {
+pub(crate) struct Opened<'a> {
+    file: Format<'a>,
+    orientation: Orientation,
+}
+
+enum Format<'a> {
     Jpeg(jpeg::Jpeg<'a>),
     Png(Box<png::Png<'a>>),
+    Webp(Box<webp::Webp<'a>>),
+    Bmp(Box<bmp::Bmp<'a>>),
+    Tiff(Box<tiff::Tiff<'a>>),
+    Gif(Box<gif::Gif<'a>>),
 }
 
 impl<'a> Opened<'a> {
-    /// Read the header.
-    pub(crate) fn new(bytes: &'a [u8]) -> Result<Self, Unreadable> {
-        if bytes.is_empty() {
-            Err(Unreadable::Empty)
+    /// Read the header, and with `exif` the orientation.
+    pub(crate) fn new(bytes: &'a [u8], exif: bool) -> Result<Self, Unreadable> {
+        let file = if bytes.is_empty() {
+            return Err(Unreadable::Empty);
         } else if bytes.starts_with(&[0xFF, 0xD8, 0xFF]) {
-            Ok(Opened::Jpeg(jpeg::Jpeg::open(bytes)?))
+            Format::Jpeg(jpeg::Jpeg::open(bytes)?)
         } else if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
-            Ok(Opened::Png(Box::new(png::Png::open(bytes)?)))
+            Format::Png(Box::new(png::Png::open(bytes)?))
+        } else if bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP") {
+            Format::Webp(Box::new(webp::Webp::open(bytes)?))
+        } else if bytes.starts_with(b"GIF87a") || bytes.starts_with(b"GIF89a") {
+            Format::Gif(Box::new(gif::Gif::open(bytes)?))
+        } else if bytes.starts_with(b"II*\0") || bytes.starts_with(b"MM\0*") {
+            Format::Tiff(Box::new(tiff::Tiff::open(bytes)?))
+        } else if bytes.starts_with(b"BM") {
+            Format::Bmp(Box::new(bmp::Bmp::open(bytes)?))
         } else {
-            Err(Unreadable::UnknownFormat)
-        }
+            return Err(Unreadable::UnknownFormat);
+        };
+        let orientation = if exif {
+            Orientation::of(bytes)
+        } else {
+            Orientation::default()
+        };
+        Ok(Opened { file, orientation })
     }
 
     /// Height and width in pixels.
     pub(crate) fn size(&self) -> [usize; 2] {
-        match self {
-            Opened::Jpeg(image) => image.size(),
-            Opened::Png(image) => image.size(),
-        }
+        self.orientation.size(self.file.size())
     }
 
     /// Decode at least a region, which lies inside. The second value is where
     /// the top left of the result lies in the image.
     pub(crate) fn decode(self, region: Region) -> Result<(Rgb, [usize; 2]), Unreadable> {
-        match self {
-            Opened::Jpeg(image) => image.decode(region),
-            Opened::Png(image) => Ok((image.decode()?, [0, 0])),
+        if self.orientation.is_upright() {
+            return self.file.decode(region);
         }
+        let stored = self.orientation.stored(region, self.size());
+        let (image, [top, left]) = self.file.decode(stored)?;
+        let part = Region {
+            top: stored.top - top,
+            left: stored.left - left,
+            ..stored
+        };
+        let image = self.orientation.upright(&image, part);
+        Ok((image, [region.top, region.left]))
+    }
+}
+
+impl Format<'_> {
+    fn size(&self) -> [usize; 2] {
+        match self {
+            Format::Jpeg(image) => image.size(),
+            Format::Png(image) => image.size(),
+            Format::Webp(image) => image.size(),
+            Format::Bmp(image) => image.size(),
+            Format::Tiff(image) => image.size(),
+            Format::Gif(image) => image.size(),
+        }
+    }
+
+    fn decode(self, region: Region) -> Result<(Rgb, [usize; 2]), Unreadable> {
+        let whole = match self {
+            Format::Jpeg(image) => return image.decode(region),
+            Format::Png(image) => image.decode(),
+            Format::Webp(image) => image.decode(),
+            Format::Bmp(image) => image.decode(),
+            Format::Tiff(image) => image.decode(),
+            Format::Gif(image) => image.decode(),
+        };
+        Ok((whole?, [0, 0]))
     }
 }
 
@@ -121,7 +196,7 @@ mod tests {
         }
         let philox = Philox::new(0);
         for (n, bytes) in (0..).zip(&files) {
-            let whole = decode(bytes).unwrap();
+            let whole = decode_upright(bytes, n % 2 == 0).unwrap();
             for draw in 0..40 {
                 let words = philox.stream(0, n, 0).draw(draw);
                 let height = 1 + below(words[0], whole.height as u32) as usize;
@@ -132,7 +207,10 @@ mod tests {
                     height,
                     width,
                 };
-                let (part, [top, left]) = Opened::new(bytes).unwrap().decode(region).unwrap();
+                let (part, [top, left]) = Opened::new(bytes, n % 2 == 0)
+                    .unwrap()
+                    .decode(region)
+                    .unwrap();
                 let inside = part.part(Region {
                     top: region.top - top,
                     left: region.left - left,

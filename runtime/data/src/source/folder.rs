@@ -8,7 +8,8 @@ use walkdir::WalkDir;
 use crate::DataError;
 
 /// File name endings that are taken for images; the content decides later.
-pub(crate) const EXTENSIONS: [&str; 3] = ["jpg", "jpeg", "png"];
+pub(crate) const EXTENSIONS: [&str; 8] =
+    ["jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff", "gif"];
 
 /// The image files of a folder, found without opening any of them.
 #[derive(Debug)]
@@ -101,7 +102,7 @@ fn refused(error: walkdir::Error) -> Result<Option<PathBuf>, DataError> {
     }
 }
 
-fn is_image(path: &Path) -> bool {
+pub(crate) fn is_image(path: &Path) -> bool {
     path.extension().is_some_and(|extension| {
         EXTENSIONS
             .iter()

@@ -1,32 +1,50 @@
-//! A list of images that can be decoded one by one, from memory or from files.
+//! The images of a split, one after the other, wherever they come from.
 
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::decode::{MAX_FILE_BYTES, Opened, Unreadable};
+use super::files;
+use super::set::Set;
+use crate::decode::{Opened, Unreadable};
 use crate::image::{Region, Rgb};
 
 /// Bytes of decoded images that a set may keep.
 const CACHE_BYTES: usize = 256 << 20;
-/// A set with more files than this keeps none: too few would fit to matter.
-const CACHE_FILES: usize = 1 << 17;
+/// A set with more images than this keeps none: too few would fit to matter.
+const CACHE_IMAGES: usize = 1 << 17;
+
+/// Where images lie. Any thread may ask for any of them at any time.
+pub(crate) trait Store: Send + Sync {
+    /// Number of images.
+    fn len(&self) -> usize;
+
+    /// How a message names an image.
+    fn name(&self, index: usize) -> String;
+
+    /// Fetch an image: its pixels, or a file's bytes put into `bytes`.
+    fn fetch(&self, index: usize, bytes: &mut Vec<u8>) -> Result<Fetched<'_>, Unreadable>;
+}
+
+/// What a [`Store`] gives.
+pub(crate) enum Fetched<'a> {
+    /// Pixels that are kept.
+    Kept(&'a Rgb),
+    /// Pixels made for this call.
+    Made(Rgb),
+    /// A file to decode lies in the buffer.
+    Encoded,
+}
 
 /// The images of one split with their labels.
 pub(crate) struct Images {
-    origin: Origin,
+    stores: Vec<Box<dyn Store>>,
+    /// The first image of each store, and the number of all.
+    starts: Vec<usize>,
     labels: Option<Vec<u32>>,
-}
-
-enum Origin {
-    Memory(Vec<Rgb>),
-    Files {
-        root: PathBuf,
-        files: Vec<PathBuf>,
-        cache: Cache,
-    },
+    /// Whether EXIF orientations are undone.
+    exif: bool,
+    cache: Cache,
 }
 
 /// Decoded images, kept while they fit.
@@ -44,51 +62,50 @@ pub(crate) enum Loaded<'a> {
 }
 
 impl Images {
-    pub(crate) fn in_memory(images: Vec<Rgb>, labels: Vec<u32>) -> Self {
-        Images {
-            origin: Origin::Memory(images),
-            labels: Some(labels),
+    /// Join sets in a row. `labels` are those of all of them.
+    pub(crate) fn new(sets: Vec<Set>, labels: Option<Vec<u32>>, exif: bool) -> Self {
+        let stores: Vec<_> = sets.into_iter().map(|set| set.store).collect();
+        let mut starts = vec![0];
+        let mut total = 0;
+        for store in &stores {
+            total += store.len();
+            starts.push(total);
         }
-    }
-
-    pub(crate) fn in_files(root: PathBuf, files: Vec<PathBuf>, labels: Option<Vec<u32>>) -> Self {
-        let kept = if files.len() <= CACHE_FILES {
-            files.len()
-        } else {
-            0
-        };
+        let kept = if total <= CACHE_IMAGES { total } else { 0 };
         Images {
-            origin: Origin::Files {
-                root,
-                files,
-                cache: Cache {
-                    images: (0..kept).map(|_| OnceLock::new()).collect(),
-                    used: AtomicUsize::new(0),
-                },
-            },
+            stores,
+            starts,
             labels,
+            exif,
+            cache: Cache {
+                images: (0..kept).map(|_| OnceLock::new()).collect(),
+                used: AtomicUsize::new(0),
+            },
         }
     }
 
     pub(crate) fn len(&self) -> usize {
-        match &self.origin {
-            Origin::Memory(images) => images.len(),
-            Origin::Files { files, .. } => files.len(),
-        }
+        self.starts.last().copied().unwrap_or(0)
     }
 
     pub(crate) fn labels(&self) -> Option<&[u32]> {
         self.labels.as_deref()
     }
 
+    /// The store of an image and its index there.
+    fn place(&self, sample: u32) -> Option<(&dyn Store, usize)> {
+        let sample = sample as usize;
+        let at = self.starts.partition_point(|start| *start <= sample);
+        let at = at.checked_sub(1)?;
+        let store = self.stores.get(at)?;
+        Some((store.as_ref(), sample - self.starts.get(at)?))
+    }
+
     /// How a message names an image.
     pub(crate) fn name(&self, sample: u32) -> String {
-        match &self.origin {
-            Origin::Memory(_) => format!("image {sample}"),
-            Origin::Files { root, files, .. } => match files.get(sample as usize) {
-                Some(file) => root.join(file).display().to_string(),
-                None => format!("image {sample}"),
-            },
+        match self.place(sample) {
+            Some((store, index)) => store.name(index),
+            None => format!("image {sample}"),
         }
     }
 
@@ -100,46 +117,45 @@ impl Images {
         bytes: &mut Vec<u8>,
         plan: impl FnOnce([usize; 2]) -> Region,
     ) -> Result<Loaded<'_>, Unreadable> {
-        let sample = sample as usize;
-        match &self.origin {
-            Origin::Memory(images) => {
-                let image = images.get(sample).ok_or(Unreadable::Empty)?;
-                plan([image.height, image.width]);
-                Ok(Loaded::Kept(image))
-            }
-            Origin::Files { root, files, cache } => {
-                let slot = cache.images.get(sample);
-                if let Some(image) = slot.and_then(OnceLock::get) {
-                    plan([image.height, image.width]);
-                    return Ok(Loaded::Kept(image));
-                }
-                let file = files.get(sample).ok_or(Unreadable::Empty)?;
-                read(root.join(file), bytes)?;
-                let opened = Opened::new(bytes)?;
-                let [height, width] = opened.size();
-                let region = plan([height, width]);
-                let size = height * width * 3;
-                if let Some(slot) = slot
-                    && cache.reserve(size)
-                {
-                    // A file may be damaged beyond the region alone: that the
-                    // cache had room for it must not make it unreadable.
-                    match opened.decode(Region::whole(width, height)) {
-                        Ok((image, _)) => {
-                            if slot.get().is_some() {
-                                cache.release(size);
-                            }
-                            return Ok(Loaded::Kept(slot.get_or_init(|| image)));
-                        }
-                        Err(_) => cache.release(size),
-                    }
-                    let (image, origin) = Opened::new(bytes)?.decode(region)?;
-                    return Ok(Loaded::Part(image, origin));
-                }
-                let (image, origin) = opened.decode(region)?;
-                Ok(Loaded::Part(image, origin))
-            }
+        let slot = self.cache.images.get(sample as usize);
+        if let Some(image) = slot.and_then(OnceLock::get) {
+            plan([image.height, image.width]);
+            return Ok(Loaded::Kept(image));
         }
+        let (store, index) = self.place(sample).ok_or(Unreadable::Empty)?;
+        match store.fetch(index, bytes)? {
+            Fetched::Kept(image) => {
+                plan([image.height, image.width]);
+                return Ok(Loaded::Kept(image));
+            }
+            Fetched::Made(image) => {
+                plan([image.height, image.width]);
+                let size = image.data.len();
+                return Ok(match slot {
+                    Some(slot) if self.cache.reserve(size) => self.cache.keep(slot, image, size),
+                    _ => Loaded::Part(image, [0, 0]),
+                });
+            }
+            Fetched::Encoded => {}
+        }
+        let opened = Opened::new(bytes, self.exif)?;
+        let [height, width] = opened.size();
+        let region = plan([height, width]);
+        let size = height * width * 3;
+        if let Some(slot) = slot
+            && self.cache.reserve(size)
+        {
+            // A file may be damaged beyond the region alone: that the cache
+            // had room for it must not make it unreadable.
+            match opened.decode(Region::whole(width, height)) {
+                Ok((image, _)) => return Ok(self.cache.keep(slot, image, size)),
+                Err(_) => self.cache.release(size),
+            }
+            let (image, origin) = Opened::new(bytes, self.exif)?.decode(region)?;
+            return Ok(Loaded::Part(image, origin));
+        }
+        let (image, origin) = opened.decode(region)?;
+        Ok(Loaded::Part(image, origin))
     }
 }
 
@@ -154,24 +170,18 @@ impl Cache {
     fn release(&self, bytes: usize) {
         self.used.fetch_sub(bytes, Ordering::Relaxed);
     }
+
+    /// Keep an image that room was reserved for.
+    fn keep<'a>(&self, slot: &'a OnceLock<Rgb>, image: Rgb, size: usize) -> Loaded<'a> {
+        if slot.get().is_some() {
+            self.release(size);
+        }
+        Loaded::Kept(slot.get_or_init(|| image))
+    }
 }
 
 /// Height and width of an image file, from its header.
 pub(crate) fn size(path: &Path, bytes: &mut Vec<u8>) -> Result<[usize; 2], Unreadable> {
-    read(path.to_owned(), bytes)?;
-    Ok(Opened::new(bytes)?.size())
-}
-
-fn read(path: PathBuf, bytes: &mut Vec<u8>) -> Result<(), Unreadable> {
-    let mut file = File::open(path)?;
-    let length = file.metadata()?.len();
-    if length > MAX_FILE_BYTES {
-        return Err(Unreadable::TooManyBytes(length));
-    }
-    bytes.clear();
-    bytes.reserve(length as usize);
-    Read::by_ref(&mut file)
-        .take(MAX_FILE_BYTES)
-        .read_to_end(bytes)?;
-    Ok(())
+    files::read(path, bytes)?;
+    Ok(Opened::new(bytes, false)?.size())
 }

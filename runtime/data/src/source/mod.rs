@@ -1,10 +1,20 @@
 //! Where images come from.
 
+mod bench;
 pub(crate) mod digits;
+mod files;
 mod folder;
 pub(crate) mod images;
+mod list;
+mod looks;
+mod open;
+mod parquet;
 mod recorded;
+mod set;
+mod shards;
 
-pub(crate) use folder::{Folder, class_index};
+pub(crate) use folder::Folder;
 pub(crate) use images::{Images, Loaded};
+pub(crate) use open::{Portion, open, paths};
 pub(crate) use recorded::Recorded;
+pub(crate) use set::Labels;

@@ -14,6 +14,7 @@ pub fn digits(batch: usize) -> Data {
         steps_per_epoch: 1200 / batch,
         on_corrupt: OnCorrupt::Skip,
         max_corrupt: 0.01,
+        exif_orientation: false,
     }
 }
 

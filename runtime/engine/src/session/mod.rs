@@ -1,6 +1,7 @@
 //! A run from its Plan to trained, judged, saved weights.
 
 mod clock;
+mod corrupt;
 mod observer;
 mod scale;
 mod state;

@@ -35,6 +35,9 @@ impl Session {
             let Some(batch) = loader.next() else {
                 return Err(EngineError::plan("the data ended before the last step"));
             };
+            if batch.is_err() {
+                super::corrupt::list(&self.directory, loader.report())?;
+            }
             let batch = batch?;
             let done = step + 1;
             let saves = done.is_multiple_of(train.checkpoint_every) || done == train.steps;
@@ -54,6 +57,7 @@ impl Session {
             let skipped = skipped_before + loader.report().files().len();
             if skipped > self.progress.skipped {
                 self.progress.skipped = skipped;
+                super::corrupt::list(&self.directory, loader.report())?;
                 observer.skipped(loader.report());
             }
             if saves {

@@ -487,6 +487,7 @@ pub fn digits(epochs: usize, seed: u64) -> Plan {
                 steps_per_epoch: STEPS_PER_EPOCH,
                 on_corrupt: OnCorrupt::Error,
                 max_corrupt: 0.0,
+                exif_orientation: false,
             },
             views: vec![view("a", 0.0), view("b", 0.2)],
             nets: nets(steps as f64),

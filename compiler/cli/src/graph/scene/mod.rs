@@ -52,9 +52,19 @@ pub fn scene(plan: &Plan) -> Scene {
 
 fn source(plan: &Plan) -> String {
     match &plan.recipe.data.source {
-        Source::ImageFolder { path, .. } => format!("`{path}`"),
-        Source::Recorded { path } => format!("`{path}`"),
         Source::Digits => "the digits".into(),
+        Source::ImageFolder { path, .. }
+        | Source::List { path, .. }
+        | Source::Webdataset { shards: path, .. }
+        | Source::Parquet { shards: path, .. }
+        | Source::Cifar10 { path }
+        | Source::Cifar100 { path, .. }
+        | Source::Mnist { path }
+        | Source::FashionMnist { path }
+        | Source::Stl10 { path, .. }
+        | Source::Recorded { path } => format!("`{path}`"),
+        Source::Concat { sources } => format!("{} sources in a row", sources.len()),
+        Source::Mix { sources, .. } => format!("a mix of {} sources", sources.len()),
     }
 }
 

@@ -1,0 +1,277 @@
+//! WebDataset: tar files whose members of one name, but for the ending, are
+//! one sample.
+//!
+//! The headers are read once, to an index of places; an image is then read
+//! from its place, so that the shuffle runs over all shards. Nothing is ever
+//! unpacked, and links are passed over.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tar::{Archive, EntryType};
+
+use super::files::read_at;
+use super::images::{Fetched, Store};
+use super::set::{Labels, Set};
+use crate::DataError;
+use crate::decode::{MAX_FILE_BYTES, Unreadable};
+
+/// Endings that are taken for images.
+const IMAGES: [&str; 9] = [
+    "jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff", "gif", "img",
+];
+/// Most bytes of a label.
+const MAX_LABEL_BYTES: u64 = 4096;
+
+/// Where an image lies.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    shard: u32,
+    /// First byte in the shard.
+    offset: u64,
+    /// Its bytes; of a damaged shard's end, 0.
+    length: u32,
+}
+
+/// What became of one shard.
+struct Scan {
+    places: Vec<Place>,
+    labels: Vec<Option<String>>,
+}
+
+struct Shards {
+    files: Vec<PathBuf>,
+    places: Vec<Place>,
+}
+
+/// Open shards. `image` and `label` are endings of members.
+pub(crate) fn open(
+    files: Vec<PathBuf>,
+    image: Option<&str>,
+    label: &str,
+) -> Result<Set, DataError> {
+    let next = AtomicUsize::new(0);
+    let scans: Vec<Mutex<Option<Result<Scan, DataError>>>> =
+        files.iter().map(|_| Mutex::default()).collect();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads.min(files.len()) {
+            scope.spawn(|| {
+                loop {
+                    let n = next.fetch_add(1, Ordering::Relaxed);
+                    let (Some(file), Some(slot)) = (files.get(n), scans.get(n)) else {
+                        return;
+                    };
+                    let found = scan(file, n as u32, image, label);
+                    *slot.lock().unwrap_or_else(|lock| lock.into_inner()) = Some(found);
+                }
+            });
+        }
+    });
+    let mut places = Vec::new();
+    let mut labels: Option<Vec<String>> = Some(Vec::new());
+    for scan in scans {
+        let scan = scan.into_inner().unwrap_or_else(|lock| lock.into_inner());
+        let Some(scan) = scan else { continue };
+        let scan = scan?;
+        places.extend(scan.places);
+        for label in scan.labels {
+            match (&mut labels, label) {
+                (Some(labels), Some(label)) => labels.push(label),
+                (_, None) => labels = None,
+                (None, _) => {}
+            }
+        }
+    }
+    let path = files.first().cloned().unwrap_or_default();
+    if places.is_empty() {
+        return Err(DataError::Source {
+            path,
+            problem: match image {
+                Some(image) => {
+                    format!("no member of its shards ends in `.{image}`; name another ending")
+                }
+                None => "no member of its shards is an image; name their ending: `image: \"jpg\"`"
+                    .into(),
+            },
+        });
+    }
+    let labels = labels
+        .map(|labels| Labels::read(&labels))
+        .transpose()
+        .map_err(|problem| DataError::Source { path, problem })?;
+    Ok(Set {
+        store: Box::new(Shards { files, places }),
+        labels,
+    })
+}
+
+/// Read the headers of a shard.
+fn scan(path: &Path, shard: u32, image: Option<&str>, label: &str) -> Result<Scan, DataError> {
+    let read = |source| DataError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let fail = |problem: &str| DataError::Source {
+        path: path.to_owned(),
+        problem: problem.into(),
+    };
+    let file = File::open(path).map_err(read)?;
+    let found = file.metadata().map_err(read)?;
+    if !found.is_file() {
+        return Err(fail(
+            "it is no file; name tar files: `webdataset(\"shards-{000..099}.tar\")`",
+        ));
+    }
+    let length = found.len();
+    let mut start = [0; 2];
+    if read_at(&file, &mut start, 0).is_ok() && start == [0x1F, 0x8B] {
+        return Err(fail(
+            "it is compressed, and cannot be read at random; unpack it with `gunzip` \
+             (images gain nothing from gzip)",
+        ));
+    }
+    let mut scan = Scan {
+        places: Vec::new(),
+        labels: Vec::new(),
+    };
+    let mut archive = Archive::new(&file);
+    let entries = archive.entries_with_seek().map_err(read)?;
+    // The name without its ending, of the members that came last, with what
+    // they told so far.
+    let mut key: Vec<u8> = Vec::new();
+    let mut open: (Option<Place>, Option<String>) = (None, None);
+    let mut end = 0;
+    for entry in entries {
+        let Ok(entry) = entry else {
+            // What follows a damaged header cannot be found.
+            end = u64::MAX;
+            break;
+        };
+        if entry.header().entry_type() != EntryType::Regular {
+            continue;
+        }
+        let name = entry.path_bytes().into_owned();
+        let base = name.iter().rposition(|b| *b == b'/').map_or(0, |at| at + 1);
+        let Some(dot) = name.iter().skip(base).position(|b| *b == b'.') else {
+            continue;
+        };
+        let (stem, ending) = name.split_at(base + dot);
+        // A hidden file is no sample.
+        if dot == 0 {
+            continue;
+        }
+        if stem != key {
+            close(&mut scan, std::mem::take(&mut open));
+            key = stem.to_owned();
+        }
+        let ending =
+            String::from_utf8_lossy(ending.get(1..).unwrap_or_default()).to_ascii_lowercase();
+        let offset = entry.raw_file_position();
+        let size = entry.size();
+        end = offset.saturating_add(size);
+        let wanted = match image {
+            Some(image) => ending == image,
+            None => IMAGES.contains(&ending.rsplit('.').next().unwrap_or("")),
+        };
+        if wanted && open.0.is_none() {
+            open.0 = Some(Place {
+                shard,
+                offset,
+                length: u32::try_from(size).unwrap_or(u32::MAX),
+            });
+        } else if ending == label && size <= MAX_LABEL_BYTES {
+            let mut bytes = vec![0; size as usize];
+            if read_at(&file, &mut bytes, offset).is_ok() {
+                open.1 = Some(String::from_utf8_lossy(&bytes).trim().to_owned());
+            }
+        }
+    }
+    close(&mut scan, open);
+    if scan.places.is_empty() && end == u64::MAX {
+        return Err(fail(
+            "it is no tar file, or its first header is damaged; fetch it again",
+        ));
+    }
+    // A shard ends in two empty blocks. One that does not has been cut: the
+    // loss is one more image, which cannot be read.
+    if end
+        .checked_next_multiple_of(512)
+        .is_none_or(|end| end > length)
+    {
+        let told = scan
+            .places
+            .last()
+            .is_some_and(|last| last.offset + u64::from(last.length) > length);
+        if !told {
+            scan.places.push(Place {
+                shard,
+                offset: length,
+                length: 0,
+            });
+            scan.labels.push(scan.labels.last().cloned().flatten());
+        }
+    }
+    Ok(scan)
+}
+
+/// A sample is whole.
+fn close(scan: &mut Scan, (place, label): (Option<Place>, Option<String>)) {
+    if let Some(place) = place {
+        scan.places.push(place);
+        scan.labels.push(label.filter(|label| !label.is_empty()));
+    }
+}
+
+impl Store for Shards {
+    fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    fn name(&self, index: usize) -> String {
+        let Some(place) = self.places.get(index) else {
+            return format!("image {index}");
+        };
+        let shard = self
+            .files
+            .get(place.shard as usize)
+            .cloned()
+            .unwrap_or_default();
+        // The member's name stands in the block before it.
+        let member = File::open(&shard).ok().and_then(|file| {
+            let mut header = [0; 100];
+            read_at(&file, &mut header, place.offset.checked_sub(512)?).ok()?;
+            let name = header.split(|b| *b == 0).next()?;
+            (place.length > 0).then(|| String::from_utf8_lossy(name).into_owned())
+        });
+        match member {
+            Some(member) => format!("{}:{member}", shard.display()),
+            None => format!("{} at byte {}", shard.display(), place.offset),
+        }
+    }
+
+    fn fetch(&self, index: usize, bytes: &mut Vec<u8>) -> Result<Fetched<'_>, Unreadable> {
+        let place = self.places.get(index).ok_or(Unreadable::Empty)?;
+        let shard = self
+            .files
+            .get(place.shard as usize)
+            .ok_or(Unreadable::Empty)?;
+        if u64::from(place.length) > MAX_FILE_BYTES {
+            return Err(Unreadable::TooManyBytes(u64::from(place.length)));
+        }
+        let file = File::open(shard)?;
+        let length = file.metadata()?.len();
+        if place.offset + u64::from(place.length) > length || place.offset == length {
+            return Err(Unreadable::Container(format!(
+                "the shard is cut off or damaged behind byte {}",
+                place.offset.min(length)
+            )));
+        }
+        bytes.clear();
+        bytes.resize(place.length as usize, 0);
+        read_at(&file, bytes, place.offset)?;
+        Ok(Fetched::Encoded)
+    }
+}
