@@ -53,6 +53,7 @@ fn folder(path: &Path) -> Result<Subject, DataError> {
             steps_per_epoch: probe.samples,
             on_corrupt: OnCorrupt::Skip,
             max_corrupt: 0.01,
+            exif_orientation: false,
         },
         plan: None,
     })
