@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use ssl_plan::Interpolation;
 
 use crate::dataset::Split;
-use crate::image::{Region, Rgb};
+use crate::image::Rgb;
 use crate::report::CorruptFile;
 use crate::source::Loaded;
 use crate::transform::Operation;
@@ -225,11 +225,7 @@ impl Dataset {
         let label = labels
             .and_then(|labels| labels.get(sample as usize))
             .copied();
-        bytes.clear();
-        let whole = |[height, width]: [usize; 2]| Region::whole(width, height);
-        let loaded = images
-            .load(sample, bytes, whole)
-            .map_err(|e| e.to_string())?;
+        let loaded = images.load_file(sample, bytes).map_err(|e| e.to_string())?;
         let image = match &loaded {
             Loaded::Kept(image) => *image,
             Loaded::Part(image, _) => image,

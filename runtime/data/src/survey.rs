@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::dataset::Split;
-use crate::image::{Region, Rgb};
+use crate::image::Rgb;
 use crate::report::CorruptFile;
 use crate::source::Loaded;
 use crate::{DataError, Dataset};
@@ -98,9 +98,7 @@ impl Dataset {
         let Ok(images) = self.images(split) else {
             return;
         };
-        bytes.clear();
-        let whole = |[height, width]: [usize; 2]| Region::whole(width, height);
-        let loaded = catch_unwind(AssertUnwindSafe(|| images.load(sample, bytes, whole)));
+        let loaded = catch_unwind(AssertUnwindSafe(|| images.load_file(sample, bytes)));
         let broken = match loaded {
             Ok(Ok(loaded)) => {
                 let image = match &loaded {

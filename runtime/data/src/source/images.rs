@@ -109,6 +109,30 @@ impl Images {
         }
     }
 
+    /// Load the whole of an image and leave its file's bytes, where it has
+    /// any, in the buffer, whatever is kept in memory.
+    pub(crate) fn load_file(
+        &self,
+        sample: u32,
+        bytes: &mut Vec<u8>,
+    ) -> Result<Loaded<'_>, Unreadable> {
+        bytes.clear();
+        let (store, index) = self.place(sample).ok_or(Unreadable::Empty)?;
+        match store.fetch(index, bytes)? {
+            Fetched::Kept(image) => Ok(Loaded::Kept(image)),
+            Fetched::Made(image) => {
+                bytes.clear();
+                Ok(Loaded::Part(image, [0, 0]))
+            }
+            Fetched::Encoded => {
+                let opened = Opened::new(bytes, self.exif)?;
+                let [height, width] = opened.size();
+                let (image, origin) = opened.decode(Region::whole(width, height))?;
+                Ok(Loaded::Part(image, origin))
+            }
+        }
+    }
+
     /// Load an image: `plan` is told its height and width and says which part
     /// is wanted.
     pub(crate) fn load(
