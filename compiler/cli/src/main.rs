@@ -72,6 +72,8 @@ enum Command {
     Fmt(command::fmt::Options),
     /// Train, judge and export
     Run(command::run::Options),
+    /// Measure how fast a file trains, and where the time of a step goes
+    Bench(command::bench::Options),
     /// Run all variants of a sweep, checked before the first begins
     Sweep(command::sweep::Options),
     /// Print what makes a shell complete commands, names and paths
@@ -117,6 +119,7 @@ fn main() -> ExitCode {
         Command::Explain(options) => command::explain::run(&options),
         Command::Fmt(options) => command::fmt::run(&options),
         Command::Run(options) => command::run::run(&options),
+        Command::Bench(options) => command::bench::run(&options),
         Command::Sweep(options) => command::sweep::run(&options),
         Command::Completions(options) => command::completions::run(&options),
         Command::Man(options) => command::man::run(&options, Cli::command()),

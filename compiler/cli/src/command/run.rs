@@ -135,7 +135,7 @@ fn start(
 }
 
 /// The exit code of a failed run.
-fn exit_code(e: &EngineError) -> u8 {
+pub fn exit_code(e: &EngineError) -> u8 {
     match e {
         EngineError::NonFinite { .. } | EngineError::Compute(_) => 3,
         EngineError::Data(_) => 65,

@@ -1,8 +1,10 @@
 //! A run from its Plan to trained, judged, saved weights.
 
+mod bench;
 mod clock;
 mod observer;
 mod parts;
+mod phases;
 mod state;
 mod train;
 
@@ -25,7 +27,9 @@ use crate::run::metrics::{self, Line, Metrics};
 use crate::run::{RunDirectory, curve, recipe};
 use crate::step::Step;
 use crate::weights;
+pub use bench::{BenchOptions, Measured, StepTime, bench};
 pub use observer::{Observer, Start, StepDone, Summary};
+pub use phases::Phase;
 use state::{Progress, State};
 
 /// How a plan is run; nothing of it changes what is computed, the initial

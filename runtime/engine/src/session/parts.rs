@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use burn::tensor::{Gradients, Tensor};
 
+use super::phases::{Phase, Phases};
 use crate::error::EngineError;
 use crate::model::Model;
 use crate::nets::{Kind, Visit};
@@ -31,9 +32,9 @@ pub fn compute(
     graph: &mut Step,
     model: &mut Model,
     views: HashMap<String, Tensor<4>>,
-    step: usize,
-    parts: usize,
+    [step, parts]: [usize; 2],
     read_tracks: bool,
+    phases: &mut Phases,
 ) -> Result<Computed, EngineError> {
     let mut total: Option<Computed> = None;
     for part in 0..parts {
@@ -50,6 +51,7 @@ pub fn compute(
         let outputs = graph.run(model, &views, [step, part], read_tracks)?;
         drop(views);
         let share = outputs.loss.div_scalar(parts as f64);
+        phases.end(Phase::Forward);
         let computed = Computed {
             loss: share.clone().inner(),
             gradients: share.backward(),
@@ -62,6 +64,7 @@ pub fn compute(
             None => computed,
             Some(total) => total.join(computed, model),
         });
+        phases.end(Phase::Backward);
     }
     graph.finish(step);
     total.ok_or_else(|| EngineError::plan("a step has no parts"))
