@@ -13,6 +13,7 @@ Needs torch, timm and torchvision.
 import argparse
 import copy
 import datetime
+import functools
 import json
 import os
 import platform
@@ -32,7 +33,7 @@ FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "mocov3.ssl")
 def vit(dim, heads, image, patch):
     net = timm.models.VisionTransformer(
         img_size=image, patch_size=patch, embed_dim=dim, depth=12, num_heads=heads,
-        num_classes=0, norm_layer=lambda d: nn.LayerNorm(d, eps=1e-6),
+        num_classes=0, norm_layer=functools.partial(nn.LayerNorm, eps=1e-6),
     )
     # MoCo v3: the positions are fixed, and so is the patch projection.
     net.pos_embed.requires_grad = False

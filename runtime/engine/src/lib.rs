@@ -4,6 +4,7 @@
 pub mod cuda;
 pub mod device;
 pub mod error;
+mod fused;
 pub mod judge;
 pub mod model;
 pub mod nets;

@@ -4,9 +4,9 @@ use burn::tensor::Tensor;
 use ssl_plan::BlockNorm;
 
 use super::Visit;
-use super::gelu::gelu;
 use super::layers::{Attention, BatchNorm, LayerNorm, Linear, Pass, Queries, first_tokens};
 use super::start::{Scope, Start};
+use crate::fused::Activation;
 
 /// PyTorch's defaults for a BatchNorm.
 const BATCH_NORM_EPS: f64 = 1e-5;
@@ -99,8 +99,8 @@ impl Block {
             Norm::Layer(norm) => norm.forward(x.clone()),
             Norm::Batch(norm) => norm.forward(x.clone(), pass),
         };
-        let hidden = self.fc1.forward(normed, pass);
-        x + pass.widen(self.fc2.forward(gelu(hidden), pass))
+        let hidden = self.fc1.forward_then(normed, Activation::Gelu, pass);
+        x + pass.widen(self.fc2.forward(hidden, pass))
     }
 
     pub(super) fn visit<V: Visit>(&mut self, visitor: &mut V) {

@@ -11,7 +11,6 @@
 mod average;
 mod block;
 mod decoder;
-mod gelu;
 mod heads;
 mod layers;
 mod mask;
