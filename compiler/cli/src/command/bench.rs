@@ -11,7 +11,7 @@ use ssl_engine::session::{BenchOptions, Measured, bench};
 
 use super::Choice;
 use super::run::{Machine, exit_code};
-use crate::{complete, output};
+use crate::{complete, memory, output};
 
 /// Options of `sslc bench`.
 #[derive(Args)]
@@ -47,6 +47,7 @@ pub fn run(options: &Options) -> ExitCode {
     let Some(plan) = &compilation.plan else {
         return super::no_plan(&compilation);
     };
+    memory::keep();
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
     let measured = bench(
         plan,

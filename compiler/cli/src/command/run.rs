@@ -11,7 +11,7 @@ use ssl_plan::{FORMAT, Plan};
 use super::Choice;
 use crate::signals::Signals;
 use crate::watch::Watch;
-use crate::{complete, output};
+use crate::{complete, memory, output};
 
 /// Options of `sslc run`.
 #[derive(Args)]
@@ -125,6 +125,7 @@ fn start(
     if let Some(workers) = machine.workers {
         engine.workers = usize::from(workers);
     }
+    memory::keep();
     let mut watch = Watch::new(&plan, machine.quiet);
     let outcome = Session::new(plan, engine).and_then(|session| session.run(&mut watch));
     watch.end();

@@ -136,7 +136,7 @@ impl Sizes {
     fn weights(&self, head: Head, into: &mut [f32]) {
         let scale = (false, self.factor());
         product(into, self.asked, head.q, head.k.t(), scale, Threads::One);
-        wide(|| {
+        wide!({
             for row in into.chunks_exact_mut(self.asked) {
                 softmax_in_place(row);
             }
@@ -223,7 +223,7 @@ impl Operation for Attention {
                         let weights = Matrix::rows(weights, [asking, asked]);
                         product(of_v, width, weights.t(), own, (false, 1.0), Threads::One);
                     }
-                    wide(|| {
+                    wide!({
                         let rows = slopes.chunks_exact_mut(asked);
                         for (slopes, weights) in rows.zip(weights.chunks_exact(asked)) {
                             let level = sum_of(slopes, weights, |s, w| s * w);

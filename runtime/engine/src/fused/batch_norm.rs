@@ -134,18 +134,17 @@ impl BatchNorm {
             ..
         } = sizes;
         let share = 1.0 / area as f32;
-        let runs: Vec<[f32; 2]> = x
-            .par_chunks(sizes.size())
-            .flat_map_iter(|samples| {
-                wide(|| {
-                    let run = |x: &[f32]| {
+        let mut runs = vec![[0.0; 2]; x.len() / area];
+        runs.par_chunks_mut(sizes.at_once * channels)
+            .zip(x.par_chunks(sizes.size()))
+            .for_each(|(runs, samples)| {
+                wide!({
+                    for (run, x) in runs.iter_mut().zip(samples.chunks_exact(area)) {
                         let mean = sum_of(x, x, |x, _| x) * share;
-                        [mean, sum_of(x, x, |x, _| (x - mean) * (x - mean))]
-                    };
-                    samples.chunks_exact(area).map(run).collect::<Vec<_>>()
-                })
-            })
-            .collect();
+                        *run = [mean, sum_of(x, x, |x, _| (x - mean) * (x - mean))];
+                    }
+                });
+            });
         let mut mean = vec![0.0f64; channels];
         for runs in runs.chunks_exact(channels) {
             for (mean, run) in mean.iter_mut().zip(runs) {
@@ -194,7 +193,7 @@ impl Operation for BatchNorm {
                 let x = &x[from..from + y.len()];
                 let residual = residual.map(|r| &r[from..from + y.len()]);
                 let floor = if self.relu { 0.0 } else { f32::NEG_INFINITY };
-                wide(|| {
+                wide!({
                     if area == 1 {
                         for (y, x) in y.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
                             let affine = scale.iter().zip(&shift);
@@ -267,7 +266,7 @@ impl Operation for BatchNorm {
                 let from = task * sizes.size();
                 let x = &x[from..from + gradient.len()];
                 let mut sums = [vec![0.0; channels], vec![0.0; channels]];
-                wide(|| {
+                wide!({
                     if let Some(result) = result {
                         let result = &result[from..from + gradient.len()];
                         for (g, y) in gradient.iter_mut().zip(result) {
@@ -318,7 +317,7 @@ impl Operation for BatchNorm {
         };
         let channel: Vec<[f32; 3]> = (0..channels).map(of_channel).collect();
         let to_x = |to: &mut [f32], g: &[f32], x: &[f32]| {
-            wide(|| {
+            wide!({
                 if area == 1 {
                     let rows = to.chunks_exact_mut(channels).zip(g.chunks_exact(channels));
                     for ((to, g), x) in rows.zip(x.chunks_exact(channels)) {

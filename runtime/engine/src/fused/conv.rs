@@ -3,6 +3,7 @@
 //! in the cache. Small images are laid side by side, large ones cut into rows.
 
 mod tile;
+mod winograd;
 
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Tensor, module};
@@ -59,6 +60,9 @@ struct Scratch {
 }
 
 fn forward(x: &[f32], weight: &[f32], shape: &Shape) -> Vec<f32> {
+    if winograd::fits(shape) {
+        return winograd::forward(x, weight, shape);
+    }
     let weight = Matrix::rows(weight, [shape.out, shape.depth()]);
     let mut y = vec![0.0; shape.result().iter().product()];
     y.par_chunks_mut(shape.group * shape.out * shape.area())
@@ -90,6 +94,9 @@ fn forward(x: &[f32], weight: &[f32], shape: &Shape) -> Vec<f32> {
 
 /// The gradient of the input.
 fn backward(gradient: &[f32], weight: &[f32], shape: &Shape) -> Vec<f32> {
+    if winograd::fits(shape) {
+        return winograd::backward(gradient, weight, shape);
+    }
     let weight = Matrix::rows(weight, [shape.out, shape.depth()]).t();
     let mut into = vec![0.0; shape.input().iter().product()];
     into.par_chunks_mut(shape.group * shape.channels * shape.input_area())
@@ -116,6 +123,9 @@ const SHARES: usize = 8;
 
 /// The gradient of the weight.
 fn weight_backward(x: &[f32], gradient: &[f32], shape: &Shape) -> Vec<f32> {
+    if winograd::fits(shape) {
+        return winograd::weight_backward(x, gradient, shape);
+    }
     let samples = shape.group * shape.groups().div_ceil(SHARES);
     let shares: Vec<Vec<f32>> = x
         .par_chunks(samples * shape.channels * shape.input_area())
@@ -143,6 +153,11 @@ fn weight_backward(x: &[f32], gradient: &[f32], shape: &Shape) -> Vec<f32> {
             own
         })
         .collect();
+    sum(shares)
+}
+
+/// The sum of shares, in their order.
+fn sum(shares: Vec<Vec<f32>>) -> Vec<f32> {
     let mut shares = shares.into_iter();
     let mut sum = shares.next().unwrap_or_default();
     for share in shares {

@@ -57,7 +57,7 @@ impl Operation for Gelu {
 
 /// GELU in place.
 pub(super) fn forward(x: &mut [f32]) {
-    wide(|| {
+    wide!({
         for x in x {
             *x *= normal(*x).0;
         }
@@ -66,7 +66,7 @@ pub(super) fn forward(x: &mut [f32]) {
 
 /// Times GELU's slope at x.
 pub(super) fn backward(gradient: &mut [f32], x: &[f32]) {
-    wide(|| {
+    wide!({
         for (gradient, x) in gradient.iter_mut().zip(x) {
             let (below, density) = normal(*x);
             *gradient *= below + x * density;

@@ -1,17 +1,31 @@
 //! Loops over numbers, compiled for what the machine's vectors hold, and sums
 //! whose order is fixed.
 
-use pulp::{Arch, NullaryFnOnce};
-
 /// Numbers that are summed side by side.
 pub(super) const LANES: usize = 16;
 
-/// Calls a closure in code for the widest vectors that this machine has. What
-/// it calls must be inlined to gain from it.
-#[inline(always)]
-pub(super) fn wide<F: NullaryFnOnce>(f: F) -> F::Output {
-    Arch::new().dispatch(f)
+/// Computes an expression in code for the widest vectors that this machine has.
+/// What it calls must be inlined to gain from it: loops, not iterators that
+/// take closures.
+macro_rules! wide {
+    ($body:expr) => {{
+        let once = $crate::fused::lanes::Once;
+        pulp::Arch::new().dispatch(
+            #[inline(always)]
+            || {
+                // Taken, so that the closure can be called but once: one that
+                // could be called again is called through a function that is
+                // not compiled for those vectors.
+                let _once = once;
+                $body
+            },
+        )
+    }};
 }
+pub(super) use wide;
+
+/// What is not copied.
+pub(super) struct Once;
 
 /// The sum of a function of the numbers of two slices of one length, in
 /// [`LANES`] sums side by side.

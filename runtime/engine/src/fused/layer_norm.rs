@@ -38,7 +38,7 @@ impl Operation for LayerNorm {
             .into_par_iter()
             .zip(scales.par_chunks_mut(2 * at_once))
             .for_each(|((y, x), scales)| {
-                wide(|| {
+                wide!({
                     let rows = y.chunks_exact_mut(width).zip(x.chunks_exact(width));
                     for ((y, x), scale) in rows.zip(scales.chunks_exact_mut(2)) {
                         let (mean, deviation) = statistics(x, self.eps);
@@ -66,7 +66,7 @@ impl Operation for LayerNorm {
             .zip(scales.par_chunks(2 * at_once))
             .map(|((gradient, x), scales)| {
                 let mut sums = [vec![0.0; width], vec![0.0; width]];
-                wide(|| {
+                wide!({
                     let [of_weight, of_bias] = &mut sums;
                     let rows = gradient.chunks_exact_mut(width).zip(x.chunks_exact(width));
                     for ((g, x), scale) in rows.zip(scales.chunks_exact(2)) {

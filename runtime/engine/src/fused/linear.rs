@@ -60,7 +60,11 @@ impl Operation for Linear {
         let size = rows_at_once(out) * out;
         let shift = |rows: &mut [f32]| {
             if !bias.is_empty() {
-                wide(|| rows.chunks_exact_mut(out).for_each(|row| add(row, bias)));
+                wide!({
+                    for row in rows.chunks_exact_mut(out) {
+                        add(row, bias);
+                    }
+                });
             }
         };
         if self.activation == Activation::None {
@@ -133,7 +137,7 @@ pub(super) fn column_sums(values: &[f32], width: usize) -> Vec<f32> {
         .par_chunks(size)
         .map(|rows| {
             let mut sums = vec![0.0; width];
-            wide(|| {
+            wide!({
                 for row in rows.chunks_exact(width) {
                     add(&mut sums, row);
                 }

@@ -54,6 +54,9 @@ pub struct Measured {
     pub steps: Vec<StepTime>,
     /// Seconds of the first step that was made, which warms caches up.
     pub first_step: f64,
+    /// Processor seconds of all threads that a step took, on average, where
+    /// the system tells.
+    pub processor_seconds: Option<f64>,
     /// The most memory that the process held, in bytes, where the system
     /// tells.
     pub peak_memory: Option<u64>,
@@ -107,6 +110,7 @@ pub fn bench(plan: &Plan, options: BenchOptions) -> Result<Measured, EngineError
     let mut steps = Vec::with_capacity(total);
     let mut views = HashMap::new();
     let mut loss = f32::NAN;
+    let mut begun = None;
     for step in 0..total {
         if step == 0 || !options.same_batch {
             let Some(batch) = loader.next() else {
@@ -117,6 +121,9 @@ pub fn bench(plan: &Plan, options: BenchOptions) -> Result<Measured, EngineError
         if options.same_batch && step == 0 {
             // Its making is no part of a step.
             phases = Phases::on(&device);
+        }
+        if step == options.warm_up {
+            begun = processor_seconds();
         }
         phases.end(Phase::Data);
         model.update_averages(step as f64);
@@ -149,12 +156,14 @@ pub fn bench(plan: &Plan, options: BenchOptions) -> Result<Measured, EngineError
             last_good: None,
         });
     }
+    let spent = processor_seconds().zip(begun);
     Ok(Measured {
         pipeline: plan.pipeline.clone(),
         device: found.name,
         batch: recipe.data.batch,
         first_step: steps.first().map_or(f64::NAN, |step| step.seconds),
         steps: steps.split_off(options.warm_up),
+        processor_seconds: spent.map(|(now, begun)| (now - begun) / options.steps as f64),
         peak_memory: peak_memory(),
         loss,
     })
@@ -178,4 +187,16 @@ fn peak_memory() -> Option<u64> {
     let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024)
+}
+
+/// The processor time of all threads of this process so far, from Linux, which
+/// counts it in hundredths of a second.
+fn processor_seconds() -> Option<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // Behind the name, which may hold anything, the 12th and 13th are its own
+    // and the system's time for it.
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut times = fields.split_whitespace().skip(11);
+    let mut next = || times.next()?.parse::<f64>().ok();
+    Some((next()? + next()?) / 100.0)
 }
