@@ -118,7 +118,7 @@ class Reference:
 def ours(sslc, name, steps):
     command = [
         sslc, "bench", FILE, "--pipeline", name, "--device", "cpu", "--same-batch",
-        "--steps", str(steps), "--warm-up", "1", "--json", "--quiet",
+        "--steps", str(steps), "--warm-up", "2", "--json", "--quiet",
     ]
     out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return json.loads(out)
