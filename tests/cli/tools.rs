@@ -180,7 +180,7 @@ fn new_writes_what_check_accepts_for_every_method() {
         let out = format!("{method}.ssl");
         run(
             dir.path(),
-            &["new", "--method", method, "--data", "photos", "--out", &out],
+            &["new", &out, "--method", method, "--data", "photos"],
         )
         .ends(0)
         .says(&["wrote", "steps of 16 images", "sslc run"]);
@@ -227,22 +227,15 @@ fn new_overwrites_nothing_and_writes_nothing_wrong() {
     run(dir.path(), &["check", "mine.ssl"]).ends(0);
     new(&small)
         .ends(2)
-        .says(&["`mine.ssl` is there already", "--out"]);
+        .says(&["`mine.ssl` is there already", "sslc new FILE"]);
     assert_eq!(
         text,
         std::fs::read_to_string(dir.path().join("mine.ssl")).expect("a text")
     );
     // A patch of no size divides it, and the decoder takes no ResNet.
-    new(&[
-        "--method",
-        "mae",
-        "--backbone",
-        "resnet50",
-        "--out",
-        "no.ssl",
-    ])
-    .ends(1)
-    .says(&["error[ssl::", "nothing was written"]);
+    new(&["no.ssl", "--method", "mae", "--backbone", "resnet50"])
+        .ends(1)
+        .says(&["error[ssl::", "nothing was written"]);
     assert!(!dir.path().join("no.ssl").exists());
     new(&["--method", "simclrr"])
         .ends(2)

@@ -3,6 +3,10 @@
 //! with the text.
 //!
 //! `cargo bench -p ssl-core --bench check [-- [many|one] [LINES [RUNS]]]`
+//!
+//! 2026-11-23, 4 cores of a shared cloud machine (AMD EPYC) at a load
+//! average of 20; 10,000 lines, the least of 15 runs: one pipeline 79 ms
+//! (parsing 39), 350 pipelines and variants 141 ms (parsing 30).
 
 #[path = "../../../tests/support/long.rs"]
 mod long;

@@ -2,9 +2,8 @@
 //! that are not there, names that stand for nothing, circles, parameters and
 //! imports without use. What a call decides, its sizes, is judged at the call.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::VecDeque;
 
-use indexmap::{IndexMap, IndexSet};
 use ssl_diagnostics::{Code, Diagnostic, Fix, Lint, Severity, SourceMap, Span, whole_lines};
 use ssl_syntax::ast::{Block, Expr, ExprKind, Function, Ident, StmtKind, Ty, TyArg};
 
@@ -12,6 +11,7 @@ use crate::check::operations;
 use crate::names::Meant;
 use crate::program::{Program, Unit};
 use crate::schema::{Group, in_group};
+use crate::table::{HashMap, HashSet, IndexMap, IndexSet};
 use crate::walk;
 
 /// Types of parameters and results.
@@ -38,8 +38,8 @@ pub fn judge(program: &Program, map: &SourceMap, out: &mut Vec<Diagnostic>) -> H
             program,
             out,
             function: f,
-            known: IndexSet::new(),
-            used: HashSet::new(),
+            known: IndexSet::default(),
+            used: HashSet::default(),
         };
         body.judge();
     }
@@ -55,7 +55,7 @@ pub fn judge(program: &Program, map: &SourceMap, out: &mut Vec<Diagnostic>) -> H
 /// Reports functions that come back to themselves, and returns their names'
 /// places.
 fn circles(program: &Program, all: &[&Function], out: &mut Vec<Diagnostic>) -> HashSet<Span> {
-    let mut calls: IndexMap<Span, IndexSet<Span>> = IndexMap::new();
+    let mut calls: IndexMap<Span, IndexSet<Span>> = IndexMap::default();
     for f in all {
         let to = calls.entry(f.name.span).or_default();
         walk::block(&f.body, &mut |path, called| {
@@ -65,7 +65,7 @@ fn circles(program: &Program, all: &[&Function], out: &mut Vec<Diagnostic>) -> H
         });
     }
     // Who calls nobody that is left is in no circle.
-    let mut callers: HashMap<Span, Vec<Span>> = HashMap::new();
+    let mut callers: HashMap<Span, Vec<Span>> = HashMap::default();
     for (from, to) in &calls {
         to.iter()
             .for_each(|t| callers.entry(*t).or_default().push(*from));
@@ -95,7 +95,7 @@ fn circles(program: &Program, all: &[&Function], out: &mut Vec<Diagnostic>) -> H
         .iter()
         .map(|f| (f.name.span, f.name.name.as_str()))
         .collect();
-    let mut found = HashSet::new();
+    let mut found = HashSet::default();
     for f in all.iter().filter(|f| left.contains(&f.name.span)) {
         let Some(way) = way_back(f.name.span, &calls, &left) else {
             continue;
@@ -126,7 +126,7 @@ fn way_back(
     calls: &IndexMap<Span, IndexSet<Span>>,
     left: &HashSet<Span>,
 ) -> Option<Vec<Span>> {
-    let mut before: HashMap<Span, Span> = HashMap::new();
+    let mut before: HashMap<Span, Span> = HashMap::default();
     let mut queue = VecDeque::from([start]);
     while let Some(at) = queue.pop_front() {
         for next in calls.get(&at)?.iter().filter(|n| left.contains(n)) {
@@ -155,7 +155,7 @@ fn way_back(
 
 /// Imports and functions of the named file that nothing in it names.
 fn unused(root: &Unit, map: &SourceMap, out: &mut Vec<Diagnostic>) {
-    let mut heads: HashSet<String> = HashSet::new();
+    let mut heads: HashSet<String> = HashSet::default();
     let mut called: Vec<(String, Span)> = Vec::new();
     let mut see = |path: &ssl_syntax::ast::Path, _: bool| {
         if let Some(first) = path.segments.first() {
@@ -196,7 +196,7 @@ fn unused(root: &Unit, map: &SourceMap, out: &mut Vec<Diagnostic>) {
     if root.pipelines.is_empty() {
         return;
     }
-    let mut places: HashMap<String, Vec<Span>> = HashMap::new();
+    let mut places: HashMap<String, Vec<Span>> = HashMap::default();
     for (name, at) in called {
         places.entry(name).or_default().push(at);
     }

@@ -23,6 +23,7 @@ mod scene;
 mod schema;
 mod shapes;
 mod sweep;
+mod table;
 mod text;
 mod value;
 mod walk;
@@ -41,11 +42,12 @@ pub use sweep::{Sweep, Variant};
 pub use whole::{Whole, check_file};
 pub use world::{DatasetInfo, Demand, RecordedInfo, World, WorldError};
 
-use std::collections::HashSet;
 use std::path::PathBuf;
 
 use ssl_diagnostics::{Diagnostic, FileId, Severity, SourceMap};
 use ssl_plan::{Plan, Resolved};
+
+use crate::table::HashSet;
 
 /// What is compiled.
 #[derive(Debug, Clone, Default)]
@@ -140,6 +142,6 @@ pub fn compile(request: &Request, world: &dyn World) -> Compilation {
 fn in_order(diagnostics: &mut Vec<Diagnostic>) {
     diagnostics.sort_by_key(|d| (d.span().unwrap_or_default(), std::cmp::Reverse(d.severity)));
     // A function's body is judged for itself and at every call.
-    let mut seen = HashSet::new();
+    let mut seen = HashSet::default();
     diagnostics.retain(|d| seen.insert((d.code, d.message.clone(), d.span())));
 }

@@ -2,15 +2,14 @@
 //! the standard library. A name belongs to the file that its span lies in, so
 //! an inherited expression means what it meant where it was written.
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use indexmap::IndexMap;
 use indexmap::map::Entry;
 use ssl_diagnostics::{Code, Diagnostic, FileId, SourceMap, Span};
 use ssl_syntax::ast::{Function, Ident, Item, Path as Dotted, Pipeline, Sweep, Use, UseTarget};
 
 use crate::names::Meant;
+use crate::table::{HashSet, IndexMap};
 use crate::{World, functions};
 
 /// The standard library, embedded. What `loss` defines needs no import.
@@ -85,7 +84,7 @@ pub fn load(
         map,
         diagnostics,
         program: Program::default(),
-        loaded: IndexMap::new(),
+        loaded: IndexMap::default(),
         open: Vec::new(),
     };
     let key = identity(world, path);
@@ -132,7 +131,7 @@ impl Loader<'_> {
         });
         self.loaded.insert(key.clone(), index);
         self.open.push(key);
-        let mut imports: IndexMap<String, (usize, Span)> = IndexMap::new();
+        let mut imports: IndexMap<String, (usize, Span)> = IndexMap::default();
         for import in &parsed.file.uses {
             let Some((name, unit)) = self.import(import, path.as_deref()) else {
                 continue;
@@ -168,7 +167,11 @@ impl Loader<'_> {
         IndexMap<String, Sweep>,
         IndexMap<String, Function>,
     ) {
-        let mut out = (IndexMap::new(), IndexMap::new(), IndexMap::new());
+        let mut out = (
+            IndexMap::default(),
+            IndexMap::default(),
+            IndexMap::default(),
+        );
         for item in items {
             match item {
                 Item::Pipeline(p) => {

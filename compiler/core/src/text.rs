@@ -1,7 +1,5 @@
 //! A file and all that it imports, parsed; then each of its pipelines.
 
-use std::collections::HashSet;
-
 use ssl_diagnostics::{Code, Diagnostic, FileId, Severity, SourceMap};
 use ssl_plan::{Plan, Resolved};
 
@@ -9,6 +7,7 @@ use crate::check::Checked;
 use crate::merge::{self, Effective, Set};
 use crate::program::{self, Program};
 use crate::sweep::{self, Sweep};
+use crate::table::HashSet;
 use crate::{Request, World, allow, check, memory};
 
 /// A file and all that it imports, parsed.
@@ -21,8 +20,9 @@ pub struct Text {
     pub diagnostics: Vec<Diagnostic>,
     /// Whether some of it could not be read.
     broken: bool,
-    /// Whether memory, cost and expected losses are asked for.
-    pub estimates: bool,
+    /// Whether more than a verdict is asked for: values and where they come
+    /// from, documentation, memory, cost, expected losses.
+    pub details: bool,
     /// Pipelines that a sweep of the file varies, as the sweeps name them.
     varied: HashSet<String>,
     losses: check::Losses,
@@ -76,7 +76,7 @@ impl Text {
         Some(Text {
             varied,
             losses: check::Losses::default(),
-            estimates: true,
+            details: true,
             file,
             program,
             broken: found.iter().any(|d| d.severity == Severity::Error),
@@ -141,7 +141,7 @@ impl Text {
             effective: &effective,
             program: &self.program,
             demand: request.demand,
-            estimates: self.estimates,
+            details: self.details,
             losses: &self.losses,
         };
         let Checked {

@@ -374,11 +374,6 @@ pub enum ScheduleFault {
 }
 
 impl Clock {
-    /// Images that are forwarded together.
-    pub fn rows(&self) -> usize {
-        self.batch / self.micro_batches.max(1)
-    }
-
     /// A duration in steps, not necessarily whole.
     pub fn in_steps(&self, time: Time) -> f64 {
         match time {

@@ -1,14 +1,13 @@
 //! A whole file: every pipeline, and every variant of every sweep before the
 //! first one runs.
 
-use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use indexmap::IndexMap;
 use ssl_diagnostics::{Code, Diagnostic, Lint, Severity, SourceMap, Span};
 use ssl_plan::{Plan, Recipe};
 
 use crate::sweep::{Sweep, Variant};
+use crate::table::{HashMap, HashSet, IndexMap};
 use crate::text::Text;
 use crate::{Request, World, in_order};
 
@@ -47,7 +46,7 @@ pub fn check_file(request: &Request, world: &dyn World) -> Whole {
     let Some(mut text) = Text::load(request, world, &mut out.map, &mut out.diagnostics) else {
         return out;
     };
-    text.estimates = request.memory.is_some();
+    text.details = request.memory.is_some();
     let names = text.pipelines();
     let sweeps = text.sweeps(&out.map);
     let sets = text.sets(&request.set, &mut out.map);
@@ -100,7 +99,8 @@ fn variants(
     known: &HashSet<Diagnostic>,
 ) -> Vec<Diagnostic> {
     // What is wrong, and in how many more variants.
-    let mut found: IndexMap<(Code, String, Option<Span>), (Diagnostic, usize)> = IndexMap::new();
+    let mut found: IndexMap<(Code, String, Option<Span>), (Diagnostic, usize)> =
+        IndexMap::default();
     let mut runs = Vec::new();
     let mut recipes = Vec::new();
     let mut last = None;
@@ -205,7 +205,7 @@ fn repetitions(sweep: &Sweep, runs: &[Option<u64>]) -> Vec<Diagnostic> {
             );
         }
     }
-    let mut first: HashMap<u64, &Variant> = HashMap::new();
+    let mut first: HashMap<u64, &Variant> = HashMap::default();
     for (variant, run) in &all {
         // The pipeline as it is stands for comparison, and one value of an
         // ablation is usually its own.
@@ -251,7 +251,7 @@ fn has_effect(all: &[(&Variant, u64)], axis: usize) -> bool {
     if !base && values.len() < 2 {
         return true;
     }
-    let mut groups: HashMap<Vec<(usize, usize)>, HashSet<u64>> = HashMap::new();
+    let mut groups: HashMap<Vec<(usize, usize)>, HashSet<u64>> = HashMap::default();
     for (variant, run) in all {
         let others = variant.picks.iter().filter(|(a, _)| *a != axis).copied();
         groups.entry(others.collect()).or_default().insert(*run);

@@ -38,7 +38,7 @@ lints! {
     UNUSUAL_RANGE = "unusual_range" of UNUSUAL, "one value where a range is usual";
     SCHEDULE_ENDS_EARLY = "schedule_ends_early" of TIME, "a schedule that is over before the run";
     NEVER_FIRES = "never_fires" of TIME, "an interval or milestone that lies behind the run";
-    FEWER_NEGATIVES = "fewer_negatives" of BATCH, "micro-batches that leave a loss fewer images to compare";
+    BATCH_NORM_IN_PARTS = "batch_norm_in_parts" of BATCH, "micro-batches that leave a BatchNorm fewer images";
     NO_LABELS = "no_labels" of LABELS, "an instrument that needs labels, on data without";
     UNUSED_VIEW = "unused_view" of UNUSED, "a view that nothing reads";
     UNUSED_NET = "unused_net" of UNUSED, "a net that is never called";

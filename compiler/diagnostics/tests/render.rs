@@ -285,3 +285,19 @@ fn no_text_breaks_the_renderers() {
         }
     }
 }
+
+/// Labels at both ends of a line of a megabyte are shown one by one.
+#[test]
+fn labels_may_lie_far_apart_on_one_line() {
+    let mut map = SourceMap::new();
+    map.add("one.ssl", format!("( {}end", "x ".repeat(500_000)));
+    let far = Diagnostic::error(Code::SYNTAX, "a bracket is not closed")
+        .at(span(&map, 0, "end"), "the file ends here")
+        .at(span(&map, 0, "("), "opened here");
+    let shown = render_human(&map, &[far], false);
+    assert!(
+        shown.contains("the file ends here") && shown.contains("opened here"),
+        "{shown}"
+    );
+    assert!(shown.len() < 12_000, "{} bytes", shown.len());
+}

@@ -18,6 +18,32 @@ pub struct Graph {
     pub tracks: Vec<Track>,
 }
 
+impl Graph {
+    /// Which nodes look at every image of the batch on its own, as far as
+    /// images and tokens go: views, what is drawn for them, and the stages of
+    /// nets that take them. Micro-batches compute these part by part, and
+    /// everything else on the whole batch. A stage's BatchNorm sees the images
+    /// that are forwarded together.
+    pub fn by_image(&self) -> Vec<bool> {
+        let mut by_image: Vec<bool> = Vec::with_capacity(self.nodes.len());
+        for node in &self.nodes {
+            let is = |id: &NodeId| by_image.get(*id).copied().unwrap_or(false);
+            let rank = |id: &NodeId| self.nodes.get(*id).map_or(0, |n| n.dims.len());
+            let own = match &node.op {
+                Op::View { .. } => true,
+                Op::RandomMask { x, .. } => is(x),
+                Op::Concat { xs, axis: 0 } => xs.iter().all(|x| is(x) && rank(x) == 4),
+                Op::Stage { input, mask, .. } => {
+                    is(input) && rank(input) > 2 && mask.iter().all(is)
+                }
+                _ => false,
+            };
+            by_image.push(own);
+        }
+        by_image
+    }
+}
+
 /// One value of the step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Node {

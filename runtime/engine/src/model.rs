@@ -8,12 +8,14 @@ use crate::error::EngineError;
 use crate::nets::{Network, Visit};
 use crate::weights::{self, Misfit, NamedTensor, Unexpected};
 
-/// All networks of a run.
+/// All networks of a run. A clone shares storage until either side changes.
+#[derive(Clone)]
 pub struct Model {
     members: Vec<Member>,
 }
 
 /// One network with its name.
+#[derive(Clone)]
 pub struct Member {
     /// Its name in the source.
     pub name: String,
@@ -24,6 +26,7 @@ pub struct Member {
     average: Option<Average>,
 }
 
+#[derive(Clone)]
 struct Average {
     of: usize,
     decay: Schedule,
@@ -95,6 +98,24 @@ impl Model {
         match stage {
             Some(stage) => format!("{}.{stage}", feature.net),
             None => feature.net.clone(),
+        }
+    }
+
+    /// The same nets outside of any gradient; see
+    /// [`Network::without_gradients`].
+    #[must_use]
+    pub fn without_gradients(&self) -> Self {
+        let mut model = self.clone();
+        for member in &mut model.members {
+            member.network = member.network.without_gradients();
+        }
+        model
+    }
+
+    /// Takes over the running statistics of a clone.
+    pub fn take_statistics(&mut self, other: &Model) {
+        for (own, other) in self.members.iter_mut().zip(&other.members) {
+            own.network.take_statistics(&other.network);
         }
     }
 

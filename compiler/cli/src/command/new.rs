@@ -24,11 +24,14 @@ Examples:
   sslc new
   sslc new --list
   sslc new --method mocov3 --backbone vit_small --data photos
-  sslc new --method simclr --backbone resnet18 --data photos --image 64 --epochs 200
+  sslc new signs.ssl --method simclr --backbone resnet18 --data photos --image 64 --epochs 200
 
 Exit codes: 0 written, 1 the file would not pass `sslc check`, 2 usage, 74 it cannot be written.
 Nothing is ever overwritten.")]
 pub struct Options {
+    /// The file to write [default: mine.ssl]
+    #[arg(value_hint = clap::ValueHint::FilePath)]
+    file: Option<PathBuf>,
     /// A method of the standard library, or one of its pipelines: `mocov3`, `mocov3.vit_small`
     #[arg(long, value_name = "NAME")]
     method: Option<String>,
@@ -38,9 +41,6 @@ pub struct Options {
     /// The folder of images
     #[arg(long, value_name = "FOLDER", value_hint = clap::ValueHint::DirPath)]
     data: Option<PathBuf>,
-    /// The file to write [default: mine.ssl]
-    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
-    out: Option<PathBuf>,
     /// Side of a view in pixels
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..))]
     image: Option<u32>,
@@ -102,13 +102,13 @@ fn create(options: &Options) -> Result<(), Stop> {
     let terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
     let asks = options.ask || terminal;
     // What exists is seen before anything is asked.
-    if let Some(out) = &options.out {
+    if let Some(out) = &options.file {
         free(out)?;
     }
     let (method, pipeline) = method(options, asks)?;
     let mut start = pipeline_of(options, &method, pipeline, asks)?;
     let probed = folder(options, asks)?;
-    let out = match &options.out {
+    let out = match &options.file {
         Some(out) => out.clone(),
         None if asks => ask::line("File to write", Some(&"mine.ssl"), |answer| {
             let path = PathBuf::from(answer);
@@ -453,7 +453,7 @@ fn free(out: &Path) -> Result<(), Stop> {
                 "`{}` is there already, and is not overwritten",
                 out.display()
             ),
-            "name another file with `--out`",
+            "name another file: `sslc new FILE`",
         ),
     }
 }

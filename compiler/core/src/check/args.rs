@@ -1,6 +1,5 @@
 //! Binds the arguments of a built-in function to its parameters.
 
-use indexmap::IndexMap;
 use ssl_diagnostics::{Code, Diagnostic, Span};
 use ssl_plan::{Norm, Origin};
 use ssl_syntax::ast::{Arg, Expr, ExprKind, Ident};
@@ -11,26 +10,34 @@ use super::schedule::time_of;
 use crate::merge::{Layer, Setting};
 use crate::names::{self, Meant};
 use crate::schema::{Fallback, Field, Function, Group, Want, function, in_group};
+use crate::table::IndexMap;
 use crate::value::{CurveSpec, Part, ScheduleSpec, Time, Unit, Value};
 
 /// Arguments by parameter name; absent ones are not in it.
 pub struct Args {
     /// The function's name.
     pub function: &'static str,
+    params: &'static [Field],
     /// Where the call stands.
     pub span: Span,
-    values: IndexMap<&'static str, (Value, Span)>,
+    /// In the order of the function's parameters.
+    values: Vec<Option<(Value, Span)>>,
 }
 
 impl Args {
+    fn found(&self, name: &str) -> Option<&(Value, Span)> {
+        let place = self.params.iter().position(|p| p.name == name)?;
+        self.values.get(place)?.as_ref()
+    }
+
     /// A value, where it was given or has a default.
     pub fn get(&self, name: &str) -> Option<&Value> {
-        self.values.get(name).map(|(v, _)| v)
+        self.found(name).map(|(v, _)| v)
     }
 
     /// Where an argument stands; the call where it was not written.
     pub fn span(&self, name: &str) -> Span {
-        self.values.get(name).map_or(self.span, |(_, s)| *s)
+        self.found(name).map_or(self.span, |(_, s)| *s)
     }
 
     /// A whole number above or at zero.
@@ -205,43 +212,40 @@ impl Checker<'_> {
         let mut args = Args {
             function: function.name,
             span: setting.expr.span,
-            values: IndexMap::new(),
+            params: function.params,
+            values: Vec::with_capacity(function.params.len()),
         };
         if let Some(path) = path {
-            self.record(path, &function.name, self.origin(setting));
+            self.record(&[path], &function.name, |c| c.origin(setting));
         }
         for field in function.params {
-            let (value, span, origin) = match written.get(field.name) {
+            let written = written.get(field.name);
+            let value = match written {
                 Some(w) => {
                     let value = match w.setting {
                         Some(s) if field.want == Want::Norm => self.norm_setting(s, scope),
                         _ => self.parameter(field, w.expr, scope),
                     };
-                    let Some(value) = value else {
-                        fine = false;
-                        continue;
-                    };
-                    (value, w.expr.span, self.origin_at(w.expr.span, w.layer))
+                    fine &= value.is_some();
+                    value
                 }
-                None => match fallback(&field.fallback) {
-                    Some(value) => (
-                        adapt(value, &field.want),
-                        setting.expr.span,
-                        Origin::Default,
-                    ),
-                    None => {
-                        if field.fallback == Fallback::Required {
-                            fine = false;
-                            self.missing_argument(function, field, setting);
-                        }
-                        continue;
+                None => {
+                    let value = fallback(&field.fallback).map(|v| adapt(v, &field.want));
+                    if field.fallback == Fallback::Required {
+                        fine = false;
+                        self.missing_argument(function, field, setting);
                     }
-                },
+                    value
+                }
             };
-            if let Some(path) = path {
-                self.record(format!("{path}.{}", field.name), &value, origin);
+            if let (Some(path), Some(value)) = (path, &value) {
+                self.record(&[path, field.name], value, |c| match written {
+                    Some(w) => c.origin_at(w.expr.span, w.layer),
+                    None => Origin::Default,
+                });
             }
-            args.values.insert(field.name, (value, span));
+            let span = written.map_or(setting.expr.span, |w| w.expr.span);
+            args.values.push(value.map(|v| (v, span)));
         }
         fine.then_some(args)
     }
@@ -274,7 +278,7 @@ impl Checker<'_> {
         function: &'static Function,
         setting: &'s Setting,
     ) -> (IndexMap<&'static str, Written<'s>>, bool) {
-        let mut out: IndexMap<&'static str, Written<'s>> = IndexMap::new();
+        let mut out: IndexMap<&'static str, Written<'s>> = IndexMap::default();
         let mut fine = true;
         let args: &[Arg] = match &setting.expr.kind {
             ExprKind::Call { args, .. } => args,

@@ -10,10 +10,10 @@
 //! train what is warned of, and what is passed, and see whether it collapses.
 
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::collections::BTreeSet;
+use std::hash::{Hash, Hasher};
 
-use indexmap::IndexMap;
+use rustc_hash::FxHasher;
 use ssl_diagnostics::{Diagnostic, Lint};
 use ssl_plan::{Graph, NodeId, Norm, Op};
 
@@ -21,6 +21,7 @@ use super::Checker;
 use super::nets::{NetSpec, StageSpec};
 use crate::scene::Wiring;
 use crate::shapes::ModuleSpec;
+use crate::table::{HashMap, IndexMap};
 
 /// A stage of a net.
 type Place = (String, usize);
@@ -148,7 +149,7 @@ impl Losses {
 
 /// A hash of a graph; few have the same.
 fn key(graph: &Graph) -> u64 {
-    let mut hasher = DefaultHasher::new();
+    let mut hasher = FxHasher::default();
     for node in &graph.nodes {
         (std::mem::discriminant(&node.op), &node.dims).hash(&mut hasher);
         if let Op::Scalar { value } = &node.op {

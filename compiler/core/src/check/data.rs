@@ -103,14 +103,13 @@ impl Checker<'_> {
         settings: &Settings,
         name: &str,
     ) -> Option<(String, String)> {
-        settings.iter().find_map(|(field, setting)| {
-            let schema = fields_of(kind).iter().find(|f| f.name == field)?;
-            let Want::Call(group) = schema.want else {
+        fields_of(kind).iter().find_map(|field| {
+            let Want::Call(group) = field.want else {
                 return None;
             };
-            let called = function(group, &setting.callee()?.name)?;
+            let called = function(group, &settings.get(field.name)?.callee()?.name)?;
             let has = called.params.iter().any(|p| p.name == name);
-            has.then(|| (field.clone(), called.name.to_owned()))
+            has.then(|| (field.name.to_owned(), called.name.to_owned()))
         })
     }
 
@@ -138,8 +137,9 @@ impl Checker<'_> {
                 super::args::fallback(&field.fallback)?
             }
         };
-        let origin = setting.map_or(ssl_plan::Origin::Default, |s| self.origin(s));
-        self.record(format!("{}.{name}", kind.keyword()), &value, origin);
+        self.record(&[kind.keyword(), name], &value, |c| {
+            setting.map_or(ssl_plan::Origin::Default, |s| c.origin(s))
+        });
         Some(value)
     }
 

@@ -335,9 +335,9 @@ impl Checker<'_> {
 
     /// The value of a `param` or `let`.
     pub(super) fn constant_value(&mut self, constant: &Constant) -> Option<Value> {
-        let key = constant.name.name.clone();
-        let setting = constant.value.clone();
-        self.remember(&key, &setting, |c| {
+        let key = constant.name.name.as_str();
+        let setting = &constant.value;
+        self.remember(key, setting, |c| {
             let want = match &constant.ty {
                 Some(ty) => Some(c.type_of(ty)?),
                 None => None,
@@ -347,9 +347,9 @@ impl Checker<'_> {
                 None => c.constant(&setting.expr, Scope::Top)?,
             };
             if let Some(within) = &constant.within {
-                c.within(&value, within, &setting, &constant.name)?;
+                c.within(&value, within, setting, &constant.name)?;
             }
-            c.record(key.clone(), &value, c.origin(&setting));
+            c.record(&[key], &value, |c| c.origin(setting));
             Some(value)
         })
     }

@@ -9,9 +9,8 @@ mod ops;
 mod state;
 mod usual;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
 
-use indexmap::{IndexMap, IndexSet};
 use ssl_diagnostics::{Code, Diagnostic, Lint, Span};
 use ssl_plan::{Call, Graph, Node, NodeId, Op, Stage, Track, View};
 
@@ -20,6 +19,7 @@ use super::nets::{NetSpec, StageSpec};
 use crate::merge::Step;
 use crate::names::Meant;
 use crate::shapes::ModuleSpec;
+use crate::table::{HashMap, HashSet, IndexMap, IndexSet};
 use crate::value::Clock;
 
 /// Names of the primitive operations.
@@ -236,14 +236,14 @@ impl Checker<'_> {
             specs,
             nodes: Vec::new(),
             sources: Vec::new(),
-            ids: HashMap::new(),
-            nets: HashMap::new(),
-            done: HashMap::new(),
-            open: IndexSet::new(),
+            ids: HashMap::default(),
+            nets: HashMap::default(),
+            done: HashMap::default(),
+            open: IndexSet::default(),
             depth: 0,
             called: Vec::new(),
-            function_calls: IndexSet::new(),
-            used: HashSet::new(),
+            function_calls: IndexSet::default(),
+            used: HashSet::default(),
         };
         builder.run()
     }

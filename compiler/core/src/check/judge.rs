@@ -1,6 +1,5 @@
 //! Monitors and evaluations.
 
-use indexmap::IndexMap;
 use ssl_diagnostics::{Code, Diagnostic, Lint, Span};
 use ssl_plan::{Eval, FeatureOf, Interpolation, Monitor, NormPer, Transform, View};
 
@@ -12,6 +11,7 @@ use super::graph::StepGraph;
 use super::train::whole_steps;
 use super::views::size_after;
 use crate::schema::Group;
+use crate::table::IndexMap;
 use crate::value::{Clock, Time, Unit, Value};
 
 impl Checker<'_> {
@@ -97,10 +97,11 @@ impl Checker<'_> {
         };
         let k = args.int("k")?;
         let bank = bank.max(1);
-        let origin = ssl_plan::Origin::Derived {
-            path: format!("{path}.bank"),
-        };
-        self.record(format!("{path}.bank.images"), &bank, origin);
+        self.record(&[path, "bank.images"], &bank, |_| {
+            ssl_plan::Origin::Derived {
+                path: format!("{path}.bank"),
+            }
+        });
         let k = self.enough(k, bank, args);
         self.needs_labels(data, args.span);
         Some(Monitor::Knn {

@@ -1,15 +1,13 @@
 //! What is of no use: constants that nothing reads, views that the step takes
 //! and does not look at.
 
-use std::collections::HashSet;
-
-use indexmap::IndexMap;
 use ssl_diagnostics::{Diagnostic, Fix, Lint, Severity, Span, whole_lines};
 use ssl_plan::{Graph, Op, View};
 
 use super::Checker;
 use super::graph::members;
 use crate::merge::Layer;
+use crate::table::{HashSet, IndexMap};
 
 impl Checker<'_> {
     /// Constants of the pipeline itself, or set from outside, that nothing

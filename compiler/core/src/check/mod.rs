@@ -21,14 +21,12 @@ mod train;
 mod usual;
 mod views;
 
-use std::collections::{HashMap, HashSet};
-
-use indexmap::{IndexMap, IndexSet};
 use ssl_diagnostics::{Code, Diagnostic, SourceMap, Span};
 use ssl_plan::{Origin, Plan, Resolved};
 
 use crate::merge::{Effective, Layer, Setting};
 use crate::program::Program;
+use crate::table::{HashMap, HashSet, IndexMap, IndexSet};
 use crate::value::Value;
 use crate::{Demand, World};
 
@@ -58,8 +56,9 @@ pub struct Source<'a> {
     pub program: &'a Program,
     /// Whether the data must be there.
     pub demand: Demand,
-    /// Whether memory, cost and expected losses are asked for.
-    pub estimates: bool,
+    /// Whether more than a verdict is asked for: values and where they come
+    /// from, documentation, memory, cost, expected losses.
+    pub details: bool,
     /// What is known of losses from other pipelines of the file.
     pub losses: &'a Losses,
 }
@@ -89,13 +88,13 @@ impl<'a> Checker<'a> {
         Checker {
             source,
             world,
-            diagnostics: IndexSet::new(),
-            values: IndexMap::new(),
-            known: HashMap::new(),
-            open: IndexSet::new(),
+            diagnostics: IndexSet::default(),
+            values: IndexMap::default(),
+            known: HashMap::default(),
+            open: IndexSet::default(),
             pace: None,
-            read: HashSet::new(),
-            called: IndexMap::new(),
+            read: HashSet::default(),
+            called: IndexMap::default(),
         }
     }
 
@@ -123,16 +122,28 @@ impl<'a> Checker<'a> {
         path
     }
 
-    /// Writes a resolved value down.
-    fn record(&mut self, path: impl Into<String>, value: &impl ToString, origin: Origin) {
-        let path = path.into();
-        self.values.entry(path).or_insert_with_key(|path| Resolved {
-            path: path.clone(),
-            value: value.to_string(),
-            origin,
-            docs: Vec::new(),
-            declared: None,
-        });
+    /// Writes a resolved value down: its path as its parts, and where it came
+    /// from.
+    fn record(
+        &mut self,
+        path: &[&str],
+        value: &impl ToString,
+        origin: impl FnOnce(&Self) -> Origin,
+    ) {
+        if !self.source.details {
+            return;
+        }
+        let path = path.join(".");
+        if !self.values.contains_key(&path) {
+            let resolved = Resolved {
+                path: path.clone(),
+                value: value.to_string(),
+                origin: origin(self),
+                docs: Vec::new(),
+                declared: None,
+            };
+            self.values.insert(path, resolved);
+        }
     }
 
     /// Where a setting came from.

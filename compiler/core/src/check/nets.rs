@@ -1,6 +1,5 @@
 //! Nets before their inputs are known: modules with their sizes.
 
-use indexmap::IndexMap;
 use ssl_diagnostics::{Code, Diagnostic, Span};
 use ssl_plan::{Activation, BlockNorm, Pool, Position};
 
@@ -13,6 +12,7 @@ use crate::schema::{Group, function};
 use crate::shapes::{
     DecoderSpec, LinearSpec, MlpSpec, ModuleSpec, RESNET_DEPTHS, ResnetSpec, VitSpec,
 };
+use crate::table::IndexMap;
 use crate::value::{ScheduleSpec, Time};
 
 /// A stage of a net.
@@ -45,7 +45,7 @@ pub enum NetSpec {
 impl Checker<'_> {
     /// Every net by name, broken ones included.
     pub(super) fn nets(&mut self) -> IndexMap<String, NetSpec> {
-        let mut out = IndexMap::new();
+        let mut out = IndexMap::default();
         for (name, def) in &self.source.effective.nets {
             let spec = self.net(name, def).unwrap_or(NetSpec::Broken);
             out.insert(name.clone(), spec);
@@ -128,10 +128,7 @@ impl Checker<'_> {
             "vit_decoder" => {
                 let dim = args.int("dim")?;
                 let hidden = args.int("hidden").unwrap_or(4 * dim);
-                let origin = ssl_plan::Origin::Derived {
-                    path: format!("{path}.dim"),
-                };
-                self.record(format!("{path}.hidden"), &hidden, origin);
+                self.record(&[path, "hidden"], &hidden, |_| derived(path, "dim"));
                 Some(ModuleSpec::VitDecoder(DecoderSpec {
                     dim,
                     depth: args.int("depth")?,
@@ -190,14 +187,11 @@ impl Checker<'_> {
             );
             return None;
         };
-        let from = |key: &str| ssl_plan::Origin::Derived {
-            path: format!("{path}.{key}"),
-        };
         for (key, value) in [("dim", dim), ("depth", depth), ("heads", heads)] {
-            self.record(format!("{path}.{key}"), &value, from("size"));
+            self.record(&[path, key], &value, |_| derived(path, "size"));
         }
         let hidden = args.int("hidden").unwrap_or(4 * dim);
-        self.record(format!("{path}.hidden"), &hidden, from("dim"));
+        self.record(&[path, "hidden"], &hidden, |_| derived(path, "dim"));
         Some(VitSpec {
             patch: args.int("patch")?,
             dim,
@@ -249,5 +243,12 @@ fn activation(name: &str) -> Option<Activation> {
         "relu" => Some(Activation::Relu),
         "gelu" => Some(Activation::Gelu),
         _ => None,
+    }
+}
+
+/// The origin of a value that another argument of its call gave.
+fn derived(path: &str, from: &str) -> ssl_plan::Origin {
+    ssl_plan::Origin::Derived {
+        path: format!("{path}.{from}"),
     }
 }

@@ -66,8 +66,7 @@ impl Checker<'_> {
             Monitor::GradientNorm { .. } => None,
         });
         let (graph, calls) = step.graph(nodes.collect()).unzip();
-        if let Some(graph) = graph.as_ref().filter(|_| clock.rows() > 1) {
-            self.accumulation(graph, &clock);
+        if let Some(graph) = graph.as_ref().filter(|_| clock.batch > 1) {
             self.collapse(graph, &specs);
         }
         if let Some(graph) = &graph {
@@ -115,12 +114,13 @@ impl Checker<'_> {
         if !clock.known {
             return None;
         }
+        self.accumulation(&recipe.step, &recipe.nets, &clock);
         let unit = scene::unit_stages(&recipe.nets);
         let wiring = Wiring {
             graph: &recipe.step,
             unit: &unit,
         };
-        let (estimate, expected) = match self.source.estimates {
+        let (estimate, expected) = match self.source.details {
             true => (
                 estimate::estimate(&recipe),
                 wiring.expected(recipe.train.steps),
@@ -134,7 +134,10 @@ impl Checker<'_> {
             recipe,
             calls: calls.unwrap_or_default(),
             values: Vec::new(),
-            docs: self.documented(),
+            docs: match self.source.details {
+                true => self.documented(),
+                false => Vec::new(),
+            },
             estimate,
             expected,
         })

@@ -1,12 +1,13 @@
 //! Overrides that say what is inherited already.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use ssl_diagnostics::{Diagnostic, Fix, Lint, Span};
 use ssl_syntax::ast::{Expr, ExprKind};
 
 use super::Checker;
 use crate::merge::{Action, Layer};
+use crate::table::HashMap;
 
 /// What a path stands for while the history is read again.
 #[derive(Default)]

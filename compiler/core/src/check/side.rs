@@ -3,12 +3,12 @@
 //! learns to be predicted: the wiring is turned round. Judged on the graph, so
 //! any net may be the predictor.
 
-use indexmap::IndexMap;
 use ssl_diagnostics::{Diagnostic, Lint};
 use ssl_plan::{Graph, Op};
 
 use super::Checker;
 use super::nets::NetSpec;
+use crate::table::IndexMap;
 
 /// For every node whether a gradient of the loss comes to it.
 fn reached(graph: &Graph) -> Vec<bool> {
@@ -48,7 +48,7 @@ impl Checker<'_> {
     pub(super) fn predictor_side(&mut self, graph: &Graph, specs: &IndexMap<String, NetSpec>) {
         let (reached, computed) = (reached(graph), computed(graph));
         // Nets by whether all of their calls stand behind detached values.
-        let mut turned: IndexMap<&str, bool> = IndexMap::new();
+        let mut turned: IndexMap<&str, bool> = IndexMap::default();
         for (id, node) in graph.nodes.iter().enumerate() {
             let Op::Stage { net, input, .. } = &node.op else {
                 continue;

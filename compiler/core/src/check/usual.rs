@@ -6,8 +6,8 @@ use ssl_diagnostics::{Diagnostic, Fix, Lint, Span};
 use super::Checker;
 use super::args::Args;
 use super::nets::NetSpec;
+use crate::table::IndexMap;
 use crate::value::{ScheduleSpec, show_number};
-use indexmap::IndexMap;
 
 /// The learning rates that are usual for an optimizer, and an example.
 fn rates(optimizer: &str) -> Option<(f64, f64, &'static str)> {

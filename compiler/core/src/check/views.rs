@@ -1,6 +1,5 @@
 //! Views: every transform typed, every size known.
 
-use indexmap::IndexMap;
 use ssl_diagnostics::{Code, Diagnostic, Fix, Lint, Span, whole_lines};
 use ssl_plan::{Interpolation, Source, Transform, View};
 
@@ -11,6 +10,7 @@ use super::eval::Scope;
 use crate::merge;
 use crate::names;
 use crate::schema::{Group, Want};
+use crate::table::IndexMap;
 use crate::value::Value;
 
 const IMAGENET: ([f64; 3], [f64; 3]) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
@@ -22,7 +22,7 @@ impl Checker<'_> {
     /// Every view that could be understood, by name; `view local[2]` makes
     /// `local[0]` and `local[1]`.
     pub(super) fn views(&mut self, data: &DataSection) -> IndexMap<String, View> {
-        let mut out = IndexMap::new();
+        let mut out = IndexMap::default();
         for (name, view) in &self.source.effective.views {
             let names = match &view.count {
                 None => vec![name.clone()],

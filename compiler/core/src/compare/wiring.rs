@@ -1,11 +1,10 @@
 //! In what two steps differ: computations are compared, not their names nor
 //! their order.
 
-use std::collections::HashMap;
-
 use ssl_plan::{Graph, NodeId, Op, Recipe};
 
 use super::Change;
+use crate::table::HashMap;
 use crate::wiring::{Tie, operation, tie};
 
 /// Operations that a text shows before it is cut.
@@ -31,8 +30,8 @@ struct Side<'a> {
 
 impl<'a> Wiring<'a> {
     pub(super) fn new(left: &'a Recipe, right: &'a Recipe) -> Self {
-        let mut exact = HashMap::new();
-        let mut loose = HashMap::new();
+        let mut exact = HashMap::default();
+        let mut loose = HashMap::default();
         let mut side = |recipe: &'a Recipe| Side {
             recipe,
             classes: classify(&recipe.step, &mut exact, |l| l),

@@ -13,6 +13,7 @@ use ssl_plan::{
 };
 
 use layers::{F32, Flow};
+pub use wiring::stages;
 
 /// Bytes of a float32.
 const WORD: u64 = 4;
@@ -28,6 +29,11 @@ pub fn parameters_of(module: &Module) -> (u64, u64) {
     let all = layers::layers(module, flow);
     all.iter()
         .fold((0, 0), |(t, f), l| (t + l.trained, f + l.frozen))
+}
+
+/// Whether a module keeps running statistics: it has a BatchNorm.
+pub fn has_statistics(module: &Module) -> bool {
+    layers::buffers(module) > 0
 }
 
 /// Trained and frozen parameters of a whole recipe, averages left out.
@@ -135,7 +141,8 @@ pub fn estimate(recipe: &Recipe) -> Estimate {
         Precision::Float32 => F32,
         Precision::Bf16 => 2.0,
     };
-    let step = wiring::step(&recipe.step, &recipe.nets, narrow);
+    let parts = recipe.train.micro_batches.max(1);
+    let step = wiring::step(&recipe.step, &recipe.nets, narrow, parts);
     let (moments, work) = match recipe.train.optimizer.rule {
         Rule::Adamw { .. } => (2, 12),
         Rule::Lamb { .. } => (2, 17),
@@ -148,12 +155,10 @@ pub fn estimate(recipe: &Recipe) -> Estimate {
     let gradient_bytes = trained * WORD;
     // Of several parts each is cut out of the batch, and runs beside the
     // gradients of those before.
-    let parts = recipe.train.micro_batches.max(1) as u64;
-    let beside = match parts {
+    let beside = match parts as u64 {
         1 => 0,
         n => batch_bytes / n + gradient_bytes,
     };
-    let times = parts as f64;
     let standing = weight_bytes + optimizer_bytes + state_bytes;
     Estimate {
         parameters,
@@ -169,9 +174,9 @@ pub fn estimate(recipe: &Recipe) -> Estimate {
         // A file's tensors are copied, then written out.
         save_bytes: standing + 2 * weight_bytes.max(optimizer_bytes),
         flops: Flops {
-            forward: times * step.trained_flops,
-            averages: times * step.average_flops,
-            backward: times * step.backward_flops,
+            forward: step.trained_flops,
+            averages: step.average_flops,
+            backward: step.backward_flops,
             update: (work * trained + 3 * averaged) as f64,
         },
     }

@@ -48,8 +48,64 @@ struct Run {
     carries: bool,
 }
 
-/// What a step takes in memory and work.
-pub fn step(graph: &Graph, nets: &[Net], narrow: f64) -> Step {
+/// What a step takes in memory and work, in so many micro-batches.
+pub fn step(graph: &Graph, nets: &[Net], narrow: f64, parts: usize) -> Step {
+    if parts < 2 {
+        return piece(graph, nets, narrow);
+    }
+    let by_image = graph.by_image();
+    let own = |id: NodeId| by_image.get(id).copied().unwrap_or(false);
+    let crosses: BTreeSet<NodeId> = (graph.nodes.iter().enumerate())
+        .filter(|(id, _)| !own(*id))
+        .flat_map(|(_, node)| node.op.inputs())
+        .filter(|id| {
+            own(*id) && matches!(graph.nodes.get(*id).map(|n| &n.op), Some(Op::Stage { .. }))
+        })
+        .collect();
+    // What crosses is held for the whole batch, and its gradient.
+    let held: f64 = crosses
+        .iter()
+        .map(|id| {
+            let live = graph.nodes.get(*id).is_some_and(|n| !n.reaches.is_empty());
+            size(graph, *id) * F32 * if live { 2.0 } else { 1.0 }
+        })
+        .sum();
+    let given = |node: &mut ssl_plan::Node| {
+        node.op = Op::View {
+            view: String::new(),
+        };
+    };
+    let (mut part, mut rest) = (graph.clone(), graph.clone());
+    for (id, node) in part.nodes.iter_mut().enumerate() {
+        if own(id) {
+            if let Some(rows) = node.dims.first_mut() {
+                *rows /= parts;
+            }
+        } else {
+            given(node);
+            node.dims.clear();
+            node.reaches.clear();
+        }
+    }
+    for (id, node) in rest.nodes.iter_mut().enumerate() {
+        if own(id) && matches!(node.op, Op::Stage { .. }) {
+            given(node);
+        }
+    }
+    let (part, rest) = (piece(&part, nets, narrow), piece(&rest, nets, narrow));
+    let times = parts as f64;
+    Step {
+        forward: held + part.forward.max(rest.forward),
+        peak: held + part.peak.max(rest.peak),
+        // Once for the embeddings, once more for the gradient.
+        trained_flops: 2.0 * times * part.trained_flops + rest.trained_flops,
+        average_flops: times * part.average_flops + rest.average_flops,
+        backward_flops: times * part.backward_flops + rest.backward_flops,
+    }
+}
+
+/// What a step takes that is computed in one piece.
+fn piece(graph: &Graph, nets: &[Net], narrow: f64) -> Step {
     let mut out = Step::default();
     let mut runs: BTreeMap<NodeId, Run> = BTreeMap::new();
     for (id, node) in graph.nodes.iter().enumerate() {

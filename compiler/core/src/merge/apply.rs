@@ -1,7 +1,5 @@
 //! Applies the statements of one pipeline to what it extends.
 
-use std::collections::HashMap;
-
 use ssl_diagnostics::{Code, Diagnostic, Span};
 use ssl_syntax::ast::{
     Block, Expr, Ident, Pipeline, Section, SectionBody, SectionKind, Stmt, StmtKind,
@@ -9,6 +7,7 @@ use ssl_syntax::ast::{
 
 use super::assign::dotted;
 use super::{Constant, Effective, Layer, Setting, history};
+use crate::table::HashMap;
 
 /// Merges pipelines into one, the base first.
 pub struct Merger<'a> {

@@ -1,8 +1,9 @@
 //! Documentation, by the path of what it describes, and the order in which a
 //! file speaks of its parts.
 
-use indexmap::{IndexMap, IndexSet};
 use ssl_syntax::ast::{Pipeline, SectionBody, Stmt, StmtKind};
+
+use crate::table::{IndexMap, IndexSet};
 
 /// Documentation and order of a merged pipeline.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -26,48 +27,47 @@ impl Documents {
     }
 
     fn statement(&mut self, stmt: &Stmt, within: &str) {
-        let name = match &stmt.kind {
+        let mut names = Vec::new();
+        match &stmt.kind {
             StmtKind::Param { name, .. }
             | StmtKind::Let { name, .. }
-            | StmtKind::Track { name, .. } => name.name.clone(),
+            | StmtKind::Track { name, .. } => names.push(name.name.as_str()),
             StmtKind::Assign { path, .. } => {
-                let names: Vec<&str> = path.segments.iter().map(|s| s.name.as_str()).collect();
-                names.join(".")
+                names.extend(path.segments.iter().map(|s| s.name.as_str()));
             }
-            StmtKind::Minimize { .. } => "minimize".to_owned(),
+            StmtKind::Minimize { .. } => names.push("minimize"),
             StmtKind::Entry { label, value, .. } => {
                 let callee = match &value.kind {
                     ssl_syntax::ast::ExprKind::Call { callee, .. } => callee.segments.last(),
                     _ => None,
                 };
                 match label.as_ref().or(callee) {
-                    Some(name) => name.name.clone(),
+                    Some(name) => names.push(name.name.as_str()),
                     None => return,
                 }
             }
-            StmtKind::Section(section) => section
-                .name
-                .as_ref()
-                .map_or(section.kind.keyword().to_owned(), |n| n.name.clone()),
+            StmtKind::Section(section) => {
+                let name = section.name.as_ref().map(|n| n.name.as_str());
+                names.push(name.unwrap_or(section.kind.keyword()));
+            }
             StmtKind::Drop { .. } | StmtKind::Vary { .. } | StmtKind::Allow { .. } => return,
-        };
-        let path = match within {
-            "" => name,
-            within => format!("{within}.{name}"),
-        };
-        let head = path.split('.').next().unwrap_or(&path);
-        if !self.order.contains(head) {
-            self.order.insert(head.to_owned());
         }
-        let lines: Vec<String> = stmt.docs.lines.iter().map(|l| l.node.clone()).collect();
-        if !lines.is_empty() {
-            self.lines.insert(path.clone(), lines);
+        let Some(name) = names.first() else { return };
+        if within.is_empty() && !self.order.contains(*name) {
+            self.order.insert((*name).to_owned());
+        }
+        if !stmt.docs.lines.is_empty() {
+            let head = Some(within).filter(|w| !w.is_empty());
+            let path: Vec<&str> = head.into_iter().chain(names.iter().copied()).collect();
+            let lines = stmt.docs.lines.iter().map(|l| l.node.clone());
+            self.lines.insert(path.join("."), lines.collect());
         }
         if let StmtKind::Section(section) = &stmt.kind
             && let SectionBody::Block(block) = &section.body
         {
+            // A section stands in a pipeline, not in another one.
             for inner in &block.stmts {
-                self.statement(inner, &path);
+                self.statement(inner, name);
             }
         }
     }

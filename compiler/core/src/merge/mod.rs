@@ -19,9 +19,10 @@ pub(crate) use set::addresses;
 
 use std::sync::Arc;
 
-use indexmap::IndexMap;
 use ssl_diagnostics::Span;
 use ssl_syntax::ast::{Expr, ExprKind, Ident, Ty};
+
+use crate::table::IndexMap;
 
 /// Who set a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +53,7 @@ impl Setting {
             expr,
             target,
             layer,
-            overrides: IndexMap::new(),
+            overrides: IndexMap::default(),
         }
     }
 
@@ -223,12 +224,12 @@ impl Effective {
     pub fn empty(name: Ident) -> Self {
         Effective {
             name,
-            constants: IndexMap::new(),
-            data: Settings::new(),
-            views: IndexMap::new(),
-            nets: IndexMap::new(),
+            constants: IndexMap::default(),
+            data: Settings::default(),
+            views: IndexMap::default(),
+            nets: IndexMap::default(),
             step: None,
-            train: Settings::new(),
+            train: Settings::default(),
             monitor: Vec::new(),
             eval: Vec::new(),
             allow: Vec::new(),

@@ -167,7 +167,7 @@ impl Merger<'_> {
             SectionBody::Block(block) => {
                 let mut stages = match self.out.nets.get(&name.name).map(|n| &n.body) {
                     Some(NetBody::Stages(stages)) => stages.clone(),
-                    _ => Settings::new(),
+                    _ => Settings::default(),
                 };
                 let mut seen = Seen::default();
                 for stmt in &block.stmts {

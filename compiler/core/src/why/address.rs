@@ -100,7 +100,7 @@ fn known(compilation: &Compilation, effective: &Effective) -> (Vec<Vec<String>>,
                 .map(|e| vec![name.clone(), e.name.name.clone()]),
         );
     }
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = crate::table::HashSet::default();
     live.retain(|p| seen.insert(p.clone()));
     gone.retain(|p| seen.insert(p.clone()));
     (live, gone)

@@ -231,7 +231,8 @@ impl Sources<'_> {
         let slot = self.0.get(i.checked_sub(1)?)?;
         let start = span.offset() - slot.start;
         let end = start + span.len();
-        if end > slot.text.len() {
+        // Labels that lie far apart on one line are shown one by one.
+        if end > slot.text.len() || span.len() > LONG * (TALL + 2) {
             return None;
         }
         let line_of = |at: usize| Some(slot.file.line_column(u32::try_from(at).ok()?));

@@ -17,7 +17,7 @@ impl Network {
     ///
     /// Panics where the networks differ in shape.
     pub fn copy_from(&mut self, other: &Network) {
-        self.blend(other, None);
+        self.blend(other, Blend::Copy);
     }
 
     /// One step of an exponential moving average:
@@ -28,15 +28,25 @@ impl Network {
     ///
     /// Panics where the networks differ in shape.
     pub fn average(&mut self, other: &Network, decay: f64) {
-        self.blend(other, Some(decay));
+        self.blend(other, Blend::Average(decay));
     }
 
-    fn blend(&mut self, other: &Network, decay: Option<f64>) {
+    /// Takes over the running statistics of another network of the same shape,
+    /// and nothing else.
+    ///
+    /// # Panics
+    ///
+    /// Panics where the networks differ in shape.
+    pub fn take_statistics(&mut self, other: &Network) {
+        self.blend(other, Blend::Statistics);
+    }
+
+    fn blend(&mut self, other: &Network, blend: Blend) {
         let mut taken = Take(Vec::new());
         other.without_gradients().visit(&mut taken);
         let mut give = Give {
             tensors: taken.0.into_iter(),
-            decay,
+            blend,
         };
         self.visit(&mut give);
         assert!(give.tensors.next().is_none(), "networks of different shape");
@@ -52,9 +62,17 @@ impl Visit for Take {
     }
 }
 
+/// What becomes of a network that is given another one's tensors.
+#[derive(Clone, Copy)]
+enum Blend {
+    Copy,
+    Average(f64),
+    Statistics,
+}
+
 struct Give {
     tensors: IntoIter<Box<dyn Any>>,
-    decay: Option<f64>,
+    blend: Blend,
 }
 
 impl Visit for Give {
@@ -67,9 +85,10 @@ impl Visit for Give {
             panic!("networks of different shape at `{key}`");
         };
         let device = tensor.device();
-        let new = match (kind, self.decay) {
-            (Kind::Buffer, Some(_)) => return,
-            (Kind::Trained(_), Some(decay)) => {
+        let new = match (kind, self.blend) {
+            (Kind::Buffer, Blend::Average(_))
+            | (Kind::Trained(_) | Kind::Frozen, Blend::Statistics) => return,
+            (Kind::Trained(_), Blend::Average(decay)) => {
                 let dims = tensor.dims();
                 let flat = [1, dims.iter().product()];
                 // Out of its place, so that it can be changed in place.
@@ -77,7 +96,9 @@ impl Visit for Give {
                 let (new, []) = apply(&Toward { decay }, old, other.reshape(flat), []);
                 new.reshape(dims)
             }
-            (Kind::Frozen, Some(_)) | (_, None) => *other,
+            (Kind::Frozen, Blend::Average(_))
+            | (_, Blend::Copy)
+            | (Kind::Buffer, Blend::Statistics) => *other,
         };
         *tensor = settle(new, kind, &device);
     }

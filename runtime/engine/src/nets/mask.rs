@@ -69,17 +69,19 @@ impl Mask {
     /// Hides `hidden` of `count` patches of each of `batch` images: the
     /// patches with the smallest of as many random numbers, which are a
     /// function of the seed, the step, the drawing node and the place in the
-    /// batch.
+    /// batch, that `place` gives for every row.
     pub fn draw(
         seed: u64,
         [step, node]: [usize; 2],
         [batch, count, hidden]: [usize; 3],
+        place: impl Fn(usize) -> usize + Sync,
         device: &Device,
     ) -> Option<Self> {
         let philox = Philox::new(seed);
         let mut drawn = vec![false; batch * count];
         let rows = drawn.par_chunks_mut(count.max(1)).enumerate();
         rows.for_each(|(row, patches)| {
+            let row = place(row);
             let words = (0..count.div_ceil(4)).flat_map(|four| {
                 // The high bit of the node's word keeps clear of the data's
                 // draws, whose view numbers are small or near the end.
@@ -147,7 +149,7 @@ mod tests {
     #[test]
     fn a_mask_hides_exactly_so_many_anywhere() {
         let device = Device::flex();
-        let draw = |step, node| Mask::draw(7, [step, node], [400, 16, 12], &device);
+        let draw = |step, node| Mask::draw(7, [step, node], [400, 16, 12], |row| row, &device);
         let mask = draw(3, 5).expect("a mask");
         assert_eq!(mask.visible(), 4);
         let first = rows(&mask);

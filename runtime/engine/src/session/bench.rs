@@ -8,13 +8,11 @@ use serde::Serialize;
 use ssl_data::{Batch, Dataset};
 use ssl_plan::Plan;
 
-use super::parts;
-use super::phases::{Phase, Phases};
 use crate::device::{self, DeviceChoice};
 use crate::error::EngineError;
 use crate::model::Model;
 use crate::optim::Optimizer;
-use crate::step::Step;
+use crate::step::{Phase, Phases, Step};
 
 /// How a plan is measured.
 #[derive(Debug, Clone, Copy)]
@@ -106,7 +104,7 @@ pub fn bench(plan: &Plan, options: BenchOptions) -> Result<Measured, EngineError
     let loaded = if options.same_batch { 1 } else { total };
     let mut loader = data.loader(&recipe.views, train.seed, 0, loaded, options.workers);
 
-    let mut phases = Phases::on(&device);
+    graph.phases = Phases::on(&device);
     let mut steps = Vec::with_capacity(total);
     let mut views = HashMap::new();
     let mut loss = f32::NAN;
@@ -120,26 +118,19 @@ pub fn bench(plan: &Plan, options: BenchOptions) -> Result<Measured, EngineError
         }
         if options.same_batch && step == 0 {
             // Its making is no part of a step.
-            phases = Phases::on(&device);
+            graph.phases = Phases::on(&device);
         }
         if step == options.warm_up {
             begun = processor_seconds();
         }
-        phases.end(Phase::Data);
+        graph.phases.end(Phase::Data);
         model.update_averages(step as f64);
-        phases.end(Phase::Average);
-        let computed = parts::compute(
-            &mut graph,
-            &mut model,
-            views.clone(),
-            [step, train.micro_batches],
-            false,
-            &mut phases,
-        )?;
+        graph.phases.end(Phase::Average);
+        let computed = graph.run(&mut model, &views, step, train.micro_batches, false)?;
         let mut gradients = computed.gradients;
         optimizer.step(&mut model, &mut gradients, step);
-        phases.end(Phase::Optimizer);
-        let own = phases.take();
+        graph.phases.end(Phase::Optimizer);
+        let own = graph.phases.take();
         steps.push(StepTime {
             seconds: own.iter().sum(),
             phases: own,

@@ -3,8 +3,6 @@
 mod bench;
 mod clock;
 mod observer;
-mod parts;
-mod phases;
 mod state;
 mod train;
 
@@ -25,11 +23,11 @@ use crate::run::checkpoint;
 use crate::run::files::{Disk, Files};
 use crate::run::metrics::{self, Line, Metrics};
 use crate::run::{RunDirectory, curve, recipe};
+pub use crate::step::Phase;
 use crate::step::Step;
 use crate::weights;
 pub use bench::{BenchOptions, Measured, StepTime, bench};
 pub use observer::{Observer, Start, StepDone, Summary};
-pub use phases::Phase;
 use state::{Progress, State};
 
 /// How a plan is run; nothing of it changes what is computed, the initial

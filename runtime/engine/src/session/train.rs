@@ -9,8 +9,6 @@ use ssl_plan::Monitor;
 
 use super::bench::upload;
 use super::clock::Clock;
-use super::parts;
-use super::phases::Phases;
 use super::{Observer, Session, StepDone};
 use crate::error::EngineError;
 use crate::judge::{self, Reading};
@@ -80,14 +78,8 @@ impl Session {
 
         self.model.update_averages(step as f64);
         let parts = self.plan.recipe.train.micro_batches;
-        let computed = parts::compute(
-            &mut self.step,
-            &mut self.model,
-            views,
-            [step, parts],
-            logs,
-            &mut Phases::off(),
-        )?;
+        let computed = self.step.run(&mut self.model, &views, step, parts, logs)?;
+        drop(views);
         let loss = if logs || saves {
             Some(self.read_loss(computed.loss, step)?)
         } else {

@@ -13,11 +13,8 @@ use super::value::{Array, Value};
 use crate::nets::normal_values;
 
 /// What nodes remember, by node.
-#[derive(Default)]
 pub struct Memory {
     held: BTreeMap<NodeId, Held>,
-    /// What the micro-batches of the running step computed so far.
-    pending: BTreeMap<NodeId, Vec<Tensor<2>>>,
     seed: u64,
 }
 
@@ -34,8 +31,8 @@ impl Memory {
     /// A memory of nothing yet. Queues start from the seed.
     pub fn new(seed: u64) -> Self {
         Memory {
+            held: BTreeMap::new(),
             seed,
-            ..Memory::default()
         }
     }
 
@@ -86,31 +83,20 @@ impl Memory {
         })
     }
 
-    /// Keeps what a micro-batch computed until the step is through.
-    pub fn collect(&mut self, graph: &Graph, values: &[Option<Value>]) {
-        for id in self.held.keys() {
-            let x = match graph.nodes.get(*id).map(|node| &node.op) {
-                Some(Op::Queue { x, .. } | Op::RunningMean { x, .. }) => *x,
-                _ => continue,
-            };
-            if let Some(x) = values.get(x).cloned().flatten().and_then(Value::array) {
-                let rows = self.pending.entry(*id).or_default();
-                rows.push(x.tensor.inner());
-            }
-        }
-    }
-
-    /// Takes in what the step computed.
-    pub fn update(&mut self, graph: &Graph, step: usize) {
-        for (id, rows) in std::mem::take(&mut self.pending) {
-            let op = graph.nodes.get(id).map(|node| &node.op);
-            let (Some(held), Some(op)) = (self.held.get_mut(&id), op) else {
+    /// Takes in what a step computed.
+    pub fn update(&mut self, graph: &Graph, values: &[Option<Value>], step: usize) {
+        for (id, held) in &mut self.held {
+            let op = graph.nodes.get(*id).map(|node| &node.op);
+            let Some(Op::Queue { x, .. } | Op::RunningMean { x, .. }) = op else {
                 continue;
             };
-            let rows = Tensor::cat(rows, 0);
+            let computed = values.get(*x).cloned().flatten().and_then(Value::array);
+            let Some(rows) = computed.map(|x| x.tensor.inner()) else {
+                continue;
+            };
             match op {
-                Op::Queue { .. } => held.push(rows),
-                Op::RunningMean { decay, .. } => held.blend(rows, decay.at(step as f64)),
+                Some(Op::Queue { .. }) => held.push(rows),
+                Some(Op::RunningMean { decay, .. }) => held.blend(rows, decay.at(step as f64)),
                 _ => {}
             }
         }

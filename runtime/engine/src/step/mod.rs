@@ -6,7 +6,10 @@
 //! is computed in every step: these change what they hold, and how often a run
 //! logs must not change what it computes.
 
+mod border;
 mod memory;
+mod passes;
+mod phases;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -19,8 +22,12 @@ use ssl_plan::{Graph, NodeId, Op, Track};
 use crate::error::EngineError;
 use crate::model::Model;
 use crate::nets::{Mask, Mode};
+use border::{Border, Rows};
 pub use memory::Held;
 use memory::Memory;
+pub use passes::Computed;
+pub use phases::Phase;
+pub(crate) use phases::Phases;
 use value::{Array, Value};
 
 /// A graph that is ready to run.
@@ -30,18 +37,21 @@ pub struct Step {
     always: Vec<bool>,
     /// Nodes that are handed out as features.
     features: Vec<NodeId>,
+    border: Border,
     memory: Memory,
     seed: u64,
+    /// Measures where time goes; off until somebody puts another here.
+    pub(crate) phases: Phases,
 }
 
-/// What one step computed.
-pub struct Outputs {
+/// What a step's forward pass came to.
+struct Outputs {
     /// The loss, `[1]`, with its graph.
-    pub loss: Tensor<1>,
+    loss: Tensor<1>,
     /// The tracked scalars in the plan's order; empty where not asked for.
-    pub tracks: Vec<Tensor<1>>,
+    tracks: Vec<Tensor<1>>,
     /// The features asked for, `[B, D]`, without gradients.
-    pub features: Vec<Tensor<2>>,
+    features: Vec<Tensor<2>>,
 }
 
 impl Step {
@@ -82,13 +92,17 @@ impl Step {
             always[feature] = true;
         }
         close(&graph, &mut always);
+        let tracked = graph.tracks.iter().map(|track| track.node);
+        let read: Vec<NodeId> = tracked.chain(features.iter().copied()).collect();
 
         Ok(Step {
+            border: Border::new(&graph, &read),
             graph,
             always,
             features: features.to_vec(),
             memory: Memory::new(seed),
             seed,
+            phases: Phases::off(),
         })
     }
 
@@ -108,21 +122,8 @@ impl Step {
         &self.graph.tracks
     }
 
-    /// Computes the step on the views of a batch, `[B, 3, H, W]` each.
-    /// `step` is what schedules are asked for, `part` which micro-batch of it
-    /// this is. After the last, [`Step::finish`] is due.
-    ///
-    /// # Errors
-    ///
-    /// [`EngineError::Plan`] where the graph is ill-typed or the loss reaches
-    /// no parameter.
-    pub fn run(
-        &mut self,
-        model: &mut Model,
-        views: &HashMap<String, Tensor<4>>,
-        [step, part]: [usize; 2],
-        read_tracks: bool,
-    ) -> Result<Outputs, EngineError> {
+    /// The nodes that a step computes.
+    fn needed(&self, read_tracks: bool) -> Vec<bool> {
         let mut needed = self.always.clone();
         if read_tracks {
             for track in &self.graph.tracks {
@@ -130,9 +131,17 @@ impl Step {
             }
             close(&self.graph, &mut needed);
         }
-        let mut values = vec![None; self.graph.nodes.len()];
-        self.compute(&mut values, &needed, model, views, [step, part])?;
-        self.memory.collect(&self.graph, &values);
+        needed
+    }
+
+    /// What a step hands out, from the values of its nodes. Queues and running
+    /// means take in what it computed.
+    fn outputs(
+        &mut self,
+        values: &[Option<Value>],
+        step: usize,
+        read_tracks: bool,
+    ) -> Result<Outputs, EngineError> {
         let features = (self.features.iter())
             .map(|&id| Some(values[id].clone()?.signal()?.feature()?.inner()))
             .collect::<Option<_>>()
@@ -156,17 +165,12 @@ impl Step {
             .map(|track| track.map(Tensor::inner))
             .collect::<Option<_>>()
             .ok_or_else(|| EngineError::plan("a track is no scalar"))?;
+        self.memory.update(&self.graph, values, step);
         Ok(Outputs {
             loss,
             tracks,
             features,
         })
-    }
-
-    /// Ends a step: queues and running means take in what its micro-batches
-    /// computed, all at once.
-    pub fn finish(&mut self, step: usize) {
-        self.memory.update(&self.graph, step);
     }
 
     /// Computes the needed nodes that have no value yet.
@@ -176,7 +180,8 @@ impl Step {
         needed: &[bool],
         model: &mut Model,
         views: &HashMap<String, Tensor<4>>,
-        [step, part]: [usize; 2],
+        step: usize,
+        rows: Rows,
     ) -> Result<(), EngineError> {
         let Step {
             graph,
@@ -210,8 +215,8 @@ impl Step {
                     Some(Value::Image(image)) if hidden <= count => {
                         let device = image.device().without_autodiff();
                         let sizes = [image.dims()[0], *count, *hidden];
-                        let place = id + part * graph.nodes.len();
-                        let mask = Mask::draw(*seed, [step, place], sizes, &device);
+                        let place = |row| rows.place(row);
+                        let mask = Mask::draw(*seed, [step, id], sizes, place, &device);
                         mask.map(|mask| Value::Mask(Box::new(mask)))
                     }
                     _ => None,

@@ -1,7 +1,8 @@
 //! Names, numbers, operators and net calls.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{Hash, Hasher};
 
+use rustc_hash::FxHasher;
 use ssl_diagnostics::{Code, Diagnostic, Span};
 use ssl_plan::{BinaryOp, Node, NodeId, Op, Schedule, UnaryOp};
 use ssl_syntax::ast::{BinOp, Expr, ExprKind, Ident, Path};
@@ -13,7 +14,7 @@ use crate::value::Value;
 
 /// A hash of what an operation computes; few have the same.
 fn key(op: &Op) -> u64 {
-    let mut hasher = DefaultHasher::new();
+    let mut hasher = FxHasher::default();
     std::mem::discriminant(op).hash(&mut hasher);
     let inputs = op.inputs();
     inputs.hash(&mut hasher);
@@ -345,7 +346,7 @@ impl Builder<'_, '_> {
         let mut items: Vec<Item> = Vec::new();
         for view in views {
             let [h, w] = self.views.get(&view)?.size;
-            let dims = vec![self.clock.rows(), 3, h, w];
+            let dims = vec![self.clock.batch, 3, h, w];
             items.push(self.node(Op::View { view }, dims, Vec::new()));
         }
         match several {

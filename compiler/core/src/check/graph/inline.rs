@@ -1,7 +1,5 @@
 //! Calls: nets, operations, schedules, and functions, which are inlined.
 
-use std::collections::HashMap;
-
 use ssl_diagnostics::{Code, Diagnostic, Span};
 use ssl_plan::{Argument, Call, NodeId, Op};
 use ssl_syntax::ast::{Arg, Expr, ExprKind, FnParam, Function, Path, StmtKind, Ty, TyArg};
@@ -12,6 +10,7 @@ use super::ops::OPS;
 use super::{Builder, Item, Locals};
 use crate::names::{self, Meant};
 use crate::schema::{Group, function};
+use crate::table::HashMap;
 
 /// Calls deeper than this are taken for a recursion.
 const DEPTH: usize = 32;
@@ -142,6 +141,10 @@ impl Builder<'_, '_> {
             );
             return None;
         }
+        if !self.checker.source.details {
+            let bound = self.arguments(f, args, args_span, locals)?;
+            return self.deeper(f, bound, span);
+        }
         let docs = f.docs.lines.iter().map(|l| l.node.clone()).collect();
         self.checker.called.insert(f.name.name.clone(), docs);
         let bound = self.arguments(f, args, args_span, locals)?;
@@ -160,9 +163,7 @@ impl Builder<'_, '_> {
             })
         });
         let arguments = arguments.collect();
-        self.depth += 1;
-        let result = self.body(f, bound, span);
-        self.depth -= 1;
+        let result = self.deeper(f, bound, span);
         let mut results = Vec::new();
         nodes_of(result.as_ref()?, &mut results);
         let call = Call {
@@ -176,6 +177,13 @@ impl Builder<'_, '_> {
         result
     }
 
+    fn deeper(&mut self, f: &Function, bound: Locals, span: Span) -> Option<Item> {
+        self.depth += 1;
+        let result = self.body(f, bound, span);
+        self.depth -= 1;
+        result
+    }
+
     /// Arguments bound to parameters, types checked, dimensions named.
     fn arguments(
         &mut self,
@@ -185,7 +193,7 @@ impl Builder<'_, '_> {
         locals: &Locals,
     ) -> Option<Locals> {
         let name = &f.name.name;
-        let mut given: HashMap<&str, (Item, Span)> = HashMap::new();
+        let mut given: HashMap<&str, (Item, Span)> = HashMap::default();
         let mut position = 0;
         let mut fine = true;
         for arg in args {
@@ -242,7 +250,7 @@ impl Builder<'_, '_> {
             return None;
         }
         let mut bound = Locals {
-            values: HashMap::new(),
+            values: HashMap::default(),
             closed: true,
         };
         for param in &f.params {
