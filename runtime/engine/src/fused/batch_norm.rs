@@ -180,11 +180,6 @@ impl Operation for BatchNorm {
         let deviation = variance.iter().map(|v| 1.0 / (v + self.eps).sqrt());
         let deviation: Vec<f32> = deviation.collect();
         let scale: Vec<f32> = deviation.iter().zip(weight).map(|(d, w)| d * w).collect();
-        let shift = mean.iter().zip(&scale).zip(bias);
-        let shift: Vec<f32> = shift
-            .map(|((mean, scale), bias)| bias - mean * scale)
-            .collect();
-
         let mut y = vec![0.0; x.len()];
         y.par_chunks_mut(sizes.size())
             .enumerate()
@@ -196,27 +191,30 @@ impl Operation for BatchNorm {
                 wide!({
                     if area == 1 {
                         for (y, x) in y.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
-                            let affine = scale.iter().zip(&shift);
-                            for ((y, x), (scale, shift)) in y.iter_mut().zip(x).zip(affine) {
-                                let value = x * scale + shift;
+                            let affine = mean.iter().zip(scale.iter().zip(bias));
+                            let numbers = y.iter_mut().zip(x).zip(affine);
+                            for ((y, x), (mean, (scale, bias))) in numbers {
+                                let value = (x - mean) * scale + bias;
                                 *y = if value < floor { floor } else { value };
                             }
                         }
                     } else {
                         let runs = y.chunks_exact_mut(area).zip(x.chunks_exact(area));
                         for (i, (y, x)) in runs.enumerate() {
-                            let (scale, shift) = (scale[i % channels], shift[i % channels]);
+                            let channel = i % channels;
+                            let (mean, scale) = (mean[channel], scale[channel]);
+                            let bias = bias[channel];
                             match residual {
                                 None => {
                                     for (y, x) in y.iter_mut().zip(x) {
-                                        let value = x * scale + shift;
+                                        let value = (x - mean) * scale + bias;
                                         *y = if value < floor { floor } else { value };
                                     }
                                 }
                                 Some(residual) => {
                                     let residual = &residual[i * area..(i + 1) * area];
                                     for ((y, x), r) in y.iter_mut().zip(x).zip(residual) {
-                                        let value = x * scale + shift + r;
+                                        let value = (x - mean) * scale + bias + r;
                                         *y = if value < floor { floor } else { value };
                                     }
                                 }
@@ -226,7 +224,7 @@ impl Operation for BatchNorm {
                 });
                 // One number a channel is rare with a residual: it comes after.
                 if let (1, Some(residual)) = (area, residual) {
-                    residual_after(y, x, residual, &scale, &shift, floor);
+                    residual_after(y, x, residual, [&mean, &scale, bias], floor);
                 }
             });
         let y = Block::new(y, shape);
@@ -363,13 +361,13 @@ fn residual_after(
     y: &mut [f32],
     x: &[f32],
     residual: &[f32],
-    scale: &[f32],
-    shift: &[f32],
+    [mean, scale, bias]: [&[f32]; 3],
     floor: f32,
 ) {
     let channels = scale.len();
     for (i, (y, (x, r))) in y.iter_mut().zip(x.iter().zip(residual)).enumerate() {
-        let value = x * scale[i % channels] + shift[i % channels] + r;
+        let channel = i % channels;
+        let value = (x - mean[channel]) * scale[channel] + bias[channel] + r;
         *y = if value < floor { floor } else { value };
     }
 }

@@ -167,6 +167,8 @@ fn convolutions_agree() {
         (1, [16, 16], [1, 1], 3, 1),
         (2, [16, 33], [2, 56], 3, 1),
         (1, [3, 4], [2, 40], 5, 1),
+        (4, [3, 8], [64, 64], 7, 2),
+        (2, [3, 5], [40, 63], 3, 2),
     ] {
         let x = leaf(1, [batch, input, height, width]);
         let w = leaf(2, [output, input, kernel, kernel]);
