@@ -5,8 +5,9 @@
 //! `cargo bench -p ssl-core --bench check [-- [many|one] [LINES [RUNS]]]`
 //!
 //! 2026-11-23, 4 cores of a shared cloud machine (AMD EPYC) at a load
-//! average of 20; 10,000 lines, the least of 15 runs: one pipeline 79 ms
-//! (parsing 39), 350 pipelines and variants 141 ms (parsing 30).
+//! average of 6; 10,000 lines, the median of 21 runs (and the least): one
+//! pipeline 92 ms (83; parsing 38), 350 pipelines and variants 139 ms (123;
+//! parsing 30). 40,000 lines: 547 ms (508) and 716 ms (562).
 
 #[path = "../../../tests/support/long.rs"]
 mod long;

@@ -60,6 +60,7 @@ fn views(folder: &Path, images: usize, workers: usize) -> (f64, f64) {
         steps_per_epoch: MANY / BATCH,
         on_corrupt: OnCorrupt::Error,
         max_corrupt: 0.0,
+        exif_orientation: false,
     };
     let dataset = Dataset::open(&data).unwrap();
     let views = common::moco_views(224);

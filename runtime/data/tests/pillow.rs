@@ -288,8 +288,7 @@ fn every_color_is_pillows() {
 /// every other operation of 30.
 #[test]
 fn views_of_photographs_are_pillows() {
-    let root = std::env::var("SSLC_TEST_DATA")
-        .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data").into());
+    let root = std::env::var("SSLC_TEST_DATA").unwrap_or_default();
     if !Path::new(&root).join("clothes").is_dir() {
         eprintln!("skipped: no photographs in `{root}`; set SSLC_TEST_DATA to their folder");
         return;

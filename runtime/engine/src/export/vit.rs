@@ -39,6 +39,13 @@ pub(super) fn timm(plan: &Vit, tensors: Vec<NamedTensor>) -> Result<Package, Str
     if plan.stem != PatchStem::Linear {
         return Err("it has a stem of convolutions, and timm's have one projection".to_owned());
     }
+    if plan.pool_norm && plan.final_norm {
+        return Err(
+            "it has norms before and behind the pooling, and timm's have one of them; \
+             `final_norm: false` leaves one out"
+                .to_owned(),
+        );
+    }
     // The architecture that needs the fewest words beside its name.
     let (name, arguments) = TIMM
         .iter()
@@ -105,7 +112,7 @@ fn arguments(
     if plan.position == Position::None {
         a.add("pos_embed", "\"none\"");
     }
-    if !plan.final_norm {
+    if !plan.final_norm && !plan.pool_norm {
         a.add("final_norm", "False");
     }
     a.unless("norm_layer", &plan.norm_eps, &NORM_EPS, |eps| {
