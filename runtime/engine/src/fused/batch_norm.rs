@@ -302,34 +302,30 @@ impl Operation for BatchNorm {
         let of_weight = total(with, channels).into_iter().zip(deviation);
         let of_weight: Vec<f32> = of_weight.map(|(sum, deviation)| sum * deviation).collect();
 
-        // Of x: `factor g + slope x + level`.
+        // Of x: `factor g + slope (x - mean) + level`.
         let share = 1.0 / count as f32;
         let of_channel = |c: usize| {
             let factor = weight[c] * deviation[c];
             let slope = -factor * deviation[c] * of_weight[c] * share;
-            [
-                factor,
-                slope,
-                -factor * of_bias[c] * share - slope * mean[c],
-            ]
+            [factor, slope, mean[c], -factor * of_bias[c] * share]
         };
-        let channel: Vec<[f32; 3]> = (0..channels).map(of_channel).collect();
+        let channel: Vec<[f32; 4]> = (0..channels).map(of_channel).collect();
         let to_x = |to: &mut [f32], g: &[f32], x: &[f32]| {
             wide!({
                 if area == 1 {
                     let rows = to.chunks_exact_mut(channels).zip(g.chunks_exact(channels));
                     for ((to, g), x) in rows.zip(x.chunks_exact(channels)) {
                         let of = g.iter().zip(x).zip(&channel);
-                        for (to, ((g, x), [factor, slope, level])) in to.iter_mut().zip(of) {
-                            *to = factor * g + (slope * x + level);
+                        for (to, ((g, x), [factor, slope, mean, level])) in to.iter_mut().zip(of) {
+                            *to = factor * g + (slope * (x - mean) + level);
                         }
                     }
                 } else {
                     let runs = to.chunks_exact_mut(area).zip(g.chunks_exact(area));
                     for (i, ((to, g), x)) in runs.zip(x.chunks_exact(area)).enumerate() {
-                        let [factor, slope, level] = channel[i % channels];
+                        let [factor, slope, mean, level] = channel[i % channels];
                         for ((to, g), x) in to.iter_mut().zip(g).zip(x) {
-                            *to = factor * g + (slope * x + level);
+                            *to = factor * g + (slope * (x - mean) + level);
                         }
                     }
                 }

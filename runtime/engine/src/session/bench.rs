@@ -6,13 +6,14 @@ use std::collections::HashMap;
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::Serialize;
 use ssl_data::{Batch, Dataset};
-use ssl_plan::Plan;
+use ssl_plan::{Plan, Precision};
 
+use super::scale::Scale;
 use crate::device::{self, DeviceChoice};
 use crate::error::EngineError;
 use crate::model::Model;
 use crate::optim::Optimizer;
-use crate::step::{Phase, Phases, Step};
+use crate::step::{Passes, Phase, Phases, Step};
 
 /// How a plan is measured.
 #[derive(Debug, Clone, Copy)]
@@ -100,6 +101,7 @@ pub fn bench(plan: &Plan, options: BenchOptions) -> Result<Measured, EngineError
     let mut model = Model::new(&recipe.nets, train.precision, train.seed, &device)?;
     let mut graph = Step::new(&recipe.step, &[], train.seed)?;
     let mut optimizer = Optimizer::new(train.optimizer.clone());
+    let mut scale = (train.precision == Precision::F16).then(Scale::default);
     let total = options.warm_up + options.steps;
     let loaded = if options.same_batch { 1 } else { total };
     let mut loader = data.loader(&recipe.views, train.seed, 0, loaded, options.workers);
@@ -126,9 +128,21 @@ pub fn bench(plan: &Plan, options: BenchOptions) -> Result<Measured, EngineError
         graph.phases.end(Phase::Data);
         model.update_averages(step as f64);
         graph.phases.end(Phase::Average);
-        let computed = graph.run(&mut model, &views, step, train.micro_batches, false)?;
+        let passes = Passes {
+            step,
+            parts: train.micro_batches,
+            scale: scale.as_ref().map_or(1.0, Scale::factor),
+            read_tracks: false,
+        };
+        let computed = graph.run(&mut model, &views, passes)?;
         let mut gradients = computed.gradients;
-        optimizer.step(&mut model, &mut gradients, step);
+        let fine = match &mut scale {
+            Some(scale) => scale.unscale(&mut model, &mut gradients)?,
+            None => true,
+        };
+        if fine {
+            optimizer.step(&mut model, &mut gradients, step);
+        }
         graph.phases.end(Phase::Optimizer);
         let own = graph.phases.take();
         steps.push(StepTime {
