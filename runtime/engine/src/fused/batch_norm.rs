@@ -20,6 +20,8 @@ pub(crate) struct BatchStatistics {
 }
 
 /// What follows a normalisation.
+// One lives for one call.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone)]
 pub(crate) enum After<const D: usize> {
     Nothing,

@@ -6,6 +6,9 @@
 //! `A^T ((G g G^T) * (B^T d B)) A`, summed over the channels between the
 //! transforms: a matrix product for each of the 16 places.
 
+// A transform is written by the places of its matrices.
+#![allow(clippy::needless_range_loop)]
+
 mod planes;
 
 use rayon::prelude::*;
