@@ -223,3 +223,44 @@ fn a_sweep_runs_each_variant_once() {
         .ends(2)
         .says(&["holds a run of another recipe"]);
 }
+
+#[test]
+fn a_bench_takes_the_steps_of_a_run_and_leaves_nothing() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = example("mocov3_digits.ssl").display().to_string();
+    let bench = |more: &[&str]| {
+        let always = ["bench", &file, "--device", "cpu", "--json", "--quiet"];
+        run(dir.path(), &[&always[..], &SHORT, more].concat())
+    };
+    let done = bench(&["--steps", "2", "--warm-up", "1"]);
+    done.ends(0);
+    let told: serde_json::Value = serde_json::from_str(&done.text).expect("figures");
+    assert_eq!(std::fs::read_dir(dir.path()).expect("a folder").count(), 0);
+
+    let steps = told["steps"].as_array().expect("steps");
+    assert_eq!(steps.len(), 2);
+    let shares = told["shares"].as_array().expect("shares");
+    let names: Vec<_> = shares
+        .iter()
+        .map(|s| s[0].as_str().expect("a name"))
+        .collect();
+    assert_eq!(
+        names,
+        ["data", "forward", "backward", "optimizer", "average"]
+    );
+    let share = |i: usize| shares[i][1].as_f64().expect("a share");
+    assert!((0..5).all(|i| share(i) >= 0.0) && share(1) > 0.0 && share(2) > 0.0);
+    assert!(((0..5).map(share).sum::<f64>() - 1.0).abs() < 1e-9);
+
+    digits(dir.path(), "run", &[]).ends(0);
+    let of_run = losses(&dir.path().join("run"));
+    assert_eq!(
+        told["loss"].as_f64().map(|l| l as f32),
+        Some(of_run[2] as f32)
+    );
+
+    bench(&["--steps", "0"]).ends(2);
+    bench(&["--set", "train.optimizer.lr=1e30", "--steps", "5"])
+        .ends(3)
+        .says(&["loss"]);
+}

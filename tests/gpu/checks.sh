@@ -125,6 +125,21 @@ compare_example() {
     check "$short: kNN" $? "$x against $y, limit $accuracy_limit"
 }
 
+# --- speed ---------------------------------------------------------------
+
+# The same steps in PyTorch, eager and compiled: reported, not judged.
+speed() {
+    bench=$root/tests/bench/compare.py
+    if ! python3 -c 'import torch, timm, torchvision; assert torch.cuda.is_available()' 2>/dev/null; then
+        echo 'speed: not compared with PyTorch: python3 has no torch with CUDA, timm and torchvision'
+        return
+    fi
+    echo 'speed: steps beside PyTorch, which takes a while; the table is kept in speed.md'
+    python3 "$bench" "$sslc" --device cuda --steps 20 >"$out/speed.md" 2>"$out/logs/speed.log" ||
+        echo "speed: the comparison failed, see $out/logs/speed.log"
+    cat "$out/speed.md"
+}
+
 # --- the report ----------------------------------------------------------
 
 # Text as a JSON string.
