@@ -8,12 +8,12 @@ use crate::image::{Part, Planes};
 use crate::wide::wide;
 
 /// Fraction bits of a weight: 32 less 8 for the pixel and 2 for overshoot.
-const PRECISION: u32 = 22;
-const HALF: i32 = 1 << (PRECISION - 1);
+pub(super) const PRECISION: u32 = 22;
+pub(super) const HALF: i32 = 1 << (PRECISION - 1);
 
 /// The weights of one axis: for each output pixel the first input pixel and
 /// as many weights as it reads.
-struct Weights {
+pub(super) struct Weights {
     /// First input pixel and number of them, for each output pixel.
     bounds: Vec<(usize, usize)>,
     /// `stride` weights for each output pixel.
@@ -22,13 +22,19 @@ struct Weights {
 }
 
 impl Weights {
-    fn of(&self, i: usize) -> (usize, &[i32]) {
+    /// Number of output pixels.
+    pub(super) fn len(&self) -> usize {
+        self.bounds.len()
+    }
+
+    /// The first input pixel of an output pixel, and the weights from it on.
+    pub(super) fn of(&self, i: usize) -> (usize, &[i32]) {
         let (first, count) = self.bounds[i];
         let start = i * self.stride;
         (first, &self.values[start..start + count])
     }
 
-    fn new(input: usize, output: usize, interpolation: Interpolation) -> Self {
+    pub(super) fn new(input: usize, output: usize, interpolation: Interpolation) -> Self {
         let (kernel, reach): (fn(f64) -> f64, f64) = match interpolation {
             Interpolation::Bilinear => (bilinear, 1.0),
             Interpolation::Bicubic => (bicubic, 2.0),
@@ -99,13 +105,15 @@ pub(crate) struct ResampleWork {
     /// The image after the horizontal pass.
     between: Planes,
     columns: Vec<Column>,
+    #[cfg(target_arch = "x86_64")]
+    wide: super::avx2::ColumnWork,
 }
 
 /// Rows that the horizontal pass works on at once.
 const ROWS: usize = 8;
 
 /// One pixel of each of those rows: a weight serves all of them.
-type Column = [u8; ROWS * 3];
+pub(super) type Column = [u8; ROWS * 3];
 
 /// Resample `source` to a height and width into `target`.
 pub(crate) fn resize(
@@ -119,20 +127,30 @@ pub(crate) fn resize(
     // one weight of 1. So it costs time and no exactness.
     let columns = Weights::new(source.width, width, interpolation);
     if source.height == height {
-        horizontal(source, &columns, &mut work.columns, target);
+        across(source, &columns, work, target);
         return;
     }
     let rows = Weights::new(source.height, height, interpolation);
-    horizontal(source, &columns, &mut work.columns, &mut work.between);
+    let mut between = std::mem::take(&mut work.between);
+    across(source, &columns, work, &mut between);
     target.resize([height, width]);
-    let sources = work.between.channels();
-    for (source, target) in sources.into_iter().zip(target.channels_mut()) {
+    for (source, target) in between.channels().into_iter().zip(target.channels_mut()) {
         vertical(source, &rows, width, target);
     }
+    work.between = between;
+}
+
+/// The horizontal pass.
+fn across(source: Part<'_>, weights: &Weights, work: &mut ResampleWork, target: &mut Planes) {
+    #[cfg(target_arch = "x86_64")]
+    if super::avx2::horizontal(source, weights, &mut work.wide, target) {
+        return;
+    }
+    horizontal(source, weights, &mut work.columns, target);
 }
 
 wide! {
-    fn horizontal(
+    pub(super) fn horizontal(
         source: Part<'_>,
         weights: &Weights,
         columns: &mut Vec<Column>,

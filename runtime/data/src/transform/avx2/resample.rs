@@ -1,0 +1,180 @@
+//! The horizontal pass of the resampling.
+#![allow(unsafe_code)]
+
+use std::arch::x86_64::*;
+
+use super::super::resample::{HALF, PRECISION, Weights};
+use super::{BYTES, kernel, load, store};
+use crate::image::{Part, Planes};
+
+/// Rows that are worked on at once: a weight serves all of them.
+const ROWS: usize = 16;
+
+/// One byte of each of those rows.
+type Column = [u8; ROWS];
+
+/// Buffers that outlive one image.
+#[derive(Debug, Default)]
+pub(in crate::transform) struct ColumnWork {
+    /// The rows, turned.
+    columns: Vec<Column>,
+    /// What is made of them, for each channel.
+    made: [Vec<Column>; 3],
+}
+
+kernel! {
+    /// Resample the rows of an image.
+    pub(in crate::transform) fn horizontal(
+        source: Part<'_>,
+        weights: &Weights,
+        work: &mut ColumnWork,
+        target: &mut Planes,
+    ) {
+        let width = weights.len();
+        target.resize([source.height, width]);
+        let ColumnWork { columns, made } = work;
+        columns.resize((source.width * 3).next_multiple_of(BYTES), [0; ROWS]);
+        for made in &mut *made {
+            made.resize(width.next_multiple_of(BYTES), [0; ROWS]);
+        }
+        for top in (0..source.height).step_by(ROWS) {
+            // Where there are fewer, the last one again.
+            let rows = std::array::from_fn(|r| source.row((top + r).min(source.height - 1)));
+            turn_rows(rows, columns);
+            weigh(columns, weights, made);
+            let last = source.height.min(top + ROWS);
+            for (channel, made) in target.channels_mut().into_iter().zip(&*made) {
+                turn_columns(made, width, &mut channel[top * width..last * width]);
+            }
+        }
+    }
+}
+
+/// The bytes of 16 rows, next to each other.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn turn_rows(rows: [&[u8]; ROWS], columns: &mut [Column]) {
+    let (blocks, _) = columns.as_chunks_mut::<BYTES>();
+    for (b, block) in blocks.iter_mut().enumerate() {
+        let turned = transpose(rows.map(|row| {
+            let rest = &row[b * BYTES..];
+            match rest.first_chunk() {
+                Some(run) => load(run),
+                None => {
+                    let mut run = [0; BYTES];
+                    run[..rest.len()].copy_from_slice(rest);
+                    load(&run)
+                }
+            }
+        }));
+        let (first, second) = block.split_at_mut(ROWS);
+        for ((turned, first), second) in turned.into_iter().zip(first).zip(second) {
+            store_half(first, _mm256_castsi256_si128(turned));
+            store_half(second, _mm256_extracti128_si256::<1>(turned));
+        }
+    }
+}
+
+/// Each channel of the new columns.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn weigh(columns: &[Column], weights: &Weights, made: &mut [Vec<Column>; 3]) {
+    let (pixels, _) = columns.as_chunks::<3>();
+    let [red, green, blue] = made;
+    let made = red.iter_mut().zip(green).zip(blue);
+    for (x, ((red, green), blue)) in (0..weights.len()).zip(made) {
+        let (first, weights) = weights.of(x);
+        let mut sums = [_mm256_set1_epi32(HALF); 6];
+        for (pixel, weight) in pixels[first..].iter().zip(weights) {
+            let weight = _mm256_set1_epi32(*weight);
+            for (c, column) in pixel.iter().enumerate() {
+                let (above, below) = eights(column);
+                sums[2 * c] = _mm256_add_epi32(sums[2 * c], _mm256_mullo_epi32(above, weight));
+                sums[2 * c + 1] =
+                    _mm256_add_epi32(sums[2 * c + 1], _mm256_mullo_epi32(below, weight));
+            }
+        }
+        store_half(red, bytes(sums[0], sums[1]));
+        store_half(green, bytes(sums[2], sums[3]));
+        store_half(blue, bytes(sums[4], sums[5]));
+    }
+}
+
+/// Columns as the rows of a channel.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn turn_columns(made: &[Column], width: usize, rows: &mut [u8]) {
+    let (blocks, _) = made.as_chunks::<BYTES>();
+    for (b, block) in blocks.iter().enumerate() {
+        let turned = transpose(std::array::from_fn(|i| {
+            let (first, second) = (load_half(&block[i]), load_half(&block[ROWS + i]));
+            _mm256_set_m128i(second, first)
+        }));
+        for (row, turned) in rows.chunks_exact_mut(width).zip(turned) {
+            let rest = &mut row[b * BYTES..];
+            match rest.first_chunk_mut() {
+                Some(run) => store(run, turned),
+                None => {
+                    let mut run = [0; BYTES];
+                    store(&mut run, turned);
+                    rest.copy_from_slice(&run[..rest.len()]);
+                }
+            }
+        }
+    }
+}
+
+/// Turn 16 x 16 bytes over their diagonal, in both halves of the registers.
+/// Each round moves one bit of a byte's row to its column.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn transpose(mut rows: [__m256i; ROWS]) -> [__m256i; ROWS] {
+    for _ in 0..4 {
+        let (above, below) = rows.split_at(ROWS / 2);
+        let mut next = rows;
+        for i in 0..ROWS / 2 {
+            next[2 * i] = _mm256_unpacklo_epi8(above[i], below[i]);
+            next[2 * i + 1] = _mm256_unpackhi_epi8(above[i], below[i]);
+        }
+        rows = next;
+    }
+    rows
+}
+
+/// 16 bytes as twice 8 words.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn eights(column: &Column) -> (__m256i, __m256i) {
+    let (eights, _) = column.as_chunks::<8>();
+    let part = |i: usize| _mm_set1_epi64x(i64::from_le_bytes(eights[i]));
+    (_mm256_cvtepu8_epi32(part(0)), _mm256_cvtepu8_epi32(part(1)))
+}
+
+/// Twice 8 sums as 16 bytes, clipped.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn bytes(above: __m256i, below: __m256i) -> __m128i {
+    const SHIFT: i32 = PRECISION as i32;
+    let above = _mm256_srai_epi32::<SHIFT>(above);
+    let below = _mm256_srai_epi32::<SHIFT>(below);
+    let words = _mm256_packs_epi32(above, below);
+    let bytes = _mm_packus_epi16(
+        _mm256_castsi256_si128(words),
+        _mm256_extracti128_si256::<1>(words),
+    );
+    _mm_shuffle_epi32::<0b11_01_10_00>(bytes)
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn load_half(from: &Column) -> __m128i {
+    // SAFETY: 16 bytes are read, which is what is borrowed.
+    unsafe { _mm_loadu_si128(from.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn store_half(to: &mut Column, value: __m128i) {
+    // SAFETY: 16 bytes are written, which is what is borrowed.
+    unsafe { _mm_storeu_si128(to.as_mut_ptr().cast(), value) }
+}
