@@ -107,6 +107,23 @@ pub(crate) struct ResampleWork {
     columns: Vec<Column>,
     #[cfg(target_arch = "x86_64")]
     wide: super::avx2::ColumnWork,
+    #[cfg(target_arch = "x86_64")]
+    pairs: Vec<super::avx2::Pair>,
+}
+
+/// The vertical pass of a channel.
+fn down(
+    source: &[u8],
+    weights: &Weights,
+    width: usize,
+    work: &mut ResampleWork,
+    target: &mut [u8],
+) {
+    #[cfg(target_arch = "x86_64")]
+    if width >= LANES && super::avx2::vertical(source, weights, width, &mut work.pairs, target) {
+        return;
+    }
+    vertical(source, weights, width, target);
 }
 
 /// Rows that the horizontal pass works on at once.
@@ -135,7 +152,7 @@ pub(crate) fn resize(
     across(source, &columns, work, &mut between);
     target.resize([height, width]);
     for (source, target) in between.channels().into_iter().zip(target.channels_mut()) {
-        vertical(source, &rows, width, target);
+        down(source, &rows, width, work, target);
     }
     work.between = between;
 }
@@ -191,7 +208,7 @@ wide! {
 const LANES: usize = 32;
 
 wide! {
-    fn vertical(source: &[u8], rows: &Weights, width: usize, target: &mut [u8]) {
+    pub(super) fn vertical(source: &[u8], rows: &Weights, width: usize, target: &mut [u8]) {
         for (y, row) in target.chunks_exact_mut(width).enumerate() {
             let (first, weights) = rows.of(y);
             let taps = &source[first * width..];

@@ -34,13 +34,13 @@ kernel! {
             let gray = luminance([load(red), load(green), load(blue)]);
             sums = _mm256_add_epi64(sums, _mm256_sad_epu8(gray, _mm256_setzero_si256()));
         }
-        let rest = [r, g, b].map(|rest| {
-            let mut run = [0; BYTES];
-            run[..rest.len()].copy_from_slice(rest);
-            load(&run)
-        });
         // Black, which fills the last run up, has no luminance.
-        let gray = luminance(rest);
+        let mut runs = [[0; BYTES]; 3];
+        for (run, rest) in runs.iter_mut().zip([r, g, b]) {
+            run[..rest.len()].copy_from_slice(rest);
+        }
+        let [r, g, b] = &runs;
+        let gray = luminance([load(r), load(g), load(b)]);
         sums = _mm256_add_epi64(sums, _mm256_sad_epu8(gray, _mm256_setzero_si256()));
         *sum = (_mm256_extract_epi64(sums, 0)
             + _mm256_extract_epi64(sums, 1)
@@ -273,17 +273,16 @@ fn from_hsv([h, s, v]: [__m256i; 3]) -> [__m256i; 3] {
     let pale = halves(_mm256_xor_si256(s, ones));
 
     // Six hues, in 255ths: the sector and what is left of it.
-    let sixes = hues.map(|h| {
-        let twice = _mm256_add_epi16(h, h);
-        _mm256_add_epi16(twice, _mm256_add_epi16(twice, twice))
-    });
-    let sectors = sixes.map(|n| {
-        let next = _mm256_add_epi16(n, _mm256_set1_epi16(1));
+    let six = |i: usize| _mm256_mullo_epi16(hues[i], _mm256_set1_epi16(6));
+    let sixes = [six(0), six(1)];
+    let sector = |i: usize| {
+        let next = _mm256_add_epi16(sixes[i], _mm256_set1_epi16(1));
         _mm256_mulhi_epu16(next, _mm256_set1_epi16(257))
-    });
+    };
+    let sectors = [sector(0), sector(1)];
     let rest = |i: usize| {
-        let whole = _mm256_mullo_epi16(sectors[i], _mm256_set1_epi16(255));
-        _mm256_sub_epi16(sixes[i], whole)
+        let whole = _mm256_slli_epi16::<8>(sectors[i]);
+        _mm256_sub_epi16(_mm256_add_epi16(sixes[i], sectors[i]), whole)
     };
     let p = |i: usize| {
         let product = _mm256_mullo_epi16(values[i], pale[i]);

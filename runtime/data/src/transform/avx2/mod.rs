@@ -14,7 +14,7 @@ mod values;
 
 pub(super) use blur::{BoxWork, boxes, reaches};
 pub(super) use color::{blend, grayscale, hue, luminance_sum, saturation};
-pub(super) use resample::{ColumnWork, horizontal};
+pub(super) use resample::{ColumnWork, Pair, horizontal, vertical};
 pub(super) use values::{Affine, values};
 
 use std::arch::x86_64::*;

@@ -1,10 +1,10 @@
-//! The horizontal pass of the resampling.
+//! The two passes of the resampling.
 #![allow(unsafe_code)]
 
 use std::arch::x86_64::*;
 
 use super::super::resample::{HALF, PRECISION, Weights};
-use super::{BYTES, kernel, load, store};
+use super::{BYTES, kernel, load, narrow, store};
 use crate::image::{Part, Planes};
 
 /// Rows that are worked on at once: a weight serves all of them.
@@ -50,23 +50,110 @@ kernel! {
     }
 }
 
+/// Bits of the lower part of a weight; the upper one has 16 with its sign.
+const LOWER: u32 = 11;
+
+/// The upper and the lower parts of two weights: two taps are summed at once.
+pub(in crate::transform) type Pair = [i32; 2];
+
+kernel! {
+    /// Resample the columns of a channel whose rows have `width` values, 32 or
+    /// more.
+    pub(in crate::transform) fn vertical(
+        source: &[u8],
+        weights: &Weights,
+        width: usize,
+        pairs: &mut Vec<Pair>,
+        target: &mut [u8],
+    ) {
+        for (y, row) in target.chunks_exact_mut(width).enumerate() {
+            let (first, weights) = weights.of(y);
+            let (two, one) = weights.as_chunks();
+            pairs.clear();
+            for [a, b] in two {
+                pairs.push(pair(*a, *b));
+            }
+            for a in one {
+                pairs.push(pair(*a, 0));
+            }
+            let taps = &source[first * width..(first + weights.len()) * width];
+            for left in (0..width).step_by(BYTES) {
+                // The last run overlaps the one before.
+                let left = left.min(width - BYTES);
+                let found = weigh_down(&taps[left..], width, pairs);
+                if let Some(run) = row[left..].first_chunk_mut() {
+                    store(run, found);
+                }
+            }
+        }
+    }
+}
+
+fn pair(a: i32, b: i32) -> Pair {
+    let both = |a: i32, b: i32| (a & 0xFFFF) | b << 16;
+    const MASK: i32 = (1 << LOWER) - 1;
+    [both(a >> LOWER, b >> LOWER), both(a & MASK, b & MASK)]
+}
+
+/// 32 columns, each summed over its rows.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn weigh_down(taps: &[u8], width: usize, pairs: &[Pair]) -> __m256i {
+    let zero = _mm256_setzero_si256();
+    let mut upper = [zero; 4];
+    let mut lower = [_mm256_set1_epi32(HALF); 4];
+    for (k, [high, low]) in pairs.iter().enumerate() {
+        let at = 2 * k * width;
+        let Some(above) = taps[at..].first_chunk() else {
+            break;
+        };
+        // The last of an odd number has no other: its weight is 0.
+        let below = taps.get(at + width..).and_then(|rest| rest.first_chunk());
+        let (above, below) = (load(above), load(below.unwrap_or(above)));
+        let (high, low) = (_mm256_set1_epi32(*high), _mm256_set1_epi32(*low));
+        let first = _mm256_unpacklo_epi8(above, below);
+        let second = _mm256_unpackhi_epi8(above, below);
+        let taken = [
+            _mm256_unpacklo_epi8(first, zero),
+            _mm256_unpackhi_epi8(first, zero),
+            _mm256_unpacklo_epi8(second, zero),
+            _mm256_unpackhi_epi8(second, zero),
+        ];
+        for i in 0..4 {
+            upper[i] = _mm256_add_epi32(upper[i], _mm256_madd_epi16(taken[i], high));
+            lower[i] = _mm256_add_epi32(lower[i], _mm256_madd_epi16(taken[i], low));
+        }
+    }
+    const SHIFT: i32 = PRECISION as i32;
+    let mut sums = lower;
+    for i in 0..4 {
+        let upper = _mm256_slli_epi32::<{ LOWER as i32 }>(upper[i]);
+        sums[i] = _mm256_srai_epi32::<SHIFT>(_mm256_add_epi32(upper, lower[i]));
+    }
+    narrow(sums)
+}
+
 /// The bytes of 16 rows, next to each other.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 fn turn_rows(rows: [&[u8]; ROWS], columns: &mut [Column]) {
     let (blocks, _) = columns.as_chunks_mut::<BYTES>();
     for (b, block) in blocks.iter_mut().enumerate() {
-        let turned = transpose(rows.map(|row| {
+        // Loops and no `map`: what the standard library calls is compiled
+        // without the instructions and cannot be inlined.
+        let mut taken = [_mm256_setzero_si256(); ROWS];
+        for (taken, row) in taken.iter_mut().zip(rows) {
             let rest = &row[b * BYTES..];
-            match rest.first_chunk() {
+            *taken = match rest.first_chunk() {
                 Some(run) => load(run),
                 None => {
                     let mut run = [0; BYTES];
                     run[..rest.len()].copy_from_slice(rest);
                     load(&run)
                 }
-            }
-        }));
+            };
+        }
+        let turned = transpose(taken);
         let (first, second) = block.split_at_mut(ROWS);
         for ((turned, first), second) in turned.into_iter().zip(first).zip(second) {
             store_half(first, _mm256_castsi256_si128(turned));
@@ -106,10 +193,12 @@ fn weigh(columns: &[Column], weights: &Weights, made: &mut [Vec<Column>; 3]) {
 fn turn_columns(made: &[Column], width: usize, rows: &mut [u8]) {
     let (blocks, _) = made.as_chunks::<BYTES>();
     for (b, block) in blocks.iter().enumerate() {
-        let turned = transpose(std::array::from_fn(|i| {
-            let (first, second) = (load_half(&block[i]), load_half(&block[ROWS + i]));
-            _mm256_set_m128i(second, first)
-        }));
+        let (first, second) = block.split_at(ROWS);
+        let mut taken = [_mm256_setzero_si256(); ROWS];
+        for ((taken, first), second) in taken.iter_mut().zip(first).zip(second) {
+            *taken = _mm256_set_m128i(load_half(second), load_half(first));
+        }
+        let turned = transpose(taken);
         for (row, turned) in rows.chunks_exact_mut(width).zip(turned) {
             let rest = &mut row[b * BYTES..];
             match rest.first_chunk_mut() {

@@ -125,6 +125,14 @@ fn resampling() {
                 assert!(super::horizontal(part, &weights, &mut work, &mut found));
                 resample::horizontal(part, &weights, &mut Vec::new(), &mut expected);
                 assert!(found.data == expected.data, "{input} to {output}");
+
+                let width = 32 + n * 7;
+                let source = noise(n as u64, width * input);
+                let (mut found, mut expected) = (vec![0; width * output], vec![0; width * output]);
+                let pairs = &mut Vec::new();
+                assert!(super::vertical(&source, &weights, width, pairs, &mut found));
+                resample::vertical(&source, &weights, width, &mut expected);
+                assert!(found == expected, "{input} rows to {output}");
             }
         }
     }
