@@ -34,6 +34,14 @@ impl Weights {
         (first, &self.values[start..start + count])
     }
 
+    /// [`Weights::of`] of all output pixels in order.
+    #[inline]
+    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &[i32])> {
+        let values = self.values.chunks_exact(self.stride);
+        let bounds = self.bounds.iter().zip(values);
+        bounds.map(|((first, count), values)| (*first, &values[..*count]))
+    }
+
     pub(super) fn new(input: usize, output: usize, interpolation: Interpolation) -> Self {
         let (kernel, reach): (fn(f64) -> f64, f64) = match interpolation {
             Interpolation::Bilinear => (bilinear, 1.0),

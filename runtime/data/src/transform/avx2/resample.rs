@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::arch::x86_64::*;
+use std::ops::Range;
 
 use super::super::resample::{HALF, PRECISION, Weights};
 use super::{BYTES, kernel, load, narrow, store};
@@ -40,6 +41,8 @@ kernel! {
         for top in (0..source.height).step_by(ROWS) {
             // Where there are fewer, the last one again.
             let rows = std::array::from_fn(|r| source.row((top + r).min(source.height - 1)));
+            let next = (top + ROWS).min(source.height - 1);
+            fetch(&source, next..source.height.min(next + ROWS));
             turn_rows(rows, columns);
             weigh(columns, weights, made);
             let last = source.height.min(top + ROWS);
@@ -66,8 +69,7 @@ kernel! {
         pairs: &mut Vec<Pair>,
         target: &mut [u8],
     ) {
-        for (y, row) in target.chunks_exact_mut(width).enumerate() {
-            let (first, weights) = weights.of(y);
+        for (row, (first, weights)) in target.chunks_exact_mut(width).zip(weights.iter()) {
             let (two, one) = weights.as_chunks();
             pairs.clear();
             for [a, b] in two {
@@ -133,6 +135,19 @@ fn weigh_down(taps: &[u8], width: usize, pairs: &[Pair]) -> __m256i {
     narrow(sums)
 }
 
+/// Ask for rows that are read soon: there are too many at once for the
+/// processor to see that they go on.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn fetch(source: &Part<'_>, rows: Range<usize>) {
+    const LINE: usize = 64;
+    for row in rows {
+        for line in source.row(row).chunks(LINE) {
+            _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast());
+        }
+    }
+}
+
 /// The bytes of 16 rows, next to each other.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
@@ -169,8 +184,7 @@ fn weigh(columns: &[Column], weights: &Weights, made: &mut [Vec<Column>; 3]) {
     let (pixels, _) = columns.as_chunks::<3>();
     let [red, green, blue] = made;
     let made = red.iter_mut().zip(green).zip(blue);
-    for (x, ((red, green), blue)) in (0..weights.len()).zip(made) {
-        let (first, weights) = weights.of(x);
+    for ((first, weights), ((red, green), blue)) in weights.iter().zip(made) {
         let mut sums = [_mm256_set1_epi32(HALF); 6];
         for (pixel, weight) in pixels[first..].iter().zip(weights) {
             let weight = _mm256_set1_epi32(*weight);
