@@ -89,6 +89,12 @@ pub(crate) fn grayscale(image: &mut Planes) {
 
 /// `ImageOps.solarize`: values at or above the threshold are inverted.
 pub(crate) fn solarize(image: &mut Planes, threshold: u16) {
+    #[cfg(target_arch = "x86_64")]
+    if let Ok(threshold) = u8::try_from(threshold)
+        && super::avx2::solarize(&mut image.data, threshold)
+    {
+        return;
+    }
     map(
         image,
         |v| if u16::from(v) < threshold { v } else { 255 - v },

@@ -9,18 +9,23 @@ use crate::image::Planes;
 kernel! {
     /// Pillow's `Image.blend` of every value with one value.
     pub(in crate::transform) fn blend(data: &mut [u8], from: u8, factor: f32) {
-        let start = _mm256_set1_ps(from.into());
-        let factor = _mm256_set1_ps(factor);
-        let step = |bytes| mix([start; 4], bytes, factor);
-        let (runs, rest) = data.as_chunks_mut::<BYTES>();
-        for run in runs {
-            store(run, step(load(run)));
+        let start = [_mm256_set1_ps(from.into()); 4];
+        let (first, scale) = (_mm256_set1_epi16(from.into()), _mm256_set1_ps(factor));
+        match whole_factor(from, factor) {
+            Some(whole) => by_bytes(data, |bytes| mix_whole(first, bytes, whole)),
+            None => by_bytes(data, |bytes| mix(start, bytes, scale)),
         }
-        let mut run = [0; BYTES];
-        run[..rest.len()].copy_from_slice(rest);
-        let all = load(&run);
-        store(&mut run, step(all));
-        rest.copy_from_slice(&run[..rest.len()]);
+    }
+}
+
+kernel! {
+    /// `ImageOps.solarize` from a value on.
+    pub(in crate::transform) fn solarize(data: &mut [u8], threshold: u8) {
+        let threshold = _mm256_set1_epi8(threshold as i8);
+        by_bytes(data, |bytes| {
+            let above = _mm256_cmpeq_epi8(_mm256_max_epu8(bytes, threshold), bytes);
+            _mm256_xor_si256(bytes, above)
+        });
     }
 }
 
@@ -77,6 +82,73 @@ kernel! {
             from_hsv([_mm256_add_epi8(h, shift), s, v])
         });
     }
+}
+
+/// Do a step on 32 bytes at once, the last ones filled up with zeros.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn by_bytes(data: &mut [u8], step: impl Fn(__m256i) -> __m256i) {
+    let (runs, rest) = data.as_chunks_mut::<BYTES>();
+    for run in runs {
+        store(run, step(load(run)));
+    }
+    let mut run = [0; BYTES];
+    run[..rest.len()].copy_from_slice(rest);
+    let last = step(load(&run));
+    store(&mut run, last);
+    rest.copy_from_slice(&run[..rest.len()]);
+}
+
+/// The excess of a factor over 1 in 65536ths, if blending in whole numbers
+/// gives the bytes of single floats for every value. It nearly always does.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn whole_factor(from: u8, factor: f32) -> Option<__m256i> {
+    let nearest = ((f64::from(factor) - 1.0) * 65536.0).round();
+    if nearest.abs() >= f64::from(i16::MAX) {
+        return None;
+    }
+    let start = [_mm256_set1_ps(from.into()); 4];
+    let (first, scale) = (_mm256_set1_epi16(from.into()), _mm256_set1_ps(factor));
+    for beside in [0, -1, 1] {
+        let whole = _mm256_set1_epi16(nearest as i16 + beside);
+        let mut equal = _mm256_set1_epi8(-1);
+        for run in EVERY.as_chunks().0 {
+            let bytes = load(run);
+            let (found, expected) = (mix_whole(first, bytes, whole), mix(start, bytes, scale));
+            equal = _mm256_and_si256(equal, _mm256_cmpeq_epi8(found, expected));
+        }
+        if _mm256_movemask_epi8(equal) == -1 {
+            return Some(whole);
+        }
+    }
+    None
+}
+
+/// Every value.
+const EVERY: [u8; 256] = {
+    let mut all = [0; 256];
+    let mut n = 0;
+    while n < 256 {
+        all[n] = n as u8;
+        n += 1;
+    }
+    all
+};
+
+/// From one value to another by a factor in whole numbers.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn mix_whole(from: __m256i, to: __m256i, excess: __m256i) -> __m256i {
+    let zero = _mm256_setzero_si256();
+    let part = |to| {
+        let step = _mm256_mulhi_epi16(_mm256_sub_epi16(to, from), excess);
+        _mm256_add_epi16(to, step)
+    };
+    _mm256_packus_epi16(
+        part(_mm256_unpacklo_epi8(to, zero)),
+        part(_mm256_unpackhi_epi8(to, zero)),
+    )
 }
 
 /// Do a step on 32 pixels at once, the last ones filled up with black.

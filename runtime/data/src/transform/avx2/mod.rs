@@ -7,13 +7,15 @@
 
 mod blur;
 mod color;
+mod mirror;
 mod resample;
 #[cfg(test)]
 mod tests;
 mod values;
 
 pub(super) use blur::{BoxWork, boxes, reaches};
-pub(super) use color::{blend, grayscale, hue, luminance_sum, saturation};
+pub(super) use color::{blend, grayscale, hue, luminance_sum, saturation, solarize};
+pub(super) use mirror::flip;
 pub(super) use resample::{ColumnWork, Pair, horizontal, vertical};
 pub(super) use values::{Affine, values};
 

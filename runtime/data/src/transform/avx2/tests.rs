@@ -56,7 +56,8 @@ fn colors() {
         let ours = |image: &mut Planes| assert!(super::hue(image, shift));
         compare("hue", ours, |image| portable::hue(image, shift));
     }
-    for factor in [0.0, 0.3, 0.813, 1.0, 1.4, 2.5] {
+    let some = (0..100).map(|n| 0.6 + n as f32 / 123.0);
+    for factor in some.chain([0.0, 0.3, 0.5, 1.0, 1.5, 2.5]) {
         let ours = |image: &mut Planes| assert!(super::saturation(image, factor));
         compare("saturation", ours, |image| {
             portable::saturation(image, factor)
@@ -68,6 +69,12 @@ fn colors() {
             });
         }
     }
+    for threshold in [0, 1, 128, 255] {
+        let ours = |image: &mut Planes| assert!(super::solarize(&mut image.data, threshold));
+        compare("solarize", ours, |image| {
+            color::map(image, |v| if v < threshold { v } else { 255 - v });
+        });
+    }
     let ours = |image: &mut Planes| assert!(super::grayscale(image));
     compare("grayscale", ours, portable::grayscale);
     for (width, height) in SIZES {
@@ -75,6 +82,22 @@ fn colors() {
         let (mut found, mut expected) = (0, 0);
         assert!(super::luminance_sum(&image, &mut found));
         portable::luminance_sum(&image, &mut expected);
+        assert_eq!(found, expected);
+    }
+}
+
+#[test]
+fn mirrors() {
+    if !available() {
+        return;
+    }
+    for width in 1..200 {
+        let mut found = noise(width as u64, width * 3);
+        let mut expected = found.clone();
+        assert!(super::flip(&mut found, width));
+        for row in expected.chunks_mut(width) {
+            row.reverse();
+        }
         assert_eq!(found, expected);
     }
 }
