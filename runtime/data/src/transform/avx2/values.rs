@@ -35,31 +35,48 @@ impl Affine {
 }
 
 kernel! {
-    /// Write the floats of 8-bit values.
+    /// Write the floats of 8-bit values, past the caches where the target lies
+    /// as it must for that: a batch is larger than they are, and what they
+    /// hold is needed for the next image.
     pub(in crate::transform) fn values(source: &[u8], target: &mut [f32], affine: Affine) {
+        let past = target.as_ptr().addr().is_multiple_of(16);
         let (sources, rest) = source.as_chunks::<LANES>();
         let (targets, other) = target.as_chunks_mut::<LANES>();
         for (source, target) in sources.iter().zip(targets) {
-            eight(source, target, affine);
+            let found = eight(source, affine);
+            let target = target.as_mut_ptr();
+            if past {
+                // SAFETY: the 8 floats that are borrowed are written, at an
+                // address that is a multiple of 16 as the first one is.
+                unsafe {
+                    _mm_stream_ps(target, _mm256_castps256_ps128(found));
+                    _mm_stream_ps(target.add(4), _mm256_extractf128_ps::<1>(found));
+                }
+            } else {
+                // SAFETY: the 8 floats that are borrowed are written.
+                unsafe { _mm256_storeu_ps(target, found) }
+            }
         }
+        // What went past the caches is not ordered with what tells other
+        // threads that it is there.
+        _mm_sfence();
         let mut padded = [0; LANES];
         padded[..rest.len()].copy_from_slice(rest);
         let mut found = [0.0; LANES];
-        eight(&padded, &mut found, affine);
+        // SAFETY: 8 floats of the array are written.
+        unsafe { _mm256_storeu_ps(found.as_mut_ptr(), eight(&padded, affine)) }
         other.copy_from_slice(&found[..other.len()]);
     }
 }
 
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn eight(source: &[u8; LANES], target: &mut [f32; LANES], affine: Affine) {
+fn eight(source: &[u8; LANES], affine: Affine) -> __m256 {
     let bytes = _mm_set1_epi64x(i64::from_le_bytes(*source));
     let value = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes));
     let unit = divide(value, 255.0, 1.0 / 255.0);
     let centred = _mm256_sub_ps(unit, _mm256_set1_ps(affine.mean));
-    let scaled = divide(centred, affine.std, affine.share);
-    // SAFETY: 8 floats are written, which is what is borrowed.
-    unsafe { _mm256_storeu_ps(target.as_mut_ptr(), scaled) }
+    divide(centred, affine.std, affine.share)
 }
 
 /// A quotient by a constant, rounded once as a division rounds it for nearly
