@@ -10,7 +10,7 @@ kernel! {
     /// Pillow's `Image.blend` of every value with one value.
     pub(in crate::transform) fn blend(data: &mut [u8], from: u8, factor: f32) {
         let start = [_mm256_set1_ps(from.into()); 4];
-        let (first, scale) = (_mm256_set1_epi16(from.into()), _mm256_set1_ps(factor));
+        let (first, scale) = (_mm256_set1_epi8(from as i8), _mm256_set1_ps(factor));
         match whole_factor(from, factor) {
             Some(whole) => by_bytes(data, |bytes| mix_whole(first, bytes, whole)),
             None => by_bytes(data, |bytes| mix(start, bytes, scale)),
@@ -64,10 +64,18 @@ kernel! {
 kernel! {
     /// `ImageEnhance.Color`.
     pub(in crate::transform) fn saturation(image: &mut Planes, factor: f32) {
+        if let Some(excess) = whole_factor_from_all(factor) {
+            let excess = _mm256_set1_epi16(excess);
+            by_run(image, |[r, g, b]| {
+                let gray = luminance([r, g, b]);
+                let of = |to| mix_whole(gray, to, excess);
+                [of(r), of(g), of(b)]
+            });
+            return;
+        }
         let factor = _mm256_set1_ps(factor);
-        by_run(image, |pixels| {
-            let gray = floats(widen(luminance(pixels)));
-            let [r, g, b] = pixels;
+        by_run(image, |[r, g, b]| {
+            let gray = floats(widen(luminance([r, g, b])));
             [mix(gray, r, factor), mix(gray, g, factor), mix(gray, b, factor)]
         });
     }
@@ -99,19 +107,46 @@ fn by_bytes(data: &mut [u8], step: impl Fn(__m256i) -> __m256i) {
     rest.copy_from_slice(&run[..rest.len()]);
 }
 
-/// The excess of a factor over 1 in 65536ths, if blending in whole numbers
-/// gives the bytes of single floats for every value. It nearly always does.
+/// The excess of a factor over 1 in 65536ths, and its neighbours; none where
+/// it does not fit.
+fn excesses(factor: f32) -> impl Iterator<Item = i16> {
+    let nearest = ((f64::from(factor) - 1.0) * 65536.0).round();
+    let fits = nearest.abs() < f64::from(i16::MAX);
+    let beside = fits.then_some([0, -1, 1]).into_iter().flatten();
+    beside.map(move |beside| nearest as i16 + beside)
+}
+
+/// The one of [`excesses`] that gives the bytes of single floats from every
+/// gray. A step that is whole, or further from that than a sum with a gray is
+/// rounded by, has the same whole part in all sums.
+fn whole_factor_from_all(factor: f32) -> Option<i16> {
+    const ROUNDING: f32 = 1.0 / 65536.0;
+    let mut wholes = [0; 511];
+    for (whole, steps) in wholes.iter_mut().zip(-255i16..) {
+        let step = factor * f32::from(steps);
+        let below = step.floor();
+        let rest = step - below;
+        if rest != 0.0 && !(rest > ROUNDING && rest < 1.0 - ROUNDING) {
+            return None;
+        }
+        *whole = below as i32 - i32::from(steps);
+    }
+    let gives = |excess: i16| {
+        let mut all = wholes.iter().zip(-255i32..);
+        all.all(|(whole, steps)| *whole == (steps * i32::from(excess)) >> 16)
+    };
+    excesses(factor).find(|excess| gives(*excess))
+}
+
+/// The one of [`excesses`] with which blending in whole numbers gives the
+/// bytes of single floats for every value; there nearly always is one.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 fn whole_factor(from: u8, factor: f32) -> Option<__m256i> {
-    let nearest = ((f64::from(factor) - 1.0) * 65536.0).round();
-    if nearest.abs() >= f64::from(i16::MAX) {
-        return None;
-    }
     let start = [_mm256_set1_ps(from.into()); 4];
-    let (first, scale) = (_mm256_set1_epi16(from.into()), _mm256_set1_ps(factor));
-    for beside in [0, -1, 1] {
-        let whole = _mm256_set1_epi16(nearest as i16 + beside);
+    let (first, scale) = (_mm256_set1_epi8(from as i8), _mm256_set1_ps(factor));
+    for excess in excesses(factor) {
+        let whole = _mm256_set1_epi16(excess);
         let mut equal = _mm256_set1_epi8(-1);
         for run in EVERY.as_chunks().0 {
             let bytes = load(run);
@@ -136,18 +171,26 @@ const EVERY: [u8; 256] = {
     all
 };
 
-/// From one value to another by a factor in whole numbers.
+/// From values to others by a factor in whole numbers.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 fn mix_whole(from: __m256i, to: __m256i, excess: __m256i) -> __m256i {
     let zero = _mm256_setzero_si256();
-    let part = |to| {
-        let step = _mm256_mulhi_epi16(_mm256_sub_epi16(to, from), excess);
-        _mm256_add_epi16(to, step)
+    let difference = _mm256_set1_epi16(u16::from_le_bytes([1, u8::MAX]) as i16);
+    let part = |pairs, from| {
+        let steps = _mm256_maddubs_epi16(pairs, difference);
+        let more = _mm256_mulhi_epi16(steps, excess);
+        _mm256_add_epi16(_mm256_add_epi16(from, steps), more)
     };
     _mm256_packus_epi16(
-        part(_mm256_unpacklo_epi8(to, zero)),
-        part(_mm256_unpackhi_epi8(to, zero)),
+        part(
+            _mm256_unpacklo_epi8(to, from),
+            _mm256_unpacklo_epi8(from, zero),
+        ),
+        part(
+            _mm256_unpackhi_epi8(to, from),
+            _mm256_unpackhi_epi8(from, zero),
+        ),
     )
 }
 

@@ -161,6 +161,32 @@ fn resampling() {
     }
 }
 
+/// Saturation in whole numbers, where it is used, for every gray and value.
+#[test]
+fn saturation_of_all() {
+    if !available() {
+        return;
+    }
+    let mut all = Planes::default();
+    all.resize([256, 256]);
+    let [red, green, blue] = all.channels_mut();
+    for (n, ((r, g), b)) in red.iter_mut().zip(green).zip(blue).enumerate() {
+        let [low, high, ..] = n.to_le_bytes();
+        (*r, *g, *b) = (low, high, low ^ high);
+    }
+    for n in 0..100 {
+        let factor = 0.5 + n as f32 / 99.7;
+        let (mut found, mut expected) = (Planes::default(), Planes::default());
+        for image in [&mut found, &mut expected] {
+            image.resize([256, 256]);
+            image.data.copy_from_slice(&all.data);
+        }
+        assert!(super::saturation(&mut found, factor));
+        portable::saturation(&mut expected, factor);
+        assert!(found.data == expected.data, "{factor}");
+    }
+}
+
 /// The usual constants need no table, and tails are written.
 #[test]
 fn floats() {
