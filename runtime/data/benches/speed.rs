@@ -3,7 +3,8 @@
 //!     cargo bench -p ssl-data --bench speed -- FOLDER MODE IMAGES WORKERS
 //!
 //! MODE is `decode` (every image whole, nothing else) or `views` (the two MoCo
-//! v3 views of 224 pixels). Prints images, wall and processor seconds as JSON.
+//! v3 views of 224 pixels). Prints images, wall and processor seconds and the
+//! peak of memory as JSON.
 //! `speed.py` beside this file compares with other libraries.
 
 use std::path::{Path, PathBuf};
@@ -41,7 +42,8 @@ fn main() {
         }
     };
     println!(
-        r#"{{"mode": "{mode}", "images": {images}, "workers": {workers}, "wall": {wall}, "cpu": {cpu}}}"#
+        r#"{{"mode": "{mode}", "images": {images}, "workers": {workers}, "wall": {wall}, "cpu": {cpu}, "peak_mib": {}}}"#,
+        peak_mib()
     );
 }
 
@@ -91,6 +93,14 @@ fn timed(call: impl FnOnce()) -> (f64, f64) {
     let (start, before) = (Instant::now(), processor_time());
     call();
     (start.elapsed().as_secs_f64(), processor_time() - before)
+}
+
+/// Most memory of this process that was resident at once (Linux).
+fn peak_mib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|l| l.starts_with("VmHWM:")).unwrap();
+    let kib = line.split_whitespace().nth(1).unwrap();
+    kib.parse::<u64>().unwrap() / 1024
 }
 
 /// Processor seconds of this process (Linux).
