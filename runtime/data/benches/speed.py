@@ -121,7 +121,7 @@ def timed(make):
 def crate(mode, workers=1, images=IMAGES):
     command = [BINARY, str(FOLDER), mode, str(images), str(workers)]
     found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    return found["wall"], found["cpu"]
+    return found["wall"], found["cpu"], found["peak_mib"]
 
 
 def main():
@@ -142,7 +142,7 @@ def main():
     times = {name: [] for name in runs}
     for _ in range(ROUNDS):
         for name, run in runs.items():
-            times[name].append(run())
+            times[name].append(run()[:2])
             print(name, times[name][-1], file=sys.stderr, flush=True)
     own = [cpu for _, cpu in times["this crate"]]
     print(f"{len(FILES)} files, {sum(f.stat().st_size for f in FILES) / len(FILES) / 1000:.0f} kB on average")
@@ -150,11 +150,15 @@ def main():
         wall, cpu = (statistics.median(t[i] for t in found) / IMAGES * 1e3 for i in (0, 1))
         ratio = statistics.median(t[1] / o for t, o in zip(found, own))
         print(f"{name:26} {1e3 / cpu:6.0f} images/s/core  {cpu:6.2f} ms CPU  {wall:6.2f} ms wall  {ratio:5.2f} x")
-    cores = os.cpu_count()
-    for workers in [1, cores]:
-        found = [crate("views", workers, IMAGES * workers) for _ in range(3)]
-        wall, cpu = (statistics.median(t[i] for t in found) / IMAGES / workers for i in (0, 1))
-        print(f"{workers} workers: {1 / wall:.0f} images/s, {cpu * 1e3:.2f} ms CPU an image")
+    print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    workers = [1, 2, os.cpu_count()]
+    found = {n: [] for n in workers}
+    for _ in range(ROUNDS):
+        for n in workers:
+            found[n].append(crate("views", n, IMAGES * n))
+    for n, runs in found.items():
+        wall, cpu, peak = (statistics.median(t[i] for t in runs) for i in range(3))
+        print(f"{n} workers: {IMAGES * n / wall:.0f} images/s, {cpu / IMAGES / n * 1e3:.2f} ms CPU an image, {peak} MiB at most")
 
 
 main()

@@ -3,7 +3,8 @@
 //!     cargo bench -p ssl-data --bench speed -- FOLDER MODE IMAGES WORKERS
 //!
 //! MODE is `decode` (every image whole, nothing else) or `views` (the two MoCo
-//! v3 views of 224 pixels). Prints images, wall and processor seconds as JSON.
+//! v3 views of 224 pixels). Prints images, wall and processor seconds and the
+//! peak of memory as JSON.
 //! `speed.py` beside this file compares with other libraries.
 
 use std::path::{Path, PathBuf};
@@ -33,24 +34,27 @@ fn main() {
             }
         }),
         _ => {
-            // In memory: a hundred thousand links take a disk minutes.
-            let many = tempfile::tempdir_in("/dev/shm").unwrap();
-            for (n, file) in files.iter().cycle().take(MANY).enumerate() {
-                std::os::unix::fs::symlink(file, many.path().join(format!("{n:06}.jpg"))).unwrap();
-            }
-            views(many.path(), images, workers)
+            let list = tempfile::Builder::new().suffix(".txt").tempfile().unwrap();
+            let lines = files.iter().cycle().take(MANY);
+            let lines: Vec<_> = lines.map(|file| file.display().to_string()).collect();
+            std::fs::write(list.path(), lines.join("\n")).unwrap();
+            views(list.path(), images, workers)
         }
     };
     println!(
-        r#"{{"mode": "{mode}", "images": {images}, "workers": {workers}, "wall": {wall}, "cpu": {cpu}}}"#
+        r#"{{"mode": "{mode}", "images": {images}, "workers": {workers}, "wall": {wall}, "cpu": {cpu}, "peak_mib": {}}}"#,
+        peak_mib()
     );
 }
 
-fn views(folder: &Path, images: usize, workers: usize) -> (f64, f64) {
+fn views(list: &Path, images: usize, workers: usize) -> (f64, f64) {
     const BATCH: usize = 32;
     let data = Data {
-        source: Source::ImageFolder {
-            path: folder.display().to_string(),
+        source: Source::List {
+            path: list.display().to_string(),
+            root: None,
+            image: None,
+            label: None,
             test: None,
         },
         samples: MANY,
@@ -89,6 +93,14 @@ fn timed(call: impl FnOnce()) -> (f64, f64) {
     let (start, before) = (Instant::now(), processor_time());
     call();
     (start.elapsed().as_secs_f64(), processor_time() - before)
+}
+
+/// Most memory of this process that was resident at once (Linux).
+fn peak_mib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|l| l.starts_with("VmHWM:")).unwrap();
+    let kib = line.split_whitespace().nth(1).unwrap();
+    kib.parse::<u64>().unwrap() / 1024
 }
 
 /// Processor seconds of this process (Linux).

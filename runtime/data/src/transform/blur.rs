@@ -15,26 +15,43 @@ pub(crate) fn gaussian_blur(image: &mut Planes, sigma: f64, work: &mut BlurWork)
     if sigma == 0.0 || radius == 0.0 || image.data.is_empty() {
         return;
     }
-    let (width, height) = (image.width, image.height);
+    let width = image.width;
+    #[cfg(target_arch = "x86_64")]
+    {
+        let weights = weights(radius);
+        if super::avx2::reaches(weights.reach) {
+            for channel in image.channels_mut() {
+                super::avx2::boxes(channel, width, weights, &mut work.boxes);
+            }
+            return;
+        }
+    }
+    for channel in image.channels_mut() {
+        boxes(channel, width, radius, work);
+    }
+}
+
+/// Three passes along the rows and three along the columns of a channel.
+pub(super) fn boxes(channel: &mut [u8], width: usize, radius: f32, work: &mut BlurWork) {
+    let height = channel.len() / width;
     let BlurWork {
         turned,
         other,
         sums,
+        ..
     } = work;
     turned.resize(width * height, 0);
     other.resize(width * height, 0);
-    for channel in image.channels_mut() {
-        // The passes along rows run as passes along columns of the turned
-        // image: one loop, which works on whole rows at once, serves both.
-        transpose(channel, width, height, turned);
-        columns(turned, other, height, radius, sums);
-        columns(other, turned, height, radius, sums);
-        columns(turned, other, height, radius, sums);
-        transpose(other, height, width, turned);
-        columns(turned, other, width, radius, sums);
-        columns(other, turned, width, radius, sums);
-        columns(turned, channel, width, radius, sums);
-    }
+    // The passes along rows run as passes along columns of the turned image:
+    // one loop, which works on whole rows at once, serves both.
+    transpose(channel, width, height, turned);
+    columns(turned, other, height, radius, sums);
+    columns(other, turned, height, radius, sums);
+    columns(turned, other, height, radius, sums);
+    transpose(other, height, width, turned);
+    columns(turned, other, width, radius, sums);
+    columns(other, turned, width, radius, sums);
+    columns(turned, channel, width, radius, sums);
 }
 
 /// Buffers that outlive one image.
@@ -43,6 +60,8 @@ pub(crate) struct BlurWork {
     turned: Vec<u8>,
     other: Vec<u8>,
     sums: Vec<u32>,
+    #[cfg(target_arch = "x86_64")]
+    boxes: super::avx2::BoxWork,
 }
 
 /// The radius, whole and fractional part, of a box whose threefold use has
@@ -54,6 +73,22 @@ fn box_radius(sigma: f32) -> f32 {
     let mut part = (2.0 * whole + 1.0) * (whole * (whole + 1.0) - 3.0 * variance);
     part /= 6.0 * (variance - (whole + 1.0) * (whole + 1.0));
     whole + part
+}
+
+/// A box: `2 * reach + 1` values of full weight and the two beyond them at the
+/// weight of the edge, in 24-bit fixed point.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Weights {
+    pub(super) reach: usize,
+    pub(super) full: u32,
+    pub(super) edge: u32,
+}
+
+pub(super) fn weights(radius: f32) -> Weights {
+    let reach = radius as usize;
+    let full = ((1u32 << 24) as f32 / (radius * 2.0 + 1.0)) as u32;
+    let edge = ((1u32 << 24) - (reach as u32 * 2 + 1) * full) / 2;
+    Weights { reach, full, edge }
 }
 
 /// Turn a plane over its diagonal, in tiles of 8 x 8 values.
@@ -111,9 +146,7 @@ wide! {
     /// outside repeat the edge.
     fn columns(source: &[u8], target: &mut [u8], line: usize, radius: f32, sums: &mut Vec<u32>) {
         let last = source.len() / line - 1;
-        let reach = radius as usize;
-        let full = ((1u32 << 24) as f32 / (radius * 2.0 + 1.0)) as u32;
-        let edge = ((1u32 << 24) - (reach as u32 * 2 + 1) * full) / 2;
+        let Weights { reach, full, edge } = weights(radius);
         let row = |y: usize| &source[y * line..(y + 1) * line];
 
         // The sum for the row above the first one.

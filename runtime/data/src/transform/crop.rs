@@ -41,6 +41,10 @@ fn half_to_even(n: usize) -> usize {
 /// Mirror left to right.
 pub(crate) fn flip(image: &mut Planes) {
     if image.width > 0 {
+        #[cfg(target_arch = "x86_64")]
+        if super::avx2::flip(&mut image.data, image.width) {
+            return;
+        }
         for row in image.data.chunks_exact_mut(image.width) {
             row.reverse();
         }

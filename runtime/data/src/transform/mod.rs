@@ -2,14 +2,18 @@
 //! parameters, then applied. Both halves are public, so that a parameter can
 //! be shown, stored or compared.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
 mod blur;
 mod color;
 mod crop;
 mod erase;
 mod policy;
+mod portable;
 mod resample;
 mod sample;
 mod tone;
+mod values;
 mod warp;
 
 use ssl_plan::{Interpolation, Sampling, Transform, View};
@@ -139,8 +143,7 @@ pub(crate) struct Recipe {
     transforms: Vec<Transform>,
     /// Mean and deviation that values in 0..1 are normalised by.
     normalize: ([f64; 3], [f64; 3]),
-    /// What every 8-bit value becomes, for each channel.
-    values: Box<[[f32; 256]; 3]>,
+    values: [values::Values; 3],
 }
 
 impl Recipe {
@@ -200,7 +203,7 @@ impl Recipe {
             size: view.size,
             transforms,
             normalize,
-            values: value_table(normalize.0, normalize.1),
+            values: values::Values::new(normalize.0, normalize.1),
         })
     }
 
@@ -264,10 +267,8 @@ impl Recipe {
             });
         }
         let planes = target.chunks_exact_mut(image.width * image.height);
-        for ((target, source), table) in planes.zip(image.channels()).zip(self.values.iter()) {
-            for (target, value) in target.iter_mut().zip(source) {
-                *target = table[usize::from(*value)];
-            }
+        for ((target, source), values) in planes.zip(image.channels()).zip(&self.values) {
+            values.write(source, target);
         }
         for operation in erasures {
             if let Operation::Erase { region, with } = *operation {
@@ -438,17 +439,6 @@ impl Work {
             Operation::Erase { region, .. } => erase::blacken(image, region),
         }
     }
-}
-
-/// `(value / 255 - mean) / std` in single floats, in the order of torchvision.
-fn value_table(mean: [f64; 3], std: [f64; 3]) -> Box<[[f32; 256]; 3]> {
-    let mut table = Box::new([[0.0; 256]; 3]);
-    for ((row, mean), std) in table.iter_mut().zip(mean).zip(std) {
-        for (value, entry) in (0..=255u8).zip(row) {
-            *entry = (f32::from(value) / 255.0 - mean as f32) / std as f32;
-        }
-    }
-    table
 }
 
 fn by([height, width]: [usize; 2]) -> String {

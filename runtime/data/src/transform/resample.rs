@@ -8,12 +8,12 @@ use crate::image::{Part, Planes};
 use crate::wide::wide;
 
 /// Fraction bits of a weight: 32 less 8 for the pixel and 2 for overshoot.
-const PRECISION: u32 = 22;
-const HALF: i32 = 1 << (PRECISION - 1);
+pub(super) const PRECISION: u32 = 22;
+pub(super) const HALF: i32 = 1 << (PRECISION - 1);
 
 /// The weights of one axis: for each output pixel the first input pixel and
 /// as many weights as it reads.
-struct Weights {
+pub(super) struct Weights {
     /// First input pixel and number of them, for each output pixel.
     bounds: Vec<(usize, usize)>,
     /// `stride` weights for each output pixel.
@@ -22,13 +22,27 @@ struct Weights {
 }
 
 impl Weights {
-    fn of(&self, i: usize) -> (usize, &[i32]) {
+    /// Number of output pixels.
+    pub(super) fn len(&self) -> usize {
+        self.bounds.len()
+    }
+
+    /// The first input pixel of an output pixel, and the weights from it on.
+    pub(super) fn of(&self, i: usize) -> (usize, &[i32]) {
         let (first, count) = self.bounds[i];
         let start = i * self.stride;
         (first, &self.values[start..start + count])
     }
 
-    fn new(input: usize, output: usize, interpolation: Interpolation) -> Self {
+    /// [`Weights::of`] of all output pixels in order.
+    #[inline]
+    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &[i32])> {
+        let values = self.values.chunks_exact(self.stride);
+        let bounds = self.bounds.iter().zip(values);
+        bounds.map(|((first, count), values)| (*first, &values[..*count]))
+    }
+
+    pub(super) fn new(input: usize, output: usize, interpolation: Interpolation) -> Self {
         let (kernel, reach): (fn(f64) -> f64, f64) = match interpolation {
             Interpolation::Bilinear => (bilinear, 1.0),
             Interpolation::Bicubic => (bicubic, 2.0),
@@ -99,13 +113,32 @@ pub(crate) struct ResampleWork {
     /// The image after the horizontal pass.
     between: Planes,
     columns: Vec<Column>,
+    #[cfg(target_arch = "x86_64")]
+    wide: super::avx2::ColumnWork,
+    #[cfg(target_arch = "x86_64")]
+    pairs: Vec<super::avx2::Pair>,
+}
+
+/// The vertical pass of a channel.
+fn down(
+    source: &[u8],
+    weights: &Weights,
+    width: usize,
+    work: &mut ResampleWork,
+    target: &mut [u8],
+) {
+    #[cfg(target_arch = "x86_64")]
+    if width >= LANES && super::avx2::vertical(source, weights, width, &mut work.pairs, target) {
+        return;
+    }
+    vertical(source, weights, width, target);
 }
 
 /// Rows that the horizontal pass works on at once.
 const ROWS: usize = 8;
 
 /// One pixel of each of those rows: a weight serves all of them.
-type Column = [u8; ROWS * 3];
+pub(super) type Column = [u8; ROWS * 3];
 
 /// Resample `source` to a height and width into `target`.
 pub(crate) fn resize(
@@ -119,20 +152,30 @@ pub(crate) fn resize(
     // one weight of 1. So it costs time and no exactness.
     let columns = Weights::new(source.width, width, interpolation);
     if source.height == height {
-        horizontal(source, &columns, &mut work.columns, target);
+        across(source, &columns, work, target);
         return;
     }
     let rows = Weights::new(source.height, height, interpolation);
-    horizontal(source, &columns, &mut work.columns, &mut work.between);
+    let mut between = std::mem::take(&mut work.between);
+    across(source, &columns, work, &mut between);
     target.resize([height, width]);
-    let sources = work.between.channels();
-    for (source, target) in sources.into_iter().zip(target.channels_mut()) {
-        vertical(source, &rows, width, target);
+    for (source, target) in between.channels().into_iter().zip(target.channels_mut()) {
+        down(source, &rows, width, work, target);
     }
+    work.between = between;
+}
+
+/// The horizontal pass.
+fn across(source: Part<'_>, weights: &Weights, work: &mut ResampleWork, target: &mut Planes) {
+    #[cfg(target_arch = "x86_64")]
+    if super::avx2::horizontal(source, weights, &mut work.wide, target) {
+        return;
+    }
+    horizontal(source, weights, &mut work.columns, target);
 }
 
 wide! {
-    fn horizontal(
+    pub(super) fn horizontal(
         source: Part<'_>,
         weights: &Weights,
         columns: &mut Vec<Column>,
@@ -173,7 +216,7 @@ wide! {
 const LANES: usize = 32;
 
 wide! {
-    fn vertical(source: &[u8], rows: &Weights, width: usize, target: &mut [u8]) {
+    pub(super) fn vertical(source: &[u8], rows: &Weights, width: usize, target: &mut [u8]) {
         for (y, row) in target.chunks_exact_mut(width).enumerate() {
             let (first, weights) = rows.of(y);
             let taps = &source[first * width..];
