@@ -61,6 +61,10 @@ fn views(folder: &Path, images: usize, workers: usize) -> (f64, f64) {
         on_corrupt: OnCorrupt::Error,
         max_corrupt: 0.0,
         exif_orientation: false,
+        decode: ssl_plan::Decode::Full,
+        cache: 256 << 20,
+        stall_limit: 120.0,
+        packs: Vec::new(),
     };
     let dataset = Dataset::open(&data).unwrap();
     let views = common::moco_views(224);

@@ -42,6 +42,10 @@ fn folder(root: &Path) -> Data {
         on_corrupt: OnCorrupt::Skip,
         max_corrupt: 0.5,
         exif_orientation: false,
+        decode: ssl_plan::Decode::Full,
+        cache: 256 << 20,
+        stall_limit: 120.0,
+        packs: Vec::new(),
     }
 }
 

@@ -11,7 +11,7 @@ mod webp;
 
 use orientation::Orientation;
 
-use crate::image::{Region, Rgb};
+use crate::image::{Place, Region, Rgb, Wanted};
 
 /// Most pixels of an image that is decoded. Pillow warns of a decompression
 /// bomb above this.
@@ -35,7 +35,7 @@ pub fn decode(bytes: &[u8]) -> Result<Rgb, Unreadable> {
 pub fn decode_upright(bytes: &[u8], exif: bool) -> Result<Rgb, Unreadable> {
     let opened = Opened::new(bytes, exif)?;
     let [height, width] = opened.size();
-    let (image, _) = opened.decode(Region::whole(width, height))?;
+    let (image, _) = opened.decode(Wanted::exact(Region::whole(width, height)))?;
     Ok(image)
 }
 
@@ -126,21 +126,28 @@ impl<'a> Opened<'a> {
         self.orientation.size(self.file.size())
     }
 
-    /// Decode at least a region, which lies inside. The second value is where
-    /// the top left of the result lies in the image.
-    pub(crate) fn decode(self, region: Region) -> Result<(Rgb, [usize; 2]), Unreadable> {
+    /// Whether it can be decoded at less than its size.
+    pub(crate) fn shrinks(&self) -> bool {
+        matches!(self.file, Format::Jpeg(_))
+    }
+
+    /// Decode at least what is wanted, which lies inside, and at least as
+    /// finely. The second value is where the result lies in the image.
+    pub(crate) fn decode(self, wanted: Wanted) -> Result<(Rgb, Place), Unreadable> {
         if self.orientation.is_upright() {
-            return self.file.decode(region);
+            return self.file.decode(wanted);
         }
-        let stored = self.orientation.stored(region, self.size());
-        let (image, [top, left]) = self.file.decode(stored)?;
-        let part = Region {
-            top: stored.top - top,
-            left: stored.left - left,
-            ..stored
-        };
-        let image = self.orientation.upright(&image, part);
-        Ok((image, [region.top, region.left]))
+        let (size, turn) = (self.size(), self.orientation);
+        let stored = turn.stored(wanted.region, size);
+        let (image, place) = self.file.decode(Wanted {
+            region: stored,
+            ..wanted
+        })?;
+        let all = Region::whole(image.width, image.height);
+        let scale = 8.0 / place.eighths as f64;
+        let sides = [image.height, image.width].map(|side| side as f64 * scale);
+        let origin = turn.corner(place.origin, sides, size);
+        Ok((turn.upright(&image, all), Place { origin, ..place }))
     }
 }
 
@@ -156,16 +163,16 @@ impl Format<'_> {
         }
     }
 
-    fn decode(self, region: Region) -> Result<(Rgb, [usize; 2]), Unreadable> {
+    fn decode(self, wanted: Wanted) -> Result<(Rgb, Place), Unreadable> {
         let whole = match self {
-            Format::Jpeg(image) => return image.decode(region),
+            Format::Jpeg(image) => return image.decode(wanted),
             Format::Png(image) => image.decode(),
             Format::Webp(image) => image.decode(),
             Format::Bmp(image) => image.decode(),
             Format::Tiff(image) => image.decode(),
             Format::Gif(image) => image.decode(),
         };
-        Ok((whole?, [0, 0]))
+        Ok((whole?, Place::WHOLE))
     }
 }
 
@@ -207,10 +214,12 @@ mod tests {
                     height,
                     width,
                 };
-                let (part, [top, left]) = Opened::new(bytes, n % 2 == 0)
+                let (part, place) = Opened::new(bytes, n % 2 == 0)
                     .unwrap()
-                    .decode(region)
+                    .decode(Wanted::exact(region))
                     .unwrap();
+                assert_eq!(place.eighths, 8);
+                let [top, left] = place.origin.map(|at| at as usize);
                 let inside = part.part(Region {
                     top: region.top - top,
                     left: region.left - left,
