@@ -2,15 +2,17 @@
 //!
 //!     cargo bench -p ssl-data --bench speed -- FOLDER MODE IMAGES WORKERS
 //!
-//! MODE is `decode` (every image whole, nothing else) or `views` (the two MoCo
-//! v3 views of 224 pixels). Prints images, wall and processor seconds as JSON.
+//! MODE is `decode` (every image whole, nothing else), `views` (the two MoCo v3
+//! views of 224 pixels) or `fast` (the same under `decode = fast`). Prints
+//! images, wall and processor seconds as JSON. `fidelity` prints how near the
+//! crops of `decode = fast` are to the exact ones.
 //! `speed.py` beside this file compares with other libraries.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use ssl_data::{Dataset, decode};
-use ssl_plan::{Data, OnCorrupt, Source};
+use ssl_plan::{Data, Decode, OnCorrupt, Source, Transform, View};
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -32,13 +34,18 @@ fn main() {
                 std::hint::black_box(decode(&std::fs::read(file).unwrap()).unwrap());
             }
         }),
-        _ => {
+        "fidelity" => return fidelity(&folder, files.len(), images),
+        mode => {
+            let decode = match mode {
+                "fast" => Decode::Fast,
+                _ => Decode::Full,
+            };
             // In memory: a hundred thousand links take a disk minutes.
             let many = tempfile::tempdir_in("/dev/shm").unwrap();
             for (n, file) in files.iter().cycle().take(MANY).enumerate() {
                 std::os::unix::fs::symlink(file, many.path().join(format!("{n:06}.jpg"))).unwrap();
             }
-            views(many.path(), images, workers)
+            views(many.path(), images, workers, decode)
         }
     };
     println!(
@@ -46,27 +53,66 @@ fn main() {
     );
 }
 
-fn views(folder: &Path, images: usize, workers: usize) -> (f64, f64) {
-    const BATCH: usize = 32;
-    let data = Data {
+/// PSNR of crops of 224 pixels, those made of shrunk images alone.
+fn fidelity(folder: &Path, files: usize, images: usize) {
+    let exact = Dataset::open(&data(folder, files, 1, Decode::Full)).unwrap();
+    let fast = Dataset::open(&data(folder, files, 1, Decode::Fast)).unwrap();
+    let kept = |transform: &Transform| {
+        matches!(
+            transform,
+            Transform::RandomResizedCrop { .. } | Transform::Normalize { .. }
+        )
+    };
+    let [mut view, _]: [View; 2] = common::moco_views(224).try_into().unwrap();
+    view.transforms.retain(kept);
+    let mut found = Vec::new();
+    for n in 0..images {
+        let (epoch, sample) = ((n / files) as u32, (n % files) as u32);
+        let crop = |dataset: &Dataset| {
+            let preview = dataset.preview(std::slice::from_ref(&view), 0, epoch, sample);
+            preview.unwrap().views.swap_remove(0).data
+        };
+        let (exact, fast) = (crop(&exact), crop(&fast));
+        let square = |(a, b): (&u8, &u8)| f64::from(a.abs_diff(*b)).powi(2);
+        let error = exact.iter().zip(&fast).map(square).sum::<f64>() / exact.len() as f64;
+        if error > 0.0 {
+            found.push(10.0 * (255.0f64.powi(2) / error).log10());
+        }
+    }
+    found.sort_by(f64::total_cmp);
+    let at = |share: f64| found.get((share * found.len() as f64) as usize).copied();
+    println!(
+        r#"{{"mode": "fidelity", "crops": {images}, "shrunk": {}, "psnr_1%": {:?}, "psnr_median": {:?}}}"#,
+        found.len(),
+        at(0.01),
+        at(0.5)
+    );
+}
+
+fn data(folder: &Path, samples: usize, batch: usize, decode: Decode) -> Data {
+    Data {
         source: Source::ImageFolder {
             path: folder.display().to_string(),
             test: None,
         },
-        samples: MANY,
+        samples,
         classes: None,
         held_out: None,
-        batch: BATCH,
-        steps_per_epoch: MANY / BATCH,
+        batch,
+        steps_per_epoch: samples / batch,
         on_corrupt: OnCorrupt::Error,
         max_corrupt: 0.0,
         exif_orientation: false,
-        decode: ssl_plan::Decode::Full,
+        decode,
         cache: 256 << 20,
         stall_limit: 120.0,
         packs: Vec::new(),
-    };
-    let dataset = Dataset::open(&data).unwrap();
+    }
+}
+
+fn views(folder: &Path, images: usize, workers: usize, decode: Decode) -> (f64, f64) {
+    const BATCH: usize = 32;
+    let dataset = Dataset::open(&data(folder, MANY, BATCH, decode)).unwrap();
     let views = common::moco_views(224);
     timed(|| {
         let mut loader = dataset.loader(&views, 0, 0, images / BATCH, workers);
