@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use ssl_plan::{Data, Decode, OnCorrupt, PackedShards, Source, Transform, View};
 
-use crate::report::{CorruptFile, CorruptReport};
 use crate::pack::packs;
+use crate::report::{CorruptFile, CorruptReport};
 use crate::source::{self, Folder, Images, Labels, Portion, Reading, Recorded, images};
 use crate::{DataError, Evaluation, Loader};
 
@@ -383,7 +383,11 @@ fn same_packs(planned: &[PackedShards], found: &[PackedShards]) -> Result<(), Da
         Some(pack) if pack.changed.is_empty() => {
             format!("pack {} ({})", pack.name(), pack.form)
         }
-        Some(pack) => format!("pack {} with `{}` changed", pack.name(), pack.changed.join("`, `")),
+        Some(pack) => format!(
+            "pack {} with `{}` changed",
+            pack.name(),
+            pack.changed.join("`, `")
+        ),
         None => "no pack".to_owned(),
     };
     Err(DataError::OtherPack {

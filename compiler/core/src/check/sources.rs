@@ -64,10 +64,15 @@ impl Checker<'_> {
             self.report(
                 Diagnostic::warning(
                     Code::DATA,
-                    format!("`{first}`{more} in `{}` is not as it was packed", pack.folder),
+                    format!(
+                        "`{first}`{more} in `{}` is not as it was packed",
+                        pack.folder
+                    ),
                 )
                 .at(at, "its length is not the one in `pack.json`")
-                .help("copy the shards again, or pack them anew; a cut shard loses its last images"),
+                .help(
+                    "copy the shards again, or pack them anew; a cut shard loses its last images",
+                ),
             );
         }
     }

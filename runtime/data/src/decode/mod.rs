@@ -236,6 +236,75 @@ mod tests {
         }
     }
 
+    /// The same at a half, a quarter and an eighth of the size, upright or
+    /// turned.
+    #[test]
+    fn a_shrunk_region_equals_that_part_of_the_shrunk_whole() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/decode");
+        let files = std::fs::read_dir(folder).unwrap();
+        let mut files: Vec<_> = files
+            .map(|entry| std::fs::read(entry.unwrap().path()).unwrap())
+            .filter(|bytes| bytes.starts_with(&[0xFF, 0xD8]))
+            .collect();
+        files.extend(photographs().unwrap_or_default());
+        let philox = Philox::new(1);
+        for (n, bytes) in (0..).zip(&files) {
+            for (eighths, exif) in [(1, true), (2, true), (4, true), (4, false)] {
+                let decode = |region| {
+                    let wanted = Wanted { region, eighths };
+                    let opened = Opened::new(bytes, exif).unwrap();
+                    opened.decode(wanted).unwrap()
+                };
+                let [height, width] = Opened::new(bytes, exif).unwrap().size();
+                let (whole, place) = decode(Region::whole(width, height));
+                assert_eq!(place.eighths, eighths);
+                for draw in 0..20 {
+                    let words = philox.stream(0, n, eighths as u32).draw(draw);
+                    let rows = 1 + below(words[0], height as u32) as usize;
+                    let columns = 1 + below(words[1], width as u32) as usize;
+                    let region = Region {
+                        top: below(words[2], (height - rows + 1) as u32) as usize,
+                        left: below(words[3], (width - columns + 1) as u32) as usize,
+                        height: rows,
+                        width: columns,
+                    };
+                    let (part, at) = decode(region);
+                    let [first, last] = [0, 1].map(|axis| {
+                        let offset = (at.origin[axis] - place.origin[axis]) * eighths as f64 / 8.0;
+                        assert!(offset >= 0.0 && offset.fract() == 0.0, "{at:?} {place:?}");
+                        offset as usize
+                    });
+                    // All of the region is there.
+                    let edges = at.edges(region);
+                    for (axis, side) in [part.height, part.width].into_iter().enumerate() {
+                        assert!(edges[axis][0] >= 0.0 && edges[axis][1] <= side as f64 + 1e-9);
+                    }
+                    let Region { height, width, .. } = Region::whole(part.width, part.height);
+                    let expected = whole.part(Region {
+                        top: first,
+                        left: last,
+                        height,
+                        width,
+                    });
+                    // The outermost columns lack a neighbour to smooth with.
+                    let within = {
+                        let from = (edges[1][0] as usize).min(width - 1);
+                        let to = (edges[1][1].ceil() as usize).clamp(from + 1, width);
+                        from * 3..to * 3
+                    };
+                    let part = part.part(Region::whole(width, height));
+                    let (from, to) = (edges[0][0] as usize, edges[0][1].ceil() as usize);
+                    for y in from..to.min(height) {
+                        assert!(
+                            part.row(y)[within.clone()] == expected.row(y)[within.clone()],
+                            "file {n}, {eighths}/8, {region:?}, row {y}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+
     /// A few real photographs, where the machine has them.
     fn photographs() -> Option<Vec<Vec<u8>>> {
         let root = std::env::var("SSLC_TEST_DATA").unwrap_or_default();

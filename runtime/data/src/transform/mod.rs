@@ -334,7 +334,8 @@ pub(crate) fn wanted(operations: &[Operation], [height, width]: [usize; 2]) -> W
         Some(Operation::Resize { size, .. }) => (whole, *size),
         _ => return Wanted::exact(whole),
     };
-    let suffices = |n: &usize| region.height * n >= output[0] * 8 && region.width * n >= output[1] * 8;
+    let suffices =
+        |n: &usize| region.height * n >= output[0] * 8 && region.width * n >= output[1] * 8;
     Wanted {
         region,
         eighths: [1, 2, 4].into_iter().find(suffices).unwrap_or(8),

@@ -29,7 +29,12 @@ impl Weights {
     }
 
     /// Of `input` pixels those between two edges, which may cut pixels.
-    fn new(input: usize, [from, to]: [f64; 2], output: usize, interpolation: Interpolation) -> Self {
+    fn new(
+        input: usize,
+        [from, to]: [f64; 2],
+        output: usize,
+        interpolation: Interpolation,
+    ) -> Self {
         let (kernel, reach): (fn(f64) -> f64, f64) = match interpolation {
             Interpolation::Bilinear => (bilinear, 1.0),
             Interpolation::Bicubic => (bicubic, 2.0),

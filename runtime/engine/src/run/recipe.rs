@@ -46,7 +46,10 @@ fn decisive(recipe: &mut Value) {
     if data.get("decode").is_some_and(|decode| decode == "full") {
         data.remove("decode");
     }
-    if data.get("packs").is_some_and(|packs| packs == &Value::Array(Vec::new())) {
+    if data
+        .get("packs")
+        .is_some_and(|packs| packs == &Value::Array(Vec::new()))
+    {
         data.remove("packs");
     }
 }
