@@ -201,17 +201,28 @@ fn scan(path: &Path, shard: u32, image: Option<&str>, label: &str) -> Result<Sca
         .checked_next_multiple_of(512)
         .is_none_or(|end| end > length)
     {
+        let lost = Place {
+            shard,
+            offset: length,
+            length: 0,
+        };
         let told = scan
             .places
             .last()
             .is_some_and(|last| last.offset + u64::from(last.length) > length);
-        if !told {
-            scan.places.push(Place {
-                shard,
-                offset: length,
-                length: 0,
-            });
-            scan.labels.push(scan.labels.last().cloned().flatten());
+        let known = scan.labels.iter().rev().flatten().next().cloned();
+        match (scan.places.last_mut(), scan.labels.last_mut()) {
+            // An image whose label lay behind the cut is lost with it: its want
+            // would take all others theirs.
+            (Some(place), Some(label)) if label.is_none() && known.is_some() => {
+                *place = lost;
+                *label = known;
+            }
+            _ if !told => {
+                scan.places.push(lost);
+                scan.labels.push(known);
+            }
+            _ => {}
         }
     }
     Ok(scan)
