@@ -387,14 +387,63 @@ fn shards_are_shuffled_as_one_and_lose_only_what_is_cut() {
         loader.find_map(Result::err),
         Some(DataError::TooManyCorrupt { .. })
     ));
-    fs::write(&path, [0x1F, 0x8B, 8, 0]).unwrap();
-    assert!(problem(&source).contains("gunzip"), "{}", problem(&source));
     fs::write(&path, [b'x'; 2000]).unwrap();
     assert!(
         problem(&source).contains("no tar file"),
         "{}",
         problem(&source)
     );
+}
+
+/// Gzipped or not, shards are the same samples; what lies behind a cut is lost,
+/// and a bomb is not unzipped.
+#[test]
+fn gzipped_shards_are_the_shards() {
+    let root = tempfile::tempdir().unwrap();
+    let zip = |bytes: &[u8]| {
+        let mut out = GzEncoder::new(Vec::new(), Compression::fast());
+        out.write_all(bytes).unwrap();
+        out.finish().unwrap()
+    };
+    for n in 0..3 {
+        let plain = root.path().join(format!("s-{n}.tar"));
+        shard(&plain, 10 * n, 10);
+        let name = ["z-0.tar.gz", "z-1.tgz", "z-2.tar"][n];
+        fs::write(root.path().join(name), zip(&fs::read(plain).unwrap())).unwrap();
+    }
+    let plain = webdataset(text(root.path().join("s-*.tar")));
+    let zipped = webdataset(text(root.path().join("z-*")));
+    let open = |source| open(source, 10, OnCorrupt::Error, 0.0);
+    assert_eq!(run(&open(&zipped), 0, 6, 3), run(&open(&plain), 0, 6, 1));
+    assert_eq!(
+        open(&zipped).labels(Split::Train),
+        open(&plain).labels(Split::Train)
+    );
+
+    let path = root.path().join("z-1.tgz");
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    let found = probe(&zipped).unwrap();
+    assert!((21..30).contains(&found.samples), "{}", found.samples);
+    assert_eq!(found.classes.unwrap(), ["0", "1", "2"]);
+    let dataset = self::open(&zipped, 10, OnCorrupt::Skip, 0.1);
+    let mut loader = dataset.loader(&views(), 9, 0, 4, 3);
+    assert!(loader.by_ref().all(|batch| batch.is_ok()));
+    let told: Vec<_> = loader.report().files().cloned().collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].path.contains("z-1.tgz"), "{told:?}");
+
+    // 250 MB of nothing in a quarter of a megabyte.
+    let mut bomb = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::best()));
+    let mut header = tar::Header::new_ustar();
+    header.set_size(250 << 20);
+    let zeros = std::io::Read::take(std::io::repeat(0), 250 << 20);
+    bomb.append_data(&mut header, "1.jpg", zeros).unwrap();
+    fs::write(&path, bomb.into_inner().unwrap().finish().unwrap()).unwrap();
+    let told = problem(&zipped);
+    assert!(told.contains("more than 200 times its length"), "{told}");
+    fs::write(&path, [0x1F, 0x8B, 8, 0]).unwrap();
+    assert!(problem(&zipped).contains("no tar file"));
 }
 
 #[test]
