@@ -463,7 +463,7 @@ const CASES: &[Case] = &[
         with: erasing,
         share: 1.0,
         of: |o| erased(o).map(|[height, _, top]| top / (1.0 - height)),
-        range: Some([0.0, 1.0]),
+        range: Some([-0.001, 1.001]),
     },
     // One of fourteen, in either direction.
     Case {
