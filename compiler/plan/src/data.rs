@@ -134,6 +134,18 @@ pub enum Source {
         /// Held-out shards.
         test: Option<String>,
     },
+    /// An array of 8-bit images in an HDF5 file: `[N, H, W, 3]`, `[N, 3, H, W]`
+    /// or `[N, H, W]`.
+    Hdf5 {
+        /// The file.
+        path: String,
+        /// The array of images; the only one of such a form if none.
+        image: Option<String>,
+        /// The array of labels.
+        label: Option<String>,
+        /// A file of held-out images with the same arrays.
+        test: Option<String>,
+    },
     /// CIFAR-10, binary or pickled, unpacked or not.
     Cifar10 {
         /// Its folder or archive.

@@ -58,7 +58,11 @@ fn checksums(dataset: &Dataset, split: Split, size: [usize; 2]) -> Vec<u32> {
 }
 
 fn expected(name: &str) -> Vec<u32> {
-    let text = fs::read_to_string(fixtures().join("sources/pixels.json")).unwrap();
+    expected_of("pixels.json", name)
+}
+
+fn expected_of(file: &str, name: &str) -> Vec<u32> {
+    let text = fs::read_to_string(fixtures().join("sources").join(file)).unwrap();
     let all: serde_json::Value = serde_json::from_str(&text).unwrap();
     let list = all[name].as_array().unwrap();
     list.iter().map(|n| n.as_u64().unwrap() as u32).collect()
@@ -318,6 +322,72 @@ fn parquet_rows_are_found_one_by_one() {
         let mut bytes = whole.clone();
         bytes[at] ^= 0x55;
         fs::write(&path, &bytes).unwrap();
+        if let Ok(Probe { samples: 12, .. }) = probe(&damaged) {
+            let dataset = open(&damaged, 4, OnCorrupt::Skip, 1.0);
+            for batch in dataset.loader(&views(), 1, 0, 3, 2) {
+                assert!(!matches!(batch, Err(DataError::Defect { .. })), "byte {at}");
+            }
+        }
+    }
+}
+
+/// Files of `tests/numeric/reference/hdf5.py`.
+#[test]
+fn hdf5_arrays_are_images() {
+    let with = |path: PathBuf, image: Option<&str>| Source::Hdf5 {
+        path: text(path),
+        image: image.map(Into::into),
+        label: None,
+        test: None,
+    };
+    let file = |name: &str, image| with(fixtures().join("sources").join(name), image);
+    for (source, classes, pixels) in [
+        (file("last.h5", None), &["0", "1", "2"][..], "rgb"),
+        (file("first.h5", Some("x")), &["cat", "owl"], "rgb"),
+        (file("gray.h5", Some("train/images")), &[], "gray"),
+    ] {
+        let found = probe(&source).unwrap();
+        assert_eq!(found.samples, 12);
+        assert_eq!(found.classes.unwrap_or_default(), classes);
+        let dataset = open(&source, 4, OnCorrupt::Error, 0.0);
+        assert_eq!(
+            checksums(&dataset, Split::Train, [16, 20]),
+            expected_of("hdf5.json", pixels)
+        );
+        assert_eq!(run(&dataset, 0, 6, 1), run(&dataset, 0, 6, 5));
+    }
+    let told = problem(&file("gray.h5", None));
+    assert!(
+        told.contains("`image: \"...\"`") && told.contains("group/array"),
+        "{told}"
+    );
+    let told = problem(&file("first.h5", Some("scores")));
+    assert!(
+        told.contains("[12] of f64") && told.contains("[N, H, W, 3]"),
+        "{told}"
+    );
+    let told = problem(&file("first.h5", Some("z")));
+    assert!(
+        told.contains("no array `z`") && told.contains("`scores`, `x`, `y`"),
+        "{told}"
+    );
+    let told = problem(&list(&fixtures().join("sources/last.h5")));
+    assert!(
+        told.contains("is an HDF5 file") && told.contains("`hdf5("),
+        "{told}"
+    );
+
+    // Cut or flipped anywhere: something is said, and nothing panics or hangs.
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("damaged.h5");
+    let whole = fs::read(fixtures().join("sources/last.h5")).unwrap();
+    fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    assert!(!problem(&with(path.clone(), None)).is_empty());
+    for at in (0..whole.len()).step_by(whole.len() / 150 + 1) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x55;
+        fs::write(&path, &bytes).unwrap();
+        let damaged = with(path.clone(), None);
         if let Ok(Probe { samples: 12, .. }) = probe(&damaged) {
             let dataset = open(&damaged, 4, OnCorrupt::Skip, 1.0);
             for batch in dataset.loader(&views(), 1, 0, 3, 2) {

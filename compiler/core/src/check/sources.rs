@@ -110,6 +110,12 @@ impl Checker<'_> {
                 label: text("label"),
                 test: path("test")?,
             },
+            "hdf5" => Source::Hdf5 {
+                path: path("path")??,
+                image: text("image"),
+                label: text("label"),
+                test: path("test")?,
+            },
             "cifar10" => Source::Cifar10 {
                 path: path("path")??,
             },
@@ -277,7 +283,9 @@ fn is_unknown(source: &Source) -> bool {
     let open = |path: &String| path.contains('$');
     match source {
         Source::Digits => false,
-        Source::ImageFolder { path, test } => open(path) || test.as_ref().is_some_and(open),
+        Source::ImageFolder { path, test } | Source::Hdf5 { path, test, .. } => {
+            open(path) || test.as_ref().is_some_and(open)
+        }
         Source::List {
             path, root, test, ..
         } => open(path) || [root, test].into_iter().flatten().any(open),

@@ -187,6 +187,12 @@ functions! {
         field("label", W::Text, F::Absent, "column of the labels; `label` where nothing is said"),
         field("test", W::Text, F::Absent, "held-out shards with the same classes"),
     ]
+    Source "hdf5" "an array of 8-bit images in an HDF5 file: `[N, H, W, 3]`, `[N, 3, H, W]` or `[N, H, W]`" [
+        field("path", W::Text, F::Required, "the file"),
+        field("image", W::Text, F::Absent, "the array of images, `group/array` where it lies deeper; the only one of such a form where nothing is said"),
+        field("label", W::Text, F::Absent, "the array of labels; `labels`, `label` or `y` where nothing is said"),
+        field("test", W::Text, F::Absent, "a file of held-out images with the same arrays"),
+    ]
     Source "cifar10" "CIFAR-10 as its authors give it, binary or pickled, with its test images held out" [
         field("path", W::Text, F::Required, "its folder, or the archive"),
     ]

@@ -177,7 +177,7 @@ impl Format<'_> {
 }
 
 /// Refuse sizes of zero and decompression bombs before anything is allocated.
-fn check_pixels(width: u64, height: u64) -> Result<[usize; 2], Unreadable> {
+pub(crate) fn check_pixels(width: u64, height: u64) -> Result<[usize; 2], Unreadable> {
     let pixels = width.saturating_mul(height);
     if pixels == 0 || pixels > MAX_PIXELS {
         return Err(Unreadable::TooManyPixels { width, height });

@@ -20,6 +20,7 @@ pub(crate) fn looks_like(path: &Path) -> Option<(&'static str, String)> {
                 ("a tar file", quoted("webdataset", &text))
             }
             "tar" => ("a tar file", quoted("webdataset", &text)),
+            "h5" | "hdf5" | "he5" => ("an HDF5 file", quoted("hdf5", &text)),
             "parquet" => ("a Parquet file", quoted("parquet", &text)),
             "csv" | "tsv" | "txt" => ("a list", quoted("list", &text)),
             "safetensors" => ("a file of tensors", quoted("recorded", &text)),

@@ -4,6 +4,7 @@ mod bench;
 pub(crate) mod digits;
 mod files;
 mod folder;
+mod hdf5;
 pub(crate) mod images;
 mod list;
 mod looks;
