@@ -175,7 +175,7 @@ functions! {
         field("label", W::Text, F::Absent, "column of the labels; `label`, `class`, ... or the second where nothing is said"),
         field("test", W::Text, F::Absent, "a list of held-out images with the same classes"),
     ]
-    Source "webdataset" "tar shards; members of one name but for the ending are one sample" [
+    Source "webdataset" "tar shards, gzipped or not; members of one name but for the ending are one sample" [
         field("shards", W::Text, F::Required, "a pattern of file names: `\"shards-{000..099}.tar\"`, `\"*.tar\"`"),
         field("image", W::Text, F::Absent, "ending of the images; that of any image where nothing is said"),
         field("label", W::Text, F::Text("cls"), "ending of the labels"),

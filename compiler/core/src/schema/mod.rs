@@ -2,6 +2,8 @@
 //! checker, the messages, the completion and the documentation.
 
 mod functions;
+#[cfg(test)]
+mod reference;
 mod sections;
 
 pub use functions::{Function, Group, function, functions, in_group};
