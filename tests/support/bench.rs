@@ -36,7 +36,7 @@ impl<F: Fn(&Path) -> Option<String>> World for Bench<F> {
                 samples: 1200,
                 classes: classes(10),
                 held_out: Some(597),
-                recorded: None,
+                ..DatasetInfo::default()
             }),
             Source::ImageFolder { path, .. } if path.ends_with("photos") => Ok(DatasetInfo {
                 samples: 5000,
@@ -46,7 +46,7 @@ impl<F: Fn(&Path) -> Option<String>> World for Bench<F> {
                 samples: 1_281_167,
                 classes: classes(1000),
                 held_out: Some(50_000),
-                recorded: None,
+                ..DatasetInfo::default()
             }),
             Source::ImageFolder { path, .. } => Err(WorldError {
                 message: format!("the folder `{path}` is not there"),
@@ -56,7 +56,7 @@ impl<F: Fn(&Path) -> Option<String>> World for Bench<F> {
                 samples: 50_000,
                 classes: classes(10),
                 held_out: Some(10_000),
-                recorded: None,
+                ..DatasetInfo::default()
             }),
             Source::Concat { sources } | Source::Mix { sources, .. } => {
                 let samples = sources

@@ -194,7 +194,7 @@ impl World for Blind {
             samples: 1 << 24,
             classes: Some((0..10).map(|i| i.to_string()).collect()),
             held_out: Some(1 << 14),
-            recorded: None,
+            ..DatasetInfo::default()
         })
     }
 }

@@ -58,6 +58,7 @@ impl World for Disk {
                 batch: r.batch,
                 views: r.views.into_iter().collect(),
             }),
+            packs: probe.packs,
         })
     }
 }

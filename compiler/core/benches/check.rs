@@ -65,7 +65,7 @@ impl ssl_core::World for World<'_> {
             samples: 1200,
             classes: Some((0..10).map(|i| i.to_string()).collect()),
             held_out: Some(597),
-            recorded: None,
+            ..DatasetInfo::default()
         })
     }
 }

@@ -171,7 +171,12 @@ impl fmt::Display for Value {
             Value::Quantity(x, Unit::Images) => Time::Images(*x).fmt(f),
             Value::Quantity(x, unit) => {
                 let name = UNITS.iter().find(|(_, u)| u == unit).map_or("", |(n, _)| n);
-                write!(f, "{} {name}", show_number(*x))
+                let space = if matches!(unit, Unit::Bytes(_) | Unit::Seconds(1)) {
+                    ""
+                } else {
+                    " "
+                };
+                write!(f, "{}{space}{name}", show_number(*x))
             }
             Value::Range(a, b) => write!(f, "{}..{}", show_number(*a), show_number(*b)),
             Value::List(items) => {

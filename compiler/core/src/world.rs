@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use ssl_plan::Source;
+use ssl_plan::{PackedShards, Source};
 
 /// Whether the data must be there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,6 +35,8 @@ pub struct DatasetInfo {
     pub held_out: Option<usize>,
     /// For stored views.
     pub recorded: Option<RecordedInfo>,
+    /// Packed shards among the sources.
+    pub packs: Vec<PackedShards>,
 }
 
 /// What a file of stored views holds.

@@ -24,6 +24,63 @@ pub struct Data {
     /// Whether photographs are turned upright as their EXIF orientation asks.
     #[serde(default)]
     pub exif_orientation: bool,
+    /// How the images of training views are decoded.
+    #[serde(default)]
+    pub decode: Decode,
+    /// Most bytes of decoded images that are kept in memory, for each split.
+    #[serde(default = "cache")]
+    pub cache: u64,
+    /// Seconds that one image, or a source that is opened, may take before it
+    /// counts as stalled.
+    #[serde(default = "stall_limit")]
+    pub stall_limit: f64,
+    /// The packed shards among the sources, in their order.
+    #[serde(default)]
+    pub packs: Vec<PackedShards>,
+}
+
+/// [`Data::cache`] of a plan that does not say it.
+fn cache() -> u64 {
+    256 << 20
+}
+
+/// [`Data::stall_limit`] of a plan that does not say it.
+fn stall_limit() -> f64 {
+    120.0
+}
+
+/// How the images of training views are decoded. Evaluation is always exact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decode {
+    /// Every pixel that a crop reads, as Pillow decodes it.
+    #[default]
+    Full,
+    /// JPEG at a half, a quarter or an eighth of its size, where the crop is
+    /// shrunk by as much anyway: near the exact pixels, not equal to them.
+    Fast,
+}
+
+/// Shards that `sslc pack` wrote, as the plan found them.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PackedShards {
+    /// Their folder.
+    pub folder: String,
+    /// What names their content: options, source and shards.
+    pub fingerprint: String,
+    /// How they were made, for the reader: `short side 256, JPEG quality 90`.
+    pub form: String,
+    /// Those of the shards that are read that have not the length which they
+    /// were packed with.
+    #[serde(default)]
+    pub changed: Vec<String>,
+}
+
+impl PackedShards {
+    /// The beginning of the fingerprint.
+    pub fn name(&self) -> &str {
+        self.fingerprint.get(..16).unwrap_or(&self.fingerprint)
+    }
 }
 
 /// Where images come from.
@@ -75,6 +132,18 @@ pub enum Source {
         /// Column of the labels.
         label: Option<String>,
         /// Held-out shards.
+        test: Option<String>,
+    },
+    /// An array of 8-bit images in an HDF5 file: `[N, H, W, 3]`, `[N, 3, H, W]`
+    /// or `[N, H, W]`.
+    Hdf5 {
+        /// The file.
+        path: String,
+        /// The array of images; the only one of such a form if none.
+        image: Option<String>,
+        /// The array of labels.
+        label: Option<String>,
+        /// A file of held-out images with the same arrays.
         test: Option<String>,
     },
     /// CIFAR-10, binary or pickled, unpacked or not.

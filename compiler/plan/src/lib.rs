@@ -13,7 +13,10 @@ mod origin;
 mod schedule;
 mod train;
 
-pub use data::{Data, Erased, Interpolation, OnCorrupt, Policy, Sampling, Source, Transform, View};
+pub use data::{
+    Data, Decode, Erased, Interpolation, OnCorrupt, PackedShards, Policy, Sampling, Source,
+    Transform, View,
+};
 pub use graph::{Argument, BinaryOp, Call, Graph, Node, NodeId, Op, ReduceOp, Track, UnaryOp};
 pub use judge::{Eval, FeatureOf, Monitor, NormPer};
 pub use net::{

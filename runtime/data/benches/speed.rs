@@ -2,16 +2,17 @@
 //!
 //!     cargo bench -p ssl-data --bench speed -- FOLDER MODE IMAGES WORKERS
 //!
-//! MODE is `decode` (every image whole, nothing else) or `views` (the two MoCo
-//! v3 views of 224 pixels). Prints images, wall and processor seconds and the
-//! peak of memory as JSON.
+//! MODE is `decode` (every image whole, nothing else), `views` (the two MoCo v3
+//! views of 224 pixels) or `fast` (the same under `decode = fast`). Prints
+//! images, wall and processor seconds and the peak of memory as JSON. `fidelity`
+//! prints how near the crops of `decode = fast` are to the exact ones.
 //! `speed.py` beside this file compares with other libraries.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use ssl_data::{Dataset, decode};
-use ssl_plan::{Data, OnCorrupt, Source};
+use ssl_plan::{Data, Decode, OnCorrupt, Source, Transform, View};
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -33,12 +34,17 @@ fn main() {
                 std::hint::black_box(decode(&std::fs::read(file).unwrap()).unwrap());
             }
         }),
-        _ => {
+        "fidelity" => return fidelity(&folder, files.len(), images),
+        mode => {
+            let decode = match mode {
+                "fast" => Decode::Fast,
+                _ => Decode::Full,
+            };
             let list = tempfile::Builder::new().suffix(".txt").tempfile().unwrap();
             let lines = files.iter().cycle().take(MANY);
             let lines: Vec<_> = lines.map(|file| file.display().to_string()).collect();
             std::fs::write(list.path(), lines.join("\n")).unwrap();
-            views(list.path(), images, workers)
+            views(list.path(), images, workers, decode)
         }
     };
     println!(
@@ -47,26 +53,76 @@ fn main() {
     );
 }
 
-fn views(list: &Path, images: usize, workers: usize) -> (f64, f64) {
-    const BATCH: usize = 32;
-    let data = Data {
-        source: Source::List {
-            path: list.display().to_string(),
-            root: None,
-            image: None,
-            label: None,
+/// PSNR of crops of 224 pixels, those made of shrunk images alone.
+fn fidelity(folder: &Path, files: usize, images: usize) {
+    let of = |decode| {
+        let source = Source::ImageFolder {
+            path: folder.display().to_string(),
             test: None,
-        },
-        samples: MANY,
+        };
+        Dataset::open(&data(source, files, 1, decode)).unwrap()
+    };
+    let (exact, fast) = (of(Decode::Full), of(Decode::Fast));
+    let kept = |transform: &Transform| {
+        matches!(
+            transform,
+            Transform::RandomResizedCrop { .. } | Transform::Normalize { .. }
+        )
+    };
+    let [mut view, _]: [View; 2] = common::moco_views(224).try_into().unwrap();
+    view.transforms.retain(kept);
+    let mut found = Vec::new();
+    for n in 0..images {
+        let (epoch, sample) = ((n / files) as u32, (n % files) as u32);
+        let crop = |dataset: &Dataset| {
+            let preview = dataset.preview(std::slice::from_ref(&view), 0, epoch, sample);
+            preview.unwrap().views.swap_remove(0).data
+        };
+        let (exact, fast) = (crop(&exact), crop(&fast));
+        let square = |(a, b): (&u8, &u8)| f64::from(a.abs_diff(*b)).powi(2);
+        let error = exact.iter().zip(&fast).map(square).sum::<f64>() / exact.len() as f64;
+        if error > 0.0 {
+            found.push(10.0 * (255.0f64.powi(2) / error).log10());
+        }
+    }
+    found.sort_by(f64::total_cmp);
+    let at = |share: f64| found.get((share * found.len() as f64) as usize).copied();
+    println!(
+        r#"{{"mode": "fidelity", "crops": {images}, "shrunk": {}, "psnr_1%": {:?}, "psnr_median": {:?}}}"#,
+        found.len(),
+        at(0.01),
+        at(0.5)
+    );
+}
+
+fn data(source: Source, samples: usize, batch: usize, decode: Decode) -> Data {
+    Data {
+        source,
+        samples,
         classes: None,
         held_out: None,
-        batch: BATCH,
-        steps_per_epoch: MANY / BATCH,
+        batch,
+        steps_per_epoch: samples / batch,
         on_corrupt: OnCorrupt::Error,
         max_corrupt: 0.0,
         exif_orientation: false,
+        decode,
+        cache: 256 << 20,
+        stall_limit: 120.0,
+        packs: Vec::new(),
+    }
+}
+
+fn views(list: &Path, images: usize, workers: usize, decode: Decode) -> (f64, f64) {
+    const BATCH: usize = 32;
+    let source = Source::List {
+        path: list.display().to_string(),
+        root: None,
+        image: None,
+        label: None,
+        test: None,
     };
-    let dataset = Dataset::open(&data).unwrap();
+    let dataset = Dataset::open(&data(source, MANY, BATCH, decode)).unwrap();
     let views = common::moco_views(224);
     timed(|| {
         let mut loader = dataset.loader(&views, 0, 0, images / BATCH, workers);

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use ssl_plan::{Data, OnCorrupt, Source, Transform, View};
+use ssl_plan::{Data, Decode, OnCorrupt, PackedShards, Source, Transform, View};
 
+use crate::pack::packs;
 use crate::report::{CorruptFile, CorruptReport};
-use crate::source::{self, Folder, Images, Labels, Portion, Recorded, images};
+use crate::source::{self, Folder, Images, Labels, Portion, Reading, Recorded, images};
 use crate::{DataError, Evaluation, Loader};
 
 /// What a source holds, found without decoding an image.
@@ -21,6 +22,8 @@ pub struct Probe {
     pub held_out: Option<usize>,
     /// For recorded views, what the file holds.
     pub recorded: Option<RecordedProbe>,
+    /// The packed shards among the sources, in their order.
+    pub packs: Vec<PackedShards>,
 }
 
 /// What a file of recorded views holds.
@@ -51,13 +54,14 @@ pub enum Split {
 /// not answer for two minutes is given up.
 pub fn probe(source: &Source) -> Result<Probe, DataError> {
     let Source::Recorded { path } = source else {
-        let found = patiently(source, |source| {
+        let found = patiently(source, FIRST_ANSWER, |source| {
             let opened = source::open(source)?;
             Ok(Probe {
                 samples: opened.slots(),
                 held_out: opened.held_out(),
                 classes: opened.labels.map(|labels| labels.classes),
                 recorded: None,
+                packs: packs(source)?,
             })
         });
         return found;
@@ -76,17 +80,19 @@ pub fn probe(source: &Source) -> Result<Probe, DataError> {
                 .map(|view| (view.name.clone(), view.size))
                 .collect(),
         }),
+        packs: Vec::new(),
     })
 }
 
-/// Seconds that a source may take to answer at all.
-const FIRST_ANSWER: u64 = 120;
+/// How long a source may take to answer at all, where no plan says it.
+const FIRST_ANSWER: Duration = Duration::from_secs(120);
 
 /// Open a source on a thread of its own. A mount that does not even answer
 /// for its top folder within a while is told; what goes on from there may
 /// take its time.
 fn patiently<T: Send + 'static>(
     source: &Source,
+    wait: Duration,
     open: impl FnOnce(&Source) -> Result<T, DataError> + Send + 'static,
 ) -> Result<T, DataError> {
     let (first, answered) = mpsc::channel();
@@ -105,11 +111,10 @@ fn patiently<T: Send + 'static>(
             open(&owned)
         })
         .map_err(DataError::Threads)?;
-    let wait = Duration::from_secs(FIRST_ANSWER);
     if answered.recv_timeout(wait) == Err(mpsc::RecvTimeoutError::Timeout) {
         return Err(DataError::Stalled {
             path: name,
-            seconds: FIRST_ANSWER,
+            seconds: wait.as_secs(),
         });
     }
     thread.join().unwrap_or_else(|_| {
@@ -153,6 +158,10 @@ pub(crate) struct Inner {
     pub(crate) on_corrupt: OnCorrupt,
     /// Fraction of a split that may be unreadable under [`OnCorrupt::Skip`].
     pub(crate) max_corrupt: f64,
+    /// Whether training views are made of JPEGs decoded at less than their size.
+    pub(crate) fast: bool,
+    /// How long one image may take.
+    pub(crate) stall_limit: Duration,
     classes: Option<Vec<String>>,
 }
 
@@ -192,6 +201,8 @@ impl Dataset {
     /// What [`probe`] finds, a set that is not the plan's, and a batch that
     /// the set cannot fill.
     pub fn open(data: &Data) -> Result<Self, DataError> {
+        let stall_limit = Duration::try_from_secs_f64(data.stall_limit).unwrap_or(Duration::MAX);
+        let fast = data.decode == Decode::Fast;
         let (content, classes, samples, held_out) = match &data.source {
             Source::Recorded { path } => {
                 let recorded = Recorded::open(Path::new(path))?;
@@ -199,15 +210,22 @@ impl Dataset {
                 (Content::Recorded(recorded), None, samples, None)
             }
             source => {
-                let opened = patiently(source, source::open)?;
+                let (opened, found) = patiently(source, stall_limit, |source| {
+                    Ok((source::open(source)?, packs(source)?))
+                })?;
+                same_packs(&data.packs, &found)?;
                 let (slots, held_out) = (opened.slots(), opened.held_out());
                 let classes = opened.labels.as_ref().map(|labels| labels.classes.clone());
-                let exif = data.exif_orientation;
+                let how = Reading {
+                    exif: data.exif_orientation,
+                    fast,
+                    cache: usize::try_from(data.cache).unwrap_or(usize::MAX),
+                };
                 let of = |labels: Option<Labels>| labels.map(|labels| labels.of);
                 let test = (!opened.held_out.is_empty())
-                    .then(|| Images::new(opened.held_out, of(opened.held_out_labels), exif));
+                    .then(|| Images::new(opened.held_out, of(opened.held_out_labels), how));
                 let content = Content::Images {
-                    train: Images::new(opened.train, of(opened.labels), exif),
+                    train: Images::new(opened.train, of(opened.labels), how),
                     held_out: test,
                     mix: opened.mix,
                 };
@@ -245,6 +263,8 @@ impl Dataset {
                 batch: data.batch,
                 on_corrupt: data.on_corrupt,
                 max_corrupt: data.max_corrupt,
+                fast,
+                stall_limit,
                 classes,
             }),
             share: Share { rank: 0, world: 1 },
@@ -310,6 +330,11 @@ impl Dataset {
         self.inner.images(split)
     }
 
+    /// Whether training views are made of JPEGs decoded at less than their size.
+    pub(crate) fn fast(&self) -> bool {
+        self.inner.fast
+    }
+
     /// An error where more images of a split are unreadable than allowed.
     pub(crate) fn tolerable(&self, split: Split, broken: &[CorruptFile]) -> Result<(), DataError> {
         let mut report = CorruptReport::default();
@@ -338,4 +363,36 @@ impl Dataset {
     pub fn is_empty(&self, split: Split) -> bool {
         self.len(split) == 0
     }
+}
+
+/// An error where packed shards are not those that the plan was made for.
+fn same_packs(planned: &[PackedShards], found: &[PackedShards]) -> Result<(), DataError> {
+    if planned == found {
+        return Ok(());
+    }
+    let (planned, found) = planned
+        .iter()
+        .map(Some)
+        .chain(std::iter::repeat(None))
+        .zip(found.iter().map(Some).chain(std::iter::repeat(None)))
+        .take(planned.len().max(found.len()))
+        .find(|(planned, found)| planned != found)
+        .unwrap_or_default();
+    let folder = planned.or(found).map(|pack| pack.folder.clone());
+    let told = |pack: Option<&PackedShards>| match pack {
+        Some(pack) if pack.changed.is_empty() => {
+            format!("pack {} ({})", pack.name(), pack.form)
+        }
+        Some(pack) => format!(
+            "pack {} with `{}` changed",
+            pack.name(),
+            pack.changed.join("`, `")
+        ),
+        None => "no pack".to_owned(),
+    };
+    Err(DataError::OtherPack {
+        folder: folder.unwrap_or_default(),
+        planned: told(planned),
+        found: told(found),
+    })
 }

@@ -130,6 +130,19 @@ pub enum DataError {
         /// How many are found.
         found: usize,
     },
+    /// Packed shards that are not those that the plan was made for.
+    #[error(
+        "the plan was made for {planned} in `{folder}`, but {found} lies there now; \
+         restore the shards, or start a new run"
+    )]
+    OtherPack {
+        /// Their folder.
+        folder: String,
+        /// What the plan names.
+        planned: String,
+        /// What is found.
+        found: String,
+    },
     /// Held-out images that have other classes.
     #[error(
         "the held-out folder `{path}` has the class `{class}`, which the training images \

@@ -106,6 +106,7 @@ impl Way {
                     .into(),
             });
         }
+        let patience = dataset.stall_limit;
         let job = Prepare {
             dataset,
             split,
@@ -114,7 +115,7 @@ impl Way {
             batch: batch.clamp(1, samples.max(1)),
         };
         let steps = 0..samples.div_ceil(job.batch);
-        Ok(Way::Images(Pipeline::start(job, steps, 0)?))
+        Ok(Way::Images(Pipeline::start(job, steps, 0, patience)?))
     }
 }
 
@@ -179,7 +180,7 @@ impl Job for Prepare {
         let images = self.dataset.images(self.split)?;
         // Nothing that is drawn here matters.
         let streams = |view| Philox::new(0).stream(0, sample, view);
-        match render(images, sample, &self.recipe, streams, targets, tools)? {
+        match render(images, sample, false, &self.recipe, streams, targets, tools)? {
             Ok(()) => Ok(Filled {
                 sample: Some(sample),
                 corrupt: Vec::new(),

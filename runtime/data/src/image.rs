@@ -39,6 +39,68 @@ impl Region {
     }
 }
 
+/// What is to be decoded of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    /// The part that is read, in pixels of the image.
+    pub(crate) region: Region,
+    /// Pixels that suffice for eight of the image: 8, or 1, 2 or 4 where the
+    /// views are to be made fast.
+    pub(crate) eighths: usize,
+}
+
+impl Wanted {
+    /// A part, pixel by pixel.
+    pub(crate) fn exact(region: Region) -> Self {
+        Wanted { region, eighths: 8 }
+    }
+
+    /// What serves both.
+    pub(crate) fn and(self, other: Wanted) -> Wanted {
+        Wanted {
+            region: self.region.union(other.region),
+            eighths: self.eighths.max(other.eighths),
+        }
+    }
+}
+
+/// Where decoded pixels lie in the image that they are a part of.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Place {
+    /// First row and column, in pixels of the image. Whole numbers, but of a
+    /// shrunk image that was turned.
+    pub(crate) origin: [f64; 2],
+    /// Decoded pixels for eight of the image.
+    pub(crate) eighths: usize,
+}
+
+impl Place {
+    /// The whole of an image as it is.
+    pub(crate) const WHOLE: Place = Place::exact([0, 0]);
+
+    /// A part of an image as it is.
+    pub(crate) const fn exact([top, left]: [usize; 2]) -> Self {
+        Place {
+            origin: [top as f64, left as f64],
+            eighths: 8,
+        }
+    }
+
+    /// First and last edge of a region's rows, then of its columns, in decoded
+    /// pixels.
+    pub(crate) fn edges(self, region: Region) -> [[f64; 2]; 2] {
+        let scale = self.eighths as f64 / 8.0;
+        let axis = |first: usize, length: usize, origin: f64| {
+            let first = first as f64 - origin;
+            [first * scale, (first + length as f64) * scale]
+        };
+        [
+            axis(region.top, region.height, self.origin[0]),
+            axis(region.left, region.width, self.origin[1]),
+        ]
+    }
+}
+
 /// An 8-bit RGB image, rows from the top, three bytes a pixel.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Rgb {
@@ -131,6 +193,11 @@ pub(crate) struct Part<'a> {
 }
 
 impl<'a> Part<'a> {
+    /// First and last edge of its rows and of its columns.
+    pub(crate) fn edges(&self) -> [[f64; 2]; 2] {
+        [[0.0, self.height as f64], [0.0, self.width as f64]]
+    }
+
     /// The bytes of a row.
     pub(crate) fn row(&self, y: usize) -> &'a [u8] {
         &self.data[y * self.stride..y * self.stride + self.width * 3]

@@ -37,7 +37,7 @@ pub use evaluation::{EvalBatch, Evaluation};
 pub use image::{Region, Rgb};
 pub use loader::{Batch, Loader, ViewBatch};
 pub use mix::{Mix, Mixing, soft_labels};
-pub use pack::{Form, Pack, Packed, Shard};
+pub use pack::{Form, Pack, Packed, Packing, Shard};
 pub use philox::Philox;
 pub use preview::Preview;
 pub use report::{CorruptFile, CorruptReport};

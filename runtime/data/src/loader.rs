@@ -170,7 +170,12 @@ impl Way {
             philox,
             order: Mutex::new(order),
         };
-        Ok(Way::Images(Pipeline::start(job, steps, workers)?))
+        Ok(Way::Images(Pipeline::start(
+            job,
+            steps,
+            workers,
+            dataset.stall_limit,
+        )?))
     }
 }
 
@@ -260,7 +265,8 @@ impl Job for Augment {
         let mut corrupt: Vec<CorruptFile> = Vec::new();
         let mut sample = image;
         for attempt in 1..=REPLACEMENTS {
-            match render(images, sample, &self.recipes, streams, targets, tools)? {
+            let fast = self.dataset.fast;
+            match render(images, sample, fast, &self.recipes, streams, targets, tools)? {
                 Ok(()) => {
                     return Ok(Filled {
                         sample: Some(sample),

@@ -12,12 +12,12 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::{Deserialize, Serialize};
-use ssl_plan::Interpolation;
+use ssl_plan::{Interpolation, PackedShards, Source};
 
 use crate::dataset::Split;
 use crate::image::Rgb;
 use crate::report::CorruptFile;
-use crate::source::Loaded;
+use crate::source::{Loaded, expand};
 use crate::transform::Operation;
 use crate::{DataError, Dataset, apply};
 
@@ -49,14 +49,26 @@ pub struct Packed {
     pub format: u32,
     /// How it was packed.
     pub pack: Pack,
-    /// BLAKE3 over the shards' own, in their order: what a run records.
+    /// BLAKE3 of the options, the source and the shards: what a run records.
     pub fingerprint: String,
+    /// What was packed.
+    #[serde(default)]
+    pub source: Packing,
     /// Class names in label order, where the source has labels.
     pub classes: Option<Vec<String>>,
     /// The shards, in order.
     pub shards: Vec<Shard>,
     /// Images left out, as they could not be read.
     pub broken: Vec<String>,
+}
+
+/// What was packed.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Packing {
+    /// Images of the source, readable or not.
+    pub images: usize,
+    /// BLAKE3 over the content of each, as it lay in the source, in order.
+    pub blake3: String,
 }
 
 /// One tar file.
@@ -77,6 +89,8 @@ struct Member {
     ending: &'static str,
     bytes: Vec<u8>,
     label: Option<u32>,
+    /// BLAKE3 of what it was made of.
+    from: blake3::Hash,
 }
 
 impl Packed {
@@ -97,6 +111,72 @@ impl Packed {
     }
 }
 
+/// The packed shards that a source reads, in its order.
+///
+/// # Errors
+/// A pattern that names no file.
+pub(crate) fn packs(source: &Source) -> Result<Vec<PackedShards>, DataError> {
+    let (shards, test) = match source {
+        Source::Webdataset { shards, test, .. } => (shards, test),
+        Source::Concat { sources } | Source::Mix { sources, .. } => {
+            let mut all: Vec<PackedShards> = Vec::new();
+            for pack in sources.iter().map(packs) {
+                all.extend(pack?);
+            }
+            return Ok(all);
+        }
+        _ => return Ok(Vec::new()),
+    };
+    let mut found: Vec<(PathBuf, Option<Packed>, PackedShards)> = Vec::new();
+    for pattern in std::iter::once(shards).chain(test) {
+        for file in expand(pattern)? {
+            let (Some(folder), Some(name)) = (file.parent(), file.file_name()) else {
+                continue;
+            };
+            if !found.iter().any(|(known, ..)| known == folder) {
+                // Another program's file of that name is none of ours.
+                let packed = Packed::read(folder).unwrap_or_default();
+                let told = packed.as_ref().map(|packed| PackedShards {
+                    folder: folder.display().to_string(),
+                    fingerprint: packed.fingerprint.clone(),
+                    form: packed.pack.to_string(),
+                    changed: Vec::new(),
+                });
+                found.push((folder.to_owned(), packed, told.unwrap_or_default()));
+            }
+            let Some((_, Some(packed), told)) =
+                found.iter_mut().find(|(known, ..)| known == folder)
+            else {
+                continue;
+            };
+            let name = name.to_string_lossy();
+            let listed = packed.shards.iter().find(|shard| shard.file == name);
+            let length = file.metadata().map_or(0, |found| found.len());
+            if listed.is_none_or(|shard| shard.bytes != length) {
+                told.changed.push(name.into_owned());
+            }
+        }
+    }
+    let packs = found.into_iter();
+    Ok(packs
+        .filter_map(|(_, packed, told)| packed.map(|_| told))
+        .collect())
+}
+
+impl std::fmt::Display for Pack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(side) = self.short_side {
+            write!(f, "short side {side}, ")?;
+        }
+        match self.form {
+            Form::Jpeg(quality) => write!(f, "JPEG quality {quality}"),
+            Form::Decoded => write!(f, "decoded"),
+        }
+    }
+}
+
+/// Version of the description.
+const FORMAT: u32 = 2;
 /// Name of the description in a packed folder.
 const INDEX: &str = "pack.json";
 
@@ -126,10 +206,15 @@ impl Dataset {
             let source = std::io::Error::other("it is not empty; name a new folder");
             return Err(write(folder)(source));
         }
+        let mut source = blake3::Hasher::new();
         let mut packed = Packed {
-            format: 1,
+            format: FORMAT,
             pack: pack.clone(),
             fingerprint: String::new(),
+            source: Packing {
+                images: self.len(Split::Train) + self.len(Split::HeldOut),
+                blake3: String::new(),
+            },
             classes: self.classes().map(<[String]>::to_vec),
             shards: Vec::new(),
             broken: Vec::new(),
@@ -145,6 +230,12 @@ impl Dataset {
                 let path = folder.join(&file);
                 let tell = || progress(done.fetch_add(1, Ordering::Relaxed) + 1);
                 let members = self.members(split, start..end, pack, &tell);
+                for member in &members {
+                    match member {
+                        Ok(member) => source.update(member.from.as_bytes()),
+                        Err(_) => source.update(&[0; 32]),
+                    };
+                }
                 let shard = store(&path, start, members, self.classes(), &mut broken);
                 let (images, bytes, hash) = shard.map_err(write(&path))?;
                 packed.shards.push(Shard {
@@ -161,7 +252,11 @@ impl Dataset {
                     .map(|f| format!("{}: {}", f.path, f.reason)),
             );
         }
+        packed.source.blake3 = source.finalize().to_hex().to_string();
         let mut hasher = blake3::Hasher::new();
+        let options = serde_json::to_vec(&packed.pack).map_err(std::io::Error::other);
+        hasher.update(&options.map_err(write(folder))?);
+        hasher.update(packed.source.blake3.as_bytes());
         for shard in &packed.shards {
             hasher.update(shard.blake3.as_bytes());
         }
@@ -230,6 +325,11 @@ impl Dataset {
             Loaded::Kept(image) => *image,
             Loaded::Part(image, _) => image,
         };
+        let from = if bytes.is_empty() {
+            blake3::hash(&image.data)
+        } else {
+            blake3::hash(bytes)
+        };
         let smaller = pack.short_side.and_then(|side| shorter(image, side));
         let (ending, bytes) = match (pack.form, smaller) {
             // Not encoded twice for nothing.
@@ -245,6 +345,7 @@ impl Dataset {
             ending,
             bytes,
             label,
+            from,
         })
     }
 }

@@ -144,17 +144,11 @@ const AHEAD: usize = 3;
 const AHEAD_BYTES: usize = 1 << 30;
 /// Time between two looks at a thread that is to end.
 const LOOK: Duration = Duration::from_millis(1);
-/// How long one image may take until the disk counts as stalled.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 impl<J: Job> Pipeline<J> {
-    /// Start threads for some steps; 0 workers are one for each core.
-    pub(crate) fn start(job: J, steps: Range<usize>, workers: usize) -> Result<Self, DataError> {
-        Self::start_patient(job, steps, workers, PATIENCE)
-    }
-
-    /// The same with another limit to the time of one image.
-    fn start_patient(
+    /// Start threads for some steps; 0 workers are one for each core. An image
+    /// that takes longer than `patience` ends the whole: the disk has stalled.
+    pub(crate) fn start(
         job: J,
         steps: Range<usize>,
         workers: usize,
@@ -540,7 +534,7 @@ mod tests {
     fn a_disk_that_stalls_is_told() {
         let start = Instant::now();
         let patience = Duration::from_millis(300);
-        let mut pipeline = Pipeline::start_patient(Stalling, 0..2, 2, patience).unwrap();
+        let mut pipeline = Pipeline::start(Stalling, 0..2, 2, patience).unwrap();
         assert!(pipeline.next().unwrap().is_ok());
         match pipeline.next() {
             Some(Err(DataError::Stalled { path, .. })) => assert_eq!(path, "/mnt/far/2.jpg"),

@@ -3,7 +3,7 @@
 use ssl_plan::View;
 
 use crate::dataset::Split;
-use crate::image::{Region, Rgb};
+use crate::image::{Region, Rgb, Wanted};
 use crate::philox::Philox;
 use crate::pipeline::Tools;
 use crate::render::render;
@@ -40,7 +40,7 @@ impl Dataset {
         let recipes: Vec<Recipe> = views.iter().map(Recipe::new).collect::<Result<_, _>>()?;
         let mut tools = Tools::default();
         let name = images.name(sample);
-        let whole = |[height, width]: [usize; 2]| Region::whole(width, height);
+        let whole = |[height, width]: [usize; 2]| Wanted::exact(Region::whole(width, height));
         let image = match images.load(sample, &mut tools.bytes, whole) {
             Ok(Loaded::Kept(image)) => image.clone(),
             Ok(Loaded::Part(image, _)) => image,
@@ -56,7 +56,16 @@ impl Dataset {
         let streams = |view| philox.stream(epoch, sample, view);
         let mut buffers: Vec<Vec<f32>> = recipes.iter().map(|r| vec![0.0; r.len()]).collect();
         let mut targets: Vec<&mut [f32]> = buffers.iter_mut().map(Vec::as_mut_slice).collect();
-        let made = render(images, sample, &recipes, streams, &mut targets, &mut tools)?;
+        let fast = self.fast();
+        let made = render(
+            images,
+            sample,
+            fast,
+            &recipes,
+            streams,
+            &mut targets,
+            &mut tools,
+        )?;
         Ok(Preview {
             name,
             image: Ok(image),

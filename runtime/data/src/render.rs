@@ -2,15 +2,16 @@
 
 use crate::DataError;
 use crate::decode::Unreadable;
-use crate::image::Region;
+use crate::image::{Place, Region, Wanted};
 use crate::philox::Stream;
 use crate::pipeline::Tools;
 use crate::report::CorruptFile;
 use crate::source::{Images, Loaded};
-use crate::transform::{Decoded, Recipe, region};
+use crate::transform::{Decoded, Recipe, wanted};
 
 /// Write the views of a sample into their targets, one for each recipe;
-/// `streams` gives the random numbers of a view.
+/// `streams` gives the random numbers of a view. With `fast` an image is
+/// decoded at less than its size where all views shrink it as much anyway.
 ///
 /// # Errors
 /// A view that cannot be made of the image. An image that cannot be read is
@@ -18,6 +19,7 @@ use crate::transform::{Decoded, Recipe, region};
 pub(crate) fn render(
     images: &Images,
     sample: u32,
+    fast: bool,
     recipes: &[Recipe],
     streams: impl Fn(u32) -> Stream,
     targets: &mut [&mut [f32]],
@@ -29,24 +31,23 @@ pub(crate) fn render(
         size = found;
         drawn.extend((0..).zip(recipes).map(|(i, r)| r.draw(&streams(i), size)));
         // One decode serves all views.
-        let regions = drawn.iter().map(|operations| region(operations, size));
-        regions
-            .reduce(Region::union)
-            .unwrap_or(Region::whole(size[1], size[0]))
+        let parts = drawn.iter().map(|operations| wanted(operations, size));
+        let all = Wanted::exact(Region::whole(size[1], size[0]));
+        let found = parts.reduce(Wanted::and).unwrap_or(all);
+        Wanted {
+            eighths: if fast { found.eighths } else { 8 },
+            ..found
+        }
     });
     let loaded = match loaded {
         Ok(loaded) => loaded,
         Err(unreadable) => return Ok(Err(corrupt(images, sample, &unreadable))),
     };
-    let (image, origin) = match &loaded {
-        Loaded::Kept(image) => (*image, [0, 0]),
-        Loaded::Part(image, origin) => (image, *origin),
+    let (image, place) = match &loaded {
+        Loaded::Kept(image) => (*image, Place::WHOLE),
+        Loaded::Part(image, place) => (image, *place),
     };
-    let decoded = Decoded {
-        image,
-        origin,
-        size,
-    };
+    let decoded = Decoded { image, place, size };
     for ((recipe, operations), target) in recipes.iter().zip(&drawn).zip(targets) {
         recipe.apply(&decoded, operations, &mut tools.work, target)?;
     }

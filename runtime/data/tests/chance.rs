@@ -337,3 +337,227 @@ fn draws_of_one_transform_stand_alone() {
         assert_eq!(keep(all), few);
     }
 }
+
+/// A transform of probability `p`, what it becomes, and the number of it that
+/// is drawn evenly from a range, where there is one.
+struct Case {
+    name: &'static str,
+    with: fn(f64) -> Transform,
+    /// Share of the applied ones that become this operation.
+    share: f64,
+    of: fn(&Operation) -> Option<f64>,
+    range: Option<[f64; 2]>,
+}
+
+/// The rest of the transforms, each as documented: `p`, and what is uniform.
+const CASES: &[Case] = &[
+    Case {
+        name: "posterize",
+        with: |p| Transform::Posterize { bits: 4, p },
+        share: 1.0,
+        of: |o| matches!(o, Operation::Posterize { bits: 4 }).then_some(0.0),
+        range: None,
+    },
+    Case {
+        name: "equalize",
+        with: |p| Transform::Equalize { p },
+        share: 1.0,
+        of: |o| matches!(o, Operation::Equalize).then_some(0.0),
+        range: None,
+    },
+    Case {
+        name: "autocontrast",
+        with: |p| Transform::Autocontrast { p },
+        share: 1.0,
+        of: |o| matches!(o, Operation::Autocontrast).then_some(0.0),
+        range: None,
+    },
+    Case {
+        name: "invert",
+        with: |p| Transform::Invert { p },
+        share: 1.0,
+        of: |o| matches!(o, Operation::Invert).then_some(0.0),
+        range: None,
+    },
+    Case {
+        name: "vertical_flip",
+        with: |p| Transform::VerticalFlip { p },
+        share: 1.0,
+        of: |o| matches!(o, Operation::VerticalFlip).then_some(0.0),
+        range: None,
+    },
+    Case {
+        name: "sharpness",
+        with: |p| Transform::Sharpness {
+            factor: [0.1, 1.9],
+            p,
+        },
+        share: 1.0,
+        of: |o| match o {
+            Operation::Sharpness { factor } => Some(*factor),
+            _ => None,
+        },
+        range: Some([0.1, 1.9]),
+    },
+    Case {
+        name: "rotation",
+        with: |p| Transform::Rotation {
+            degrees: [-15.0, 45.0],
+            sampling: Sampling::Bilinear,
+            fill: [1, 2, 3],
+            p,
+        },
+        share: 1.0,
+        of: |o| match o {
+            Operation::Rotate {
+                degrees,
+                sampling: Sampling::Bilinear,
+                fill: [1, 2, 3],
+            } => Some(*degrees),
+            _ => None,
+        },
+        range: Some([-15.0, 45.0]),
+    },
+    Case {
+        name: "three_augment, gray",
+        with: three,
+        share: 1.0 / 3.0,
+        of: |o| matches!(o, Operation::Grayscale).then_some(0.0),
+        range: None,
+    },
+    Case {
+        name: "three_augment, solarize",
+        with: three,
+        share: 1.0 / 3.0,
+        of: |o| matches!(o, Operation::Solarize { threshold: 100 }).then_some(0.0),
+        range: None,
+    },
+    Case {
+        name: "three_augment, blur",
+        with: three,
+        share: 1.0 / 3.0,
+        of: |o| match o {
+            Operation::GaussianBlur { sigma } => Some(*sigma),
+            _ => None,
+        },
+        range: Some([0.2, 1.7]),
+    },
+    // Up to a fifth of the area every first try fits, so that the logarithm of
+    // the aspect and the place are even, too.
+    Case {
+        name: "random_erasing, area",
+        with: erasing,
+        share: 1.0,
+        of: |o| erased(o).map(|[height, width, _]| height * width),
+        range: Some([0.049, 0.201]),
+    },
+    Case {
+        name: "random_erasing, aspect",
+        with: erasing,
+        share: 1.0,
+        of: |o| erased(o).map(|[height, width, _]| (height / width).ln()),
+        range: Some([-0.698, 0.698]),
+    },
+    Case {
+        name: "random_erasing, place",
+        with: erasing,
+        share: 1.0,
+        of: |o| erased(o).map(|[height, _, top]| top / (1.0 - height)),
+        range: Some([-0.001, 1.001]),
+    },
+    // One of fourteen, in either direction.
+    Case {
+        name: "rand_augment, equalize",
+        with: augment,
+        share: 1.0 / 14.0,
+        of: |o| matches!(o, Operation::Equalize).then_some(0.0),
+        range: None,
+    },
+    Case {
+        name: "rand_augment, turned one way",
+        with: augment,
+        share: 0.5 / 14.0,
+        of: |o| match o {
+            Operation::Rotate { degrees, .. } => (*degrees > 0.0).then_some(0.0),
+            _ => None,
+        },
+        range: None,
+    },
+    // All but the one that is no operation.
+    Case {
+        name: "rand_augment, any",
+        with: augment,
+        share: 13.0 / 14.0,
+        of: |_| Some(0.0),
+        range: None,
+    },
+];
+
+fn three(p: f64) -> Transform {
+    Transform::ThreeAugment {
+        sigma: [0.2, 1.7],
+        threshold: 100,
+        p,
+    }
+}
+
+fn erasing(p: f64) -> Transform {
+    Transform::RandomErasing {
+        scale: [0.05, 0.2],
+        ratio: [0.5, 2.0],
+        value: Erased::Zero,
+        p,
+    }
+}
+
+fn augment(p: f64) -> Transform {
+    Transform::RandAugment {
+        policy: Policy::Torchvision,
+        ops: 1,
+        magnitude: 9.0,
+        magnitude_std: 0.0,
+        fill: [0; 3],
+        p,
+    }
+}
+
+/// Height, width and top of what is erased, of a side of 1.
+fn erased(operation: &Operation) -> Option<[f64; 3]> {
+    match operation {
+        Operation::Erase { region, .. } => {
+            Some([region.height, region.width, region.top].map(|n| n as f64 / 1000.0))
+        }
+        _ => None,
+    }
+}
+
+#[test]
+fn every_transform_is_drawn_as_documented() {
+    for case in CASES {
+        let drawn = |transforms: Vec<Transform>| {
+            let view = View {
+                name: "a".into(),
+                size: [1000, 1000],
+                transforms,
+            };
+            drawn(&view, [1000, 1000])
+        };
+        let values = |all: &[Vec<Operation>]| -> Vec<f64> {
+            all.iter().flatten().filter_map(case.of).collect()
+        };
+        for p in [0.0, 0.3, 1.0] {
+            let found = values(&drawn(vec![(case.with)(p)]));
+            assert_probability(case.name, found.len(), p * case.share);
+            if let (Some(range), true) = (case.range, p > 0.0) {
+                assert_uniform(case.name, &found, range);
+            }
+        }
+        // Another of its kind draws for itself.
+        let twice = drawn(vec![(case.with)(0.3), (case.with)(0.3)]);
+        let both = twice
+            .iter()
+            .filter(|ops| ops.iter().filter_map(case.of).count() == 2);
+        let p = 0.3 * case.share;
+        assert_probability(case.name, both.count(), p * p);
+    }
+}

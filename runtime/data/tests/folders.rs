@@ -48,6 +48,10 @@ fn data(source: Source, batch: usize, on_corrupt: OnCorrupt, max_corrupt: f64) -
         on_corrupt,
         max_corrupt,
         exif_orientation: false,
+        decode: ssl_plan::Decode::Full,
+        cache: 256 << 20,
+        stall_limit: 120.0,
+        packs: Vec::new(),
     }
 }
 

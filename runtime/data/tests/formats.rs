@@ -63,3 +63,47 @@ fn damage_is_told_and_never_fatal() {
         }
     }
 }
+
+/// A header that promises more pixels than anybody has memory for is refused
+/// in every format, before a byte is allocated for them.
+#[test]
+fn every_bomb_is_told_by_its_size() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let read = |name: &str| std::fs::read(folder.join(name)).unwrap();
+    let at = |bytes: &[u8], part: &[u8]| {
+        let found = bytes.windows(part.len()).position(|window| window == part);
+        found.unwrap()
+    };
+    let mut jpeg = read("decode/420.jpg");
+    let frame = at(&jpeg, &[0xFF, 0xC0]);
+    jpeg[frame + 5..frame + 9].copy_from_slice(&[0xFF, 0xDC, 0xFF, 0xDC]);
+    let mut progressive = read("decode/420_progressive.jpg");
+    let frame = at(&progressive, &[0xFF, 0xC2]);
+    progressive[frame + 5..frame + 9].copy_from_slice(&[0xFF, 0xDC, 0xFF, 0xDC]);
+    let mut gif = read("formats/palette.gif");
+    gif[6..10].fill(0xFF);
+    let mut bmp = read("formats/rgb24.bmp");
+    bmp[18..26].copy_from_slice(&[0, 0, 1, 0, 0, 0, 1, 0]);
+    let mut tiff = read("formats/palette4.tiff");
+    // Width and height: the first two fields, 16 bits each.
+    let fields = 4 + u32::from_be_bytes(tiff[4..8].try_into().unwrap()) as usize - 2;
+    for field in [fields, fields + 12] {
+        tiff[field + 8..field + 10].copy_from_slice(&[0xFF, 0xFF]);
+    }
+    let mut webp = read("formats/lossless.webp");
+    let header = at(&webp, b"VP8L") + 9;
+    webp[header..header + 4].copy_from_slice(&[0xFF, 0xFF, 0xFF, 0x0F]);
+    // Its strips would have to be as large.
+    let told = decode(&tiff).unwrap_err().to_string();
+    assert!(told.contains("inconsistent sizes"), "TIFF: {told}");
+    for (name, bytes) in [
+        ("JPEG", jpeg),
+        ("progressive JPEG", progressive),
+        ("GIF", gif),
+        ("BMP", bmp),
+        ("WebP", webp),
+    ] {
+        let told = decode(&bytes).unwrap_err().to_string();
+        assert!(told.contains("more than the limit"), "{name}: {told}");
+    }
+}

@@ -70,6 +70,10 @@ fn step_s_takes_slice_s_mod_steps() {
         on_corrupt: OnCorrupt::Error,
         max_corrupt: 0.0,
         exif_orientation: false,
+        decode: ssl_plan::Decode::Full,
+        cache: 256 << 20,
+        stall_limit: 120.0,
+        packs: Vec::new(),
     };
     let dataset = Dataset::open(&data).unwrap();
     // In the order of the plan, not of the file.

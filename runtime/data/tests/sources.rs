@@ -33,6 +33,10 @@ fn open(source: &Source, batch: usize, on_corrupt: OnCorrupt, max_corrupt: f64) 
         on_corrupt,
         max_corrupt,
         exif_orientation: false,
+        decode: ssl_plan::Decode::Full,
+        cache: 256 << 20,
+        stall_limit: 120.0,
+        packs: Vec::new(),
     })
     .unwrap()
 }
@@ -54,7 +58,11 @@ fn checksums(dataset: &Dataset, split: Split, size: [usize; 2]) -> Vec<u32> {
 }
 
 fn expected(name: &str) -> Vec<u32> {
-    let text = fs::read_to_string(fixtures().join("sources/pixels.json")).unwrap();
+    expected_of("pixels.json", name)
+}
+
+fn expected_of(file: &str, name: &str) -> Vec<u32> {
+    let text = fs::read_to_string(fixtures().join("sources").join(file)).unwrap();
     let all: serde_json::Value = serde_json::from_str(&text).unwrap();
     let list = all[name].as_array().unwrap();
     list.iter().map(|n| n.as_u64().unwrap() as u32).collect()
@@ -323,6 +331,72 @@ fn parquet_rows_are_found_one_by_one() {
     }
 }
 
+/// Files of `tests/numeric/reference/hdf5.py`.
+#[test]
+fn hdf5_arrays_are_images() {
+    let with = |path: PathBuf, image: Option<&str>| Source::Hdf5 {
+        path: text(path),
+        image: image.map(Into::into),
+        label: None,
+        test: None,
+    };
+    let file = |name: &str, image| with(fixtures().join("sources").join(name), image);
+    for (source, classes, pixels) in [
+        (file("last.h5", None), &["0", "1", "2"][..], "rgb"),
+        (file("first.h5", Some("x")), &["cat", "owl"], "rgb"),
+        (file("gray.h5", Some("train/images")), &[], "gray"),
+    ] {
+        let found = probe(&source).unwrap();
+        assert_eq!(found.samples, 12);
+        assert_eq!(found.classes.unwrap_or_default(), classes);
+        let dataset = open(&source, 4, OnCorrupt::Error, 0.0);
+        assert_eq!(
+            checksums(&dataset, Split::Train, [16, 20]),
+            expected_of("hdf5.json", pixels)
+        );
+        assert_eq!(run(&dataset, 0, 6, 1), run(&dataset, 0, 6, 5));
+    }
+    let told = problem(&file("gray.h5", None));
+    assert!(
+        told.contains("`image: \"...\"`") && told.contains("group/array"),
+        "{told}"
+    );
+    let told = problem(&file("first.h5", Some("scores")));
+    assert!(
+        told.contains("[12] of f64") && told.contains("[N, H, W, 3]"),
+        "{told}"
+    );
+    let told = problem(&file("first.h5", Some("z")));
+    assert!(
+        told.contains("no array `z`") && told.contains("`scores`, `x`, `y`"),
+        "{told}"
+    );
+    let told = problem(&list(&fixtures().join("sources/last.h5")));
+    assert!(
+        told.contains("is an HDF5 file") && told.contains("`hdf5("),
+        "{told}"
+    );
+
+    // Cut or flipped anywhere: something is said, and nothing panics or hangs.
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("damaged.h5");
+    let whole = fs::read(fixtures().join("sources/last.h5")).unwrap();
+    fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    assert!(!problem(&with(path.clone(), None)).is_empty());
+    for at in (0..whole.len()).step_by(whole.len() / 150 + 1) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x55;
+        fs::write(&path, &bytes).unwrap();
+        let damaged = with(path.clone(), None);
+        if let Ok(Probe { samples: 12, .. }) = probe(&damaged) {
+            let dataset = open(&damaged, 4, OnCorrupt::Skip, 1.0);
+            for batch in dataset.loader(&views(), 1, 0, 3, 2) {
+                assert!(!matches!(batch, Err(DataError::Defect { .. })), "byte {at}");
+            }
+        }
+    }
+}
+
 #[test]
 fn shards_are_shuffled_as_one_and_lose_only_what_is_cut() {
     let root = tempfile::tempdir().unwrap();
@@ -364,6 +438,17 @@ fn shards_are_shuffled_as_one_and_lose_only_what_is_cut() {
     assert_eq!(told.len(), 1);
     assert!(told[0].path.contains("s-01.tar"), "{told:?}");
     assert!(told[0].reason.contains("cut off"), "{told:?}");
+    // Wherever it is cut, an image whose label is lost is lost with it, and the
+    // others keep theirs.
+    let mut cut = 0;
+    for part in [9, 17, 33, 44, 51, 60, 78, 87, 91] {
+        fs::write(&path, &whole[..whole.len() * part / 100]).unwrap();
+        let found = probe(&source).unwrap();
+        assert_eq!(found.classes.unwrap(), ["0", "1", "2"], "{part} %");
+        cut += usize::from(found.samples < 30);
+    }
+    assert!(cut > 5);
+    fs::write(&path, &whole[..whole.len() / 2]).unwrap();
     // Gone behind its back, before any image is kept in memory.
     let dataset = open(&source, 10, OnCorrupt::Skip, 0.1);
     fs::remove_file(&path).unwrap();
@@ -372,14 +457,63 @@ fn shards_are_shuffled_as_one_and_lose_only_what_is_cut() {
         loader.find_map(Result::err),
         Some(DataError::TooManyCorrupt { .. })
     ));
-    fs::write(&path, [0x1F, 0x8B, 8, 0]).unwrap();
-    assert!(problem(&source).contains("gunzip"), "{}", problem(&source));
     fs::write(&path, [b'x'; 2000]).unwrap();
     assert!(
         problem(&source).contains("no tar file"),
         "{}",
         problem(&source)
     );
+}
+
+/// Gzipped or not, shards are the same samples; what lies behind a cut is lost,
+/// and a bomb is not unzipped.
+#[test]
+fn gzipped_shards_are_the_shards() {
+    let root = tempfile::tempdir().unwrap();
+    let zip = |bytes: &[u8]| {
+        let mut out = GzEncoder::new(Vec::new(), Compression::fast());
+        out.write_all(bytes).unwrap();
+        out.finish().unwrap()
+    };
+    for n in 0..3 {
+        let plain = root.path().join(format!("s-{n}.tar"));
+        shard(&plain, 10 * n, 10);
+        let name = ["z-0.tar.gz", "z-1.tgz", "z-2.tar"][n];
+        fs::write(root.path().join(name), zip(&fs::read(plain).unwrap())).unwrap();
+    }
+    let plain = webdataset(text(root.path().join("s-*.tar")));
+    let zipped = webdataset(text(root.path().join("z-*")));
+    let open = |source| open(source, 10, OnCorrupt::Error, 0.0);
+    assert_eq!(run(&open(&zipped), 0, 6, 3), run(&open(&plain), 0, 6, 1));
+    assert_eq!(
+        open(&zipped).labels(Split::Train),
+        open(&plain).labels(Split::Train)
+    );
+
+    let path = root.path().join("z-1.tgz");
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    let found = probe(&zipped).unwrap();
+    assert!((21..30).contains(&found.samples), "{}", found.samples);
+    assert_eq!(found.classes.unwrap(), ["0", "1", "2"]);
+    let dataset = self::open(&zipped, 10, OnCorrupt::Skip, 0.1);
+    let mut loader = dataset.loader(&views(), 9, 0, 4, 3);
+    assert!(loader.by_ref().all(|batch| batch.is_ok()));
+    let told: Vec<_> = loader.report().files().cloned().collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].path.contains("z-1.tgz"), "{told:?}");
+
+    // 250 MB of nothing in a quarter of a megabyte.
+    let mut bomb = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::best()));
+    let mut header = tar::Header::new_ustar();
+    header.set_size(250 << 20);
+    let zeros = std::io::Read::take(std::io::repeat(0), 250 << 20);
+    bomb.append_data(&mut header, "1.jpg", zeros).unwrap();
+    fs::write(&path, bomb.into_inner().unwrap().finish().unwrap()).unwrap();
+    let told = problem(&zipped);
+    assert!(told.contains("more than 200 times its length"), "{told}");
+    fs::write(&path, [0x1F, 0x8B, 8, 0]).unwrap();
+    assert!(problem(&zipped).contains("no tar file"));
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod common;
 use std::path::Path;
 
 use common::moco_views;
-use ssl_data::{DataError, Dataset, Form, Pack, Packed, Split, decode};
+use ssl_data::{DataError, Dataset, Form, Pack, Packed, Split, decode, probe};
 use ssl_plan::{Data, OnCorrupt, Source};
 
 fn fixture(name: &str) -> std::path::PathBuf {
@@ -42,6 +42,10 @@ fn folder(root: &Path) -> Data {
         on_corrupt: OnCorrupt::Skip,
         max_corrupt: 0.5,
         exif_orientation: false,
+        decode: ssl_plan::Decode::Full,
+        cache: 256 << 20,
+        stall_limit: 120.0,
+        packs: Vec::new(),
     }
 }
 
@@ -172,6 +176,94 @@ fn packed_shards_hold_the_images_with_their_labels() {
     };
     let refused = dataset.pack(&out, &pack, &|_| {});
     assert!(matches!(refused, Err(DataError::Write { .. })));
+}
+
+/// Packed and read again, the samples are those of the source; a run on other
+/// shards than the plan's is refused by their names.
+#[test]
+fn packed_shards_are_read_back_and_known_by_their_fingerprint() {
+    let root = tempfile::tempdir().unwrap();
+    let mut data = folder(&root.path().join("images"));
+    std::fs::remove_file(root.path().join("images/b/3.jpg")).unwrap();
+    data.samples = 5;
+    let dataset = Dataset::open(&data).unwrap();
+    let pack = |out: &str, form| {
+        let pack = Pack {
+            short_side: None,
+            form,
+            shard: 2,
+        };
+        dataset
+            .pack(&root.path().join(out), &pack, &|_| {})
+            .unwrap()
+    };
+    let packed = pack("p", Form::Decoded);
+    let jpeg = pack("q", Form::Jpeg(90));
+    assert_eq!(packed.source, jpeg.source);
+    assert_ne!(packed.fingerprint, jpeg.fingerprint);
+    let source = Source::Webdataset {
+        shards: root.path().join("p/train-*.tar").display().to_string(),
+        image: None,
+        label: "class".into(),
+        test: None,
+    };
+    let found = probe(&source).unwrap();
+    assert_eq!(found.classes, data.classes);
+    let [recorded] = &found.packs[..] else {
+        panic!("{:?}", found.packs);
+    };
+    assert_eq!(recorded.fingerprint, packed.fingerprint);
+    assert_eq!(
+        (recorded.form.as_str(), recorded.changed.len()),
+        ("decoded", 0)
+    );
+    let again = Data {
+        source,
+        packs: found.packs.clone(),
+        ..data.clone()
+    };
+    let views = moco_views(24);
+    let batches = |data: &Data| -> Vec<_> {
+        let loader = Dataset::open(data).unwrap().loader(&views, 4, 0, 6, 2);
+        loader
+            .map(|batch| {
+                let batch = batch.unwrap();
+                (batch.samples, batch.labels, batch.views)
+            })
+            .collect()
+    };
+    assert!(batches(&data) == batches(&again));
+
+    let refused = |what: &str| {
+        let error = Dataset::open(&again).err().unwrap();
+        assert!(matches!(error, DataError::OtherPack { .. }), "{error}");
+        let text = error.to_string();
+        assert!(
+            text.contains(&packed.fingerprint[..16]) && text.contains(what),
+            "{text}"
+        );
+    };
+    // Another pack under the same names, a shard that is not as it was packed,
+    // and shards that say nothing of themselves.
+    let move_ = |from: &str, to: &str| {
+        std::fs::rename(root.path().join(from), root.path().join(to)).unwrap();
+    };
+    move_("p", "r");
+    move_("q", "p");
+    refused(&format!(
+        "but pack {} (JPEG quality 90)",
+        &jpeg.fingerprint[..16]
+    ));
+    move_("p", "q");
+    move_("r", "p");
+    assert!(Dataset::open(&again).is_ok());
+    let last = root.path().join("p/train-000002.tar");
+    let mut bytes = std::fs::read(&last).unwrap();
+    bytes.extend([0; 512]);
+    std::fs::write(&last, bytes).unwrap();
+    refused("with `train-000002.tar` changed");
+    std::fs::write(root.path().join("p/pack.json"), "{}").unwrap();
+    refused("but no pack lies there");
 }
 
 #[test]

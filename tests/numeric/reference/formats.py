@@ -94,6 +94,19 @@ def files():
     yield "gray16.tiff", saved(wide, "TIFF")
     yield "float.tiff", saved(floats, "TIFF")
     yield "cmyk.tiff", saved(rgb.convert("CMYK"), "TIFF")
+    yield "palette.tiff", saved(palette, "TIFF")
+    yield "palette_lzw.tiff", saved(palette, "TIFF", compression="tiff_lzw")
+    # Four bits an index, and the other order of bytes, which Pillow reads but never writes.
+    rows = np.random.default_rng(5).integers(0, 256, (6, 5), np.uint8)
+    colors = np.random.default_rng(6).integers(0, 1 << 16, 48)
+    fields = [
+        (256, 3, 1, 9 << 16), (257, 3, 1, 6 << 16), (258, 3, 1, 4 << 16), (259, 3, 1, 1 << 16), (262, 3, 1, 3 << 16),
+        (273, 4, 1, 8), (277, 3, 1, 1 << 16), (278, 3, 1, 6 << 16), (279, 4, 1, 30), (320, 3, 48, 38),
+    ]
+    yield "palette4.tiff", (
+        b"MM\0*" + struct.pack(">I", 134) + rows.tobytes() + struct.pack(">48H", *colors.tolist())
+        + struct.pack(">H", len(fields)) + b"".join(struct.pack(">HHII", *f) for f in fields) + bytes(4)
+    )
     yield "pages.tiff", saved(rgb, "TIFF", save_all=True, append_images=[rgb.rotate(180)])
 
     yield "palette.gif", saved(palette, "GIF")

@@ -54,6 +54,10 @@ fn folder(path: &Path) -> Result<Subject, DataError> {
             on_corrupt: OnCorrupt::Skip,
             max_corrupt: 0.01,
             exif_orientation: false,
+            decode: ssl_plan::Decode::Full,
+            cache: 256 << 20,
+            stall_limit: 120.0,
+            packs: Vec::new(),
         },
         plan: None,
     })

@@ -65,6 +65,15 @@ fn render(plan: &Plan) -> String {
         "  {} images, {labels}{held_out}",
         thousands(data.samples as u64)
     );
+    for pack in &data.packs {
+        let _ = writeln!(
+            w,
+            "  packed shards in `{}`: {}, fingerprint {}",
+            pack.folder,
+            pack.form,
+            pack.name()
+        );
+    }
     let _ = writeln!(
         w,
         "  {} steps of {} images; {} an epoch, {} epochs",
@@ -202,8 +211,17 @@ fn memory(w: &mut String, plan: &Plan) {
             "while it is written, on the host".into(),
         ),
         ("batches ahead", size(e.ahead_bytes), "on the host".into()),
+        (
+            "images kept",
+            size(plan.recipe.data.cache),
+            "decoded, on the host, at most, for each split".into(),
+        ),
     ];
-    rows.retain(|(what, _, _)| *what != "queues and banks" || e.state_bytes > 0);
+    rows.retain(|(what, _, _)| match *what {
+        "queues and banks" => e.state_bytes > 0,
+        "images kept" => plan.recipe.data.cache > 0,
+        _ => true,
+    });
     lines(w, &rows);
 }
 

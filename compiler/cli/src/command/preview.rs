@@ -21,8 +21,10 @@ Examples:
   sslc preview mine.ssl
   sslc preview mine.ssl --sample 4 --epoch 10 --out views.png
 
-A terminal that shows pictures (kitty, WezTerm, iTerm2, Ghostty, Konsole) gets
-them where no `--out` is given; elsewhere `preview.png` is written.")]
+A terminal that shows pictures (kitty, WezTerm, iTerm2, Ghostty, Konsole, foot,
+mlterm, Windows Terminal) gets them where no `--out` is given; elsewhere
+`preview.png` is written. `--show` is for a terminal that is not known, or
+behind a multiplexer.")]
 pub struct Options {
     #[command(flatten)]
     subject: Subject,
@@ -35,6 +37,9 @@ pub struct Options {
     /// The PNG file to write
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     out: Option<PathBuf>,
+    /// Print the picture in this form
+    #[arg(long, value_name = "FORM", conflicts_with = "out")]
+    show: Option<picture::Protocol>,
 }
 
 /// Draws a contact sheet.
@@ -74,14 +79,13 @@ fn draw(options: &Options) -> Result<(), ExitCode> {
         output::eprint(&format!("error: {message}\n"));
         ExitCode::from(65)
     })?;
-    let shown = match (&options.out, picture::protocol()) {
-        (None, Some(protocol)) if std::io::stdout().is_terminal() => {
-            output::print(&picture::inline(protocol, &png));
-            true
-        }
-        _ => false,
-    };
-    if !shown {
+    let form = options.show.or_else(|| {
+        let terminal = options.out.is_none() && std::io::stdout().is_terminal();
+        terminal.then(picture::protocol).flatten()
+    });
+    if let Some(text) = form.and_then(|form| picture::inline(form, &png)) {
+        output::print(&text);
+    } else {
         let out = options.out.clone().unwrap_or_else(|| "preview.png".into());
         std::fs::write(&out, &png).map_err(|e| {
             let reason = reason(&e);

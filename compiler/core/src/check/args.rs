@@ -210,6 +210,8 @@ pub(crate) fn fallback(fallback: &Fallback) -> Option<Value> {
         }
         Fallback::Epochs(n) => Value::Quantity(*n, Unit::Epochs),
         Fallback::Steps(n) => Value::Quantity(*n, Unit::Steps),
+        Fallback::Seconds(n) => Value::Quantity(*n, Unit::Seconds(1)),
+        Fallback::Mebibytes(n) => Value::Quantity(*n, Unit::Bytes(1 << 20)),
     })
 }
 

@@ -142,6 +142,34 @@ impl Checker<'_> {
                 self.coerce(Value::Float(*x), &Want::Int(1, i64::MAX), span)
             }
             (Want::Amount, _) => self.coerce(value, &Want::Int(1, i64::MAX), span),
+            (Want::Bytes, Value::Quantity(x, Unit::Bytes(_))) => {
+                self.bounded(*x, 0.0, 1e12, want, span)?;
+                Some(value)
+            }
+            (Want::Bytes, _) if value.number() == Some(0.0) => {
+                Some(Value::Quantity(0.0, Unit::Bytes(1 << 20)))
+            }
+            (Want::Duration, Value::Quantity(x, Unit::Seconds(factor))) => {
+                self.bounded(*x * f64::from(*factor), 1.0, 1e7, want, span)?;
+                Some(value)
+            }
+            (Want::Bytes | Want::Duration, _) if value.number().is_some() => {
+                let (what, unit, ask) = match want {
+                    Want::Bytes => ("size", "MiB", "of what?"),
+                    _ => ("time", "s", "seconds?"),
+                };
+                self.report(
+                    Diagnostic::error(Code::UNIT, format!("this {what} has no unit"))
+                        .at(span, ask)
+                        .help(format!("write {}", want.describe()))
+                        .fix(Fix::maybe(
+                            "say the unit",
+                            Span::new(span.end, span.end),
+                            unit,
+                        )),
+                );
+                None
+            }
             (Want::Bool, Value::Bool(_)) | (Want::Text, Value::Text(_) | Value::Symbol(_)) => {
                 Some(value)
             }

@@ -1,14 +1,14 @@
 //! The `data` section: what is read, and how much of it there is.
 
 use ssl_diagnostics::{Code, Diagnostic, Fix, Span};
-use ssl_plan::{Data, OnCorrupt, Source};
+use ssl_plan::{Data, Decode, OnCorrupt, Source};
 use ssl_syntax::ast::SectionKind;
 
 use super::Checker;
 use crate::merge::Settings;
 use crate::names::Meant;
 use crate::schema::{Want, fields_of, function};
-use crate::value::Value;
+use crate::value::{Unit, Value};
 use crate::{DatasetInfo, names};
 
 /// The data section, as far as it could be understood.
@@ -26,6 +26,9 @@ pub struct DataSection {
     on_corrupt: OnCorrupt,
     max_corrupt: f64,
     exif_orientation: bool,
+    decode: Decode,
+    cache: u64,
+    stall_limit: f64,
 }
 
 impl DataSection {
@@ -43,6 +46,10 @@ impl DataSection {
             on_corrupt: self.on_corrupt,
             max_corrupt: self.max_corrupt,
             exif_orientation: self.exif_orientation,
+            decode: self.decode,
+            cache: self.cache,
+            stall_limit: self.stall_limit,
+            packs: info.packs,
         })
     }
 
@@ -67,11 +74,13 @@ impl Checker<'_> {
                 format!("`{section}` has no field `{name}`"),
             )
             .at(setting.target, "not a field");
-            // What is there already is not what was meant.
-            let free = fields
-                .iter()
-                .map(|f| f.name)
-                .filter(|f| !settings.contains_key(*f));
+            // What is there already is not what was meant, unless nothing else
+            // is nearly as near.
+            let all = fields.iter().map(|f| f.name);
+            let free = all.clone().filter(|f| !settings.contains_key(*f));
+            let nearness = |found: Option<&str>| found.map_or(0.0, |f| names::score(name, f));
+            let best = nearness(names::nearest(name, all.clone()));
+            let free_is_near = nearness(names::nearest(name, free.clone())) > 0.8 * best;
             self.report(match self.argument_of(kind, settings, name) {
                 Some((field, function)) => {
                     let help = format!(
@@ -86,12 +95,12 @@ impl Checker<'_> {
                         ..Fix::maybe(title, at, format!("{field}.{name}"))
                     })
                 }
-                None if names::nearest(name, free.clone()).is_some() => {
+                None if best > 0.0 && free_is_near => {
                     error.meant_at(at, name, free)
                 }
                 None => match self.home_of(kind, name) {
                     Some(home) => error.help(format!("`{name}` belongs into `{home}`")),
-                    None => error.meant_at(at, name, fields.iter().map(|f| f.name)),
+                    None => error.meant_at(at, name, all),
                 },
             });
         }
@@ -181,6 +190,18 @@ impl Checker<'_> {
             self.recorded_field(SectionKind::Data, "exif_orientation"),
             Some(Value::Bool(true))
         );
+        let decode = match self.recorded_field(SectionKind::Data, "decode") {
+            Some(Value::Symbol(s)) if s == "fast" => Decode::Fast,
+            _ => Decode::Full,
+        };
+        let cache = match self.recorded_field(SectionKind::Data, "cache") {
+            Some(Value::Quantity(x, Unit::Bytes(unit))) => (x * unit as f64) as u64,
+            _ => 0,
+        };
+        let stall_limit = match self.recorded_field(SectionKind::Data, "stall_limit") {
+            Some(Value::Quantity(x, Unit::Seconds(unit))) => x * f64::from(unit),
+            _ => 0.0,
+        };
         let seen = info.as_ref().map(|i| i.samples);
         if let (Some(seen), Some(stated)) = (seen, stated)
             && seen != stated
@@ -206,6 +227,9 @@ impl Checker<'_> {
             on_corrupt,
             max_corrupt,
             exif_orientation,
+            decode,
+            cache,
+            stall_limit,
         };
         self.batch_fits(&section, recorded.map(|r| r.batch));
         section

@@ -36,7 +36,10 @@ impl Checker<'_> {
             .find(|name| args.get(name).is_some())
             .map_or(setting.expr.span, |name| args.span(name));
         match self.world.dataset(&source) {
-            Ok(info) => (Some(source), Some(info)),
+            Ok(info) => {
+                self.changed_packs(&info, at);
+                (Some(source), Some(info))
+            }
             Err(e) => {
                 self.absent(
                     Diagnostic::error(Code::DATA, e.message)
@@ -45,6 +48,32 @@ impl Checker<'_> {
                 );
                 (Some(source), None)
             }
+        }
+    }
+
+    /// Warns of packed shards that are not as they were packed.
+    fn changed_packs(&mut self, info: &DatasetInfo, at: Span) {
+        for pack in &info.packs {
+            let Some(first) = pack.changed.first() else {
+                continue;
+            };
+            let more = match pack.changed.len() {
+                1 => String::new(),
+                n => format!(" and {} more", n - 1),
+            };
+            self.report(
+                Diagnostic::warning(
+                    Code::DATA,
+                    format!(
+                        "`{first}`{more} in `{}` is not as it was packed",
+                        pack.folder
+                    ),
+                )
+                .at(at, "its length is not the one in `pack.json`")
+                .help(
+                    "copy the shards again, or pack them anew; a cut shard loses its last images",
+                ),
+            );
         }
     }
 
@@ -77,6 +106,12 @@ impl Checker<'_> {
             },
             "parquet" => Source::Parquet {
                 shards: path("shards")??,
+                image: text("image"),
+                label: text("label"),
+                test: path("test")?,
+            },
+            "hdf5" => Source::Hdf5 {
+                path: path("path")??,
                 image: text("image"),
                 label: text("label"),
                 test: path("test")?,
@@ -248,7 +283,9 @@ fn is_unknown(source: &Source) -> bool {
     let open = |path: &String| path.contains('$');
     match source {
         Source::Digits => false,
-        Source::ImageFolder { path, test } => open(path) || test.as_ref().is_some_and(open),
+        Source::ImageFolder { path, test } | Source::Hdf5 { path, test, .. } => {
+            open(path) || test.as_ref().is_some_and(open)
+        }
         Source::List {
             path, root, test, ..
         } => open(path) || [root, test].into_iter().flatten().any(open),

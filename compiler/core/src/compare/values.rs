@@ -181,6 +181,16 @@ pub fn written(source: &ssl_plan::Source) -> String {
             quoted(shards),
             &[("image", image), ("label", label), ("test", test)],
         ),
+        Source::Hdf5 {
+            path,
+            image,
+            label,
+            test,
+        } => call(
+            "hdf5",
+            quoted(path),
+            &[("image", image), ("label", label), ("test", test)],
+        ),
         Source::Cifar10 { path } => call("cifar10", quoted(path), &[]),
         Source::Cifar100 { path, coarse } => {
             let labels = if *coarse { ", labels: coarse" } else { "" };

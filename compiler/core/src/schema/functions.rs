@@ -175,7 +175,7 @@ functions! {
         field("label", W::Text, F::Absent, "column of the labels; `label`, `class`, ... or the second where nothing is said"),
         field("test", W::Text, F::Absent, "a list of held-out images with the same classes"),
     ]
-    Source "webdataset" "tar shards; members of one name but for the ending are one sample" [
+    Source "webdataset" "tar shards, gzipped or not; members of one name but for the ending are one sample" [
         field("shards", W::Text, F::Required, "a pattern of file names: `\"shards-{000..099}.tar\"`, `\"*.tar\"`"),
         field("image", W::Text, F::Absent, "ending of the images; that of any image where nothing is said"),
         field("label", W::Text, F::Text("cls"), "ending of the labels"),
@@ -186,6 +186,12 @@ functions! {
         field("image", W::Text, F::Absent, "column of the images; `image` or `img` where nothing is said"),
         field("label", W::Text, F::Absent, "column of the labels; `label` where nothing is said"),
         field("test", W::Text, F::Absent, "held-out shards with the same classes"),
+    ]
+    Source "hdf5" "an array of 8-bit images in an HDF5 file: `[N, H, W, 3]`, `[N, 3, H, W]` or `[N, H, W]`" [
+        field("path", W::Text, F::Required, "the file"),
+        field("image", W::Text, F::Absent, "the array of images, `group/array` where it lies deeper; the only one of such a form where nothing is said"),
+        field("label", W::Text, F::Absent, "the array of labels; `labels`, `label` or `y` where nothing is said"),
+        field("test", W::Text, F::Absent, "a file of held-out images with the same arrays"),
     ]
     Source "cifar10" "CIFAR-10 as its authors give it, binary or pickled, with its test images held out" [
         field("path", W::Text, F::Required, "its folder, or the archive"),

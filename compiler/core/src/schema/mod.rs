@@ -2,6 +2,8 @@
 //! checker, the messages, the completion and the documentation.
 
 mod functions;
+#[cfg(test)]
+mod reference;
 mod sections;
 
 pub use functions::{Function, Group, function, functions, in_group};
@@ -49,6 +51,10 @@ pub enum Want {
     Times,
     /// A share of the data (`10%`) or a number of images.
     Amount,
+    /// A size in memory: `2GiB`, or 0.
+    Bytes,
+    /// A time by the clock from one second: `120s`, `5 min`.
+    Duration,
     /// A fraction, also as a percentage.
     Fraction,
     /// A number for every step, within bounds.
@@ -127,6 +133,8 @@ impl Want {
             Want::Time => "a time such as `40 epochs`, `500 steps`, or `10%` of the run".into(),
             Want::Times => "a list of times such as `[60 epochs, 80 epochs]`".into(),
             Want::Amount => "a share such as `10%`, or a number of images".into(),
+            Want::Bytes => "a size such as `256MiB`, or 0".into(),
+            Want::Duration => "a time by the clock from 1 s, such as `120s` or `5 min`".into(),
             Want::Fraction => "a fraction from 0 to 1, or a percentage".into(),
             Want::Schedule(a, b) => {
                 format!("a number or a schedule{}", bounds(*a, *b))
@@ -172,6 +180,10 @@ pub enum Fallback {
     Epochs(f64),
     /// A time in steps.
     Steps(f64),
+    /// Seconds.
+    Seconds(f64),
+    /// A size in MiB.
+    Mebibytes(f64),
 }
 
 /// A parameter of a function, or a field of a section.

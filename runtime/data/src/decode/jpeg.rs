@@ -1,7 +1,8 @@
 //! JPEG through the libjpeg of mozjpeg (libjpeg-turbo's decoder), whose pixels
 //! equal those of Pillow's libjpeg-turbo.
 //!
-//! Only the rows and columns that a crop needs are transformed. The library
+//! Only the rows and columns that a crop needs are transformed, where it is
+//! asked for at fewer pixels than there are (`scale_num / 8`). The library
 //! repairs what it can and says so in warnings; those that mean lost pixels
 //! are errors here, and so is a file that has been cut off, wherever the crop
 //! lies.
@@ -24,7 +25,7 @@ use mozjpeg_sys::{
 };
 
 use super::{Unreadable, check_pixels};
-use crate::image::{Region, Rgb};
+use crate::image::{Place, Rgb, Wanted};
 
 /// Most scans of a progressive file: each is a pass over the whole image, so
 /// that a small file of many keeps a thread busy for minutes.
@@ -107,8 +108,17 @@ impl<'a> Jpeg<'a> {
 
     /// Decode a region and, left and above, as much beside it as the blocks
     /// of the format ask for.
-    pub(crate) fn decode(mut self, region: Region) -> Result<(Rgb, [usize; 2]), Unreadable> {
-        let [_, full_width] = self.size;
+    pub(crate) fn decode(mut self, wanted: Wanted) -> Result<(Rgb, Place), Unreadable> {
+        let Wanted { region, eighths } = wanted;
+        let full_width = (self.size[1] * eighths).div_ceil(8);
+        // First and behind the last, of the pixels that are put out.
+        let scaled = |first: usize, length: usize| {
+            let end = ((first + length) * eighths).div_ceil(8);
+            (first * eighths / 8, end)
+        };
+        let (top, bottom) = scaled(region.top, region.height);
+        let (left, right) = scaled(region.left, region.width);
+        let height = bottom - top;
         let decoder = &mut self.state.decoder;
         let channels = match decoder.jpeg_color_space {
             J_COLOR_SPACE::JCS_GRAYSCALE => {
@@ -128,17 +138,19 @@ impl<'a> Jpeg<'a> {
 
         // A margin on both sides keeps the columns at the region's edge equal
         // to those of a full decode.
-        let left = region.left.saturating_sub(MARGIN);
-        let right = (region.left + region.width + MARGIN).min(full_width);
+        let left = left.saturating_sub(MARGIN);
+        let right = (right + MARGIN).min(full_width);
         let mut offset = left as u32;
         let mut width = (right - left) as u32;
         // SAFETY: the decoder has its header; offset and width lie inside the
         // image.
         guard(|| unsafe {
+            decoder.scale_num = eighths as u32;
+            decoder.scale_denom = 8;
             jpeg_start_decompress(decoder);
             jpeg_crop_scanline(decoder, &mut offset, &mut width);
-            if region.top > 0 {
-                jpeg_skip_scanlines(decoder, region.top as u32);
+            if top > 0 {
+                jpeg_skip_scanlines(decoder, top as u32);
             }
         })?;
         let width = width as usize;
@@ -150,7 +162,7 @@ impl<'a> Jpeg<'a> {
             ));
         }
 
-        let mut raw = vec![0; line * region.height];
+        let mut raw = vec![0; line * height];
         for row in raw.chunks_exact_mut(line) {
             let mut lines = [row.as_mut_ptr()];
             // SAFETY: `row` has the `output_width * output_components` bytes
@@ -170,10 +182,11 @@ impl<'a> Jpeg<'a> {
         };
         let image = Rgb {
             width,
-            height: region.height,
+            height,
             data,
         };
-        Ok((image, [region.top, offset as usize]))
+        let origin = [top, offset as usize].map(|at| (at * 8) as f64 / eighths as f64);
+        Ok((image, Place { origin, eighths }))
     }
 }
 

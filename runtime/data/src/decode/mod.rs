@@ -11,7 +11,7 @@ mod webp;
 
 use orientation::Orientation;
 
-use crate::image::{Region, Rgb};
+use crate::image::{Place, Region, Rgb, Wanted};
 
 /// Most pixels of an image that is decoded. Pillow warns of a decompression
 /// bomb above this.
@@ -35,7 +35,7 @@ pub fn decode(bytes: &[u8]) -> Result<Rgb, Unreadable> {
 pub fn decode_upright(bytes: &[u8], exif: bool) -> Result<Rgb, Unreadable> {
     let opened = Opened::new(bytes, exif)?;
     let [height, width] = opened.size();
-    let (image, _) = opened.decode(Region::whole(width, height))?;
+    let (image, _) = opened.decode(Wanted::exact(Region::whole(width, height)))?;
     Ok(image)
 }
 
@@ -126,21 +126,28 @@ impl<'a> Opened<'a> {
         self.orientation.size(self.file.size())
     }
 
-    /// Decode at least a region, which lies inside. The second value is where
-    /// the top left of the result lies in the image.
-    pub(crate) fn decode(self, region: Region) -> Result<(Rgb, [usize; 2]), Unreadable> {
+    /// Whether it can be decoded at less than its size.
+    pub(crate) fn shrinks(&self) -> bool {
+        matches!(self.file, Format::Jpeg(_))
+    }
+
+    /// Decode at least what is wanted, which lies inside, and at least as
+    /// finely. The second value is where the result lies in the image.
+    pub(crate) fn decode(self, wanted: Wanted) -> Result<(Rgb, Place), Unreadable> {
         if self.orientation.is_upright() {
-            return self.file.decode(region);
+            return self.file.decode(wanted);
         }
-        let stored = self.orientation.stored(region, self.size());
-        let (image, [top, left]) = self.file.decode(stored)?;
-        let part = Region {
-            top: stored.top - top,
-            left: stored.left - left,
-            ..stored
-        };
-        let image = self.orientation.upright(&image, part);
-        Ok((image, [region.top, region.left]))
+        let (size, turn) = (self.size(), self.orientation);
+        let stored = turn.stored(wanted.region, size);
+        let (image, place) = self.file.decode(Wanted {
+            region: stored,
+            ..wanted
+        })?;
+        let all = Region::whole(image.width, image.height);
+        let scale = 8.0 / place.eighths as f64;
+        let sides = [image.height, image.width].map(|side| side as f64 * scale);
+        let origin = turn.corner(place.origin, sides, size);
+        Ok((turn.upright(&image, all), Place { origin, ..place }))
     }
 }
 
@@ -156,21 +163,21 @@ impl Format<'_> {
         }
     }
 
-    fn decode(self, region: Region) -> Result<(Rgb, [usize; 2]), Unreadable> {
+    fn decode(self, wanted: Wanted) -> Result<(Rgb, Place), Unreadable> {
         let whole = match self {
-            Format::Jpeg(image) => return image.decode(region),
+            Format::Jpeg(image) => return image.decode(wanted),
             Format::Png(image) => image.decode(),
             Format::Webp(image) => image.decode(),
             Format::Bmp(image) => image.decode(),
             Format::Tiff(image) => image.decode(),
             Format::Gif(image) => image.decode(),
         };
-        Ok((whole?, [0, 0]))
+        Ok((whole?, Place::WHOLE))
     }
 }
 
 /// Refuse sizes of zero and decompression bombs before anything is allocated.
-fn check_pixels(width: u64, height: u64) -> Result<[usize; 2], Unreadable> {
+pub(crate) fn check_pixels(width: u64, height: u64) -> Result<[usize; 2], Unreadable> {
     let pixels = width.saturating_mul(height);
     if pixels == 0 || pixels > MAX_PIXELS {
         return Err(Unreadable::TooManyPixels { width, height });
@@ -207,10 +214,12 @@ mod tests {
                     height,
                     width,
                 };
-                let (part, [top, left]) = Opened::new(bytes, n % 2 == 0)
+                let (part, place) = Opened::new(bytes, n % 2 == 0)
                     .unwrap()
-                    .decode(region)
+                    .decode(Wanted::exact(region))
                     .unwrap();
+                assert_eq!(place.eighths, 8);
+                let [top, left] = place.origin.map(|at| at as usize);
                 let inside = part.part(Region {
                     top: region.top - top,
                     left: region.left - left,
@@ -222,6 +231,75 @@ mod tests {
                         inside.row(y) == expected.row(y),
                         "file {n}, {region:?}, row {y}"
                     );
+                }
+            }
+        }
+    }
+
+    /// The same at a half, a quarter and an eighth of the size, upright or
+    /// turned.
+    #[test]
+    fn a_shrunk_region_equals_that_part_of_the_shrunk_whole() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/decode");
+        let files = std::fs::read_dir(folder).unwrap();
+        let mut files: Vec<_> = files
+            .map(|entry| std::fs::read(entry.unwrap().path()).unwrap())
+            .filter(|bytes| bytes.starts_with(&[0xFF, 0xD8]))
+            .collect();
+        files.extend(photographs().unwrap_or_default());
+        let philox = Philox::new(1);
+        for (n, bytes) in (0..).zip(&files) {
+            for (eighths, exif) in [(1, true), (2, true), (4, true), (4, false)] {
+                let decode = |region| {
+                    let wanted = Wanted { region, eighths };
+                    let opened = Opened::new(bytes, exif).unwrap();
+                    opened.decode(wanted).unwrap()
+                };
+                let [height, width] = Opened::new(bytes, exif).unwrap().size();
+                let (whole, place) = decode(Region::whole(width, height));
+                assert_eq!(place.eighths, eighths);
+                for draw in 0..20 {
+                    let words = philox.stream(0, n, eighths as u32).draw(draw);
+                    let rows = 1 + below(words[0], height as u32) as usize;
+                    let columns = 1 + below(words[1], width as u32) as usize;
+                    let region = Region {
+                        top: below(words[2], (height - rows + 1) as u32) as usize,
+                        left: below(words[3], (width - columns + 1) as u32) as usize,
+                        height: rows,
+                        width: columns,
+                    };
+                    let (part, at) = decode(region);
+                    let [first, last] = [0, 1].map(|axis| {
+                        let offset = (at.origin[axis] - place.origin[axis]) * eighths as f64 / 8.0;
+                        assert!(offset >= 0.0 && offset.fract() == 0.0, "{at:?} {place:?}");
+                        offset as usize
+                    });
+                    // All of the region is there.
+                    let edges = at.edges(region);
+                    for (axis, side) in [part.height, part.width].into_iter().enumerate() {
+                        assert!(edges[axis][0] >= 0.0 && edges[axis][1] <= side as f64 + 1e-9);
+                    }
+                    let Region { height, width, .. } = Region::whole(part.width, part.height);
+                    let expected = whole.part(Region {
+                        top: first,
+                        left: last,
+                        height,
+                        width,
+                    });
+                    // The outermost columns lack a neighbour to smooth with.
+                    let within = {
+                        let from = (edges[1][0] as usize).min(width - 1);
+                        let to = (edges[1][1].ceil() as usize).clamp(from + 1, width);
+                        from * 3..to * 3
+                    };
+                    let part = part.part(Region::whole(width, height));
+                    let (from, to) = (edges[0][0] as usize, edges[0][1].ceil() as usize);
+                    for y in from..to.min(height) {
+                        assert!(
+                            part.row(y)[within.clone()] == expected.row(y)[within.clone()],
+                            "file {n}, {eighths}/8, {region:?}, row {y}"
+                        );
+                    }
                 }
             }
         }

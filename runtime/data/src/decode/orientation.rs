@@ -82,6 +82,29 @@ impl Orientation {
         region
     }
 
+    /// First upright row and column of a stored rectangle, given by its first
+    /// row and column and its rows and columns; `height` and `width` are the
+    /// upright image's.
+    pub(crate) fn corner(
+        self,
+        [top, left]: [f64; 2],
+        [rows, columns]: [f64; 2],
+        [height, width]: [usize; 2],
+    ) -> [f64; 2] {
+        let (mut corner, size) = if self.transpose {
+            ([left, top], [columns, rows])
+        } else {
+            ([top, left], [rows, columns])
+        };
+        if self.flip_y {
+            corner[0] = height as f64 - corner[0] - size[0];
+        }
+        if self.flip_x {
+            corner[1] = width as f64 - corner[1] - size[1];
+        }
+        corner
+    }
+
     /// The upright image of a stored part.
     pub(crate) fn upright(self, image: &Rgb, part: Region) -> Rgb {
         let source = image.part(part);

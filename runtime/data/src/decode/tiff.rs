@@ -1,5 +1,6 @@
 //! TIFF: the first image of the file.
 
+use std::borrow::Cow;
 use std::io::Cursor;
 
 use tiff::decoder::{Decoder, DecodingResult, Limits};
@@ -11,8 +12,10 @@ use crate::image::Rgb;
 
 /// A TIFF file whose header has been read.
 pub(crate) struct Tiff<'a> {
-    decoder: Decoder<Cursor<&'a [u8]>>,
+    decoder: Decoder<Cursor<Cow<'a, [u8]>>>,
     size: [usize; 2],
+    /// Of an image with a palette, its reds, greens and blues.
+    palette: Option<Vec<u16>>,
 }
 
 impl<'a> Tiff<'a> {
@@ -20,12 +23,26 @@ impl<'a> Tiff<'a> {
         let mut limits = Limits::default();
         limits.decoding_buffer_size = 4 * MAX_PIXELS as usize;
         limits.intermediate_buffer_size = 4 * MAX_PIXELS as usize;
-        let mut decoder = Decoder::new(Cursor::new(bytes))
-            .map_err(damaged)?
-            .with_limits(limits);
+        let open = |bytes: Cow<'a, [u8]>| -> Result<_, Unreadable> {
+            let decoder = Decoder::new(Cursor::new(bytes)).map_err(damaged)?;
+            Ok(decoder.with_limits(limits.clone()))
+        };
+        let mut decoder = open(bytes.into())?;
+        let mut palette = None;
+        if photometric(&mut decoder)? == PALETTE {
+            // The library reads no palettes: as gray, the pixels are indices.
+            palette = Some(decoder.get_tag_u16_vec(Tag::ColorMap).map_err(damaged)?);
+            let gray = as_gray(bytes.to_vec());
+            let gray = gray.ok_or_else(|| damaged_text("its palette is not understood"))?;
+            decoder = open(gray.into())?;
+        }
         let (width, height) = decoder.dimensions().map_err(damaged)?;
         let size = check_pixels(u64::from(width), u64::from(height))?;
-        Ok(Tiff { decoder, size })
+        Ok(Tiff {
+            decoder,
+            size,
+            palette,
+        })
     }
 
     pub(crate) fn size(&self) -> [usize; 2] {
@@ -34,13 +51,8 @@ impl<'a> Tiff<'a> {
 
     pub(crate) fn decode(mut self) -> Result<Rgb, Unreadable> {
         let [height, width] = self.size;
-        // The library knows no palettes.
         let color = self.decoder.colortype().map_err(damaged)?;
-        let photometric = self
-            .decoder
-            .find_tag_unsigned::<u16>(Tag::PhotometricInterpretation)
-            .map_err(damaged)?
-            .unwrap_or(1);
+        let photometric = photometric(&mut self.decoder)?;
         let strange = || {
             Unreadable::Damaged(
                 "TIFF",
@@ -67,6 +79,20 @@ impl<'a> Tiff<'a> {
                 .collect()
         };
         let data: Vec<u8> = match color {
+            ColorType::Gray(bits @ (1 | 2 | 4 | 8)) if self.palette.is_some() => {
+                let palette = self.palette.unwrap_or_default();
+                let colors = 1 << bits;
+                if palette.len() != 3 * colors {
+                    return Err(damaged_text("its palette is cut off"));
+                }
+                let line = (width * usize::from(bits)).div_ceil(8);
+                unpack(&samples, line, width, bits)
+                    .flat_map(|v| {
+                        [0, 1, 2].map(|c| (palette[c * colors + usize::from(v)] >> 8) as u8)
+                    })
+                    .collect()
+            }
+            _ if self.palette.is_some() => return Err(strange()),
             ColorType::Gray(bits @ (1 | 2 | 4)) => {
                 let scale = (255 / ((1u16 << bits) - 1)) as u8;
                 let line = (width * usize::from(bits)).div_ceil(8);
@@ -115,6 +141,46 @@ fn unpack(rows: &[u8], line: usize, width: usize, bits: u8) -> impl Iterator<Ite
             row[at / 8] >> (8 - bits - at % 8) & mask
         })
     })
+}
+
+/// [`Tag::PhotometricInterpretation`] of a palette.
+const PALETTE: u16 = 3;
+
+/// What the samples mean.
+fn photometric(decoder: &mut Decoder<Cursor<Cow<'_, [u8]>>>) -> Result<u16, Unreadable> {
+    let found = decoder.find_tag_unsigned(Tag::PhotometricInterpretation);
+    Ok(found.map_err(damaged)?.unwrap_or(1))
+}
+
+/// The same file, but its first image's indices into a palette called gray.
+fn as_gray(mut bytes: Vec<u8>) -> Option<Vec<u8>> {
+    let little = bytes.starts_with(b"II");
+    let short = |bytes: &[u8], at: usize| {
+        let pair = bytes.get(at..at + 2)?.try_into().ok()?;
+        Some(if little {
+            u16::from_le_bytes(pair)
+        } else {
+            u16::from_be_bytes(pair)
+        })
+    };
+    let word: [u8; 4] = bytes.get(4..8)?.try_into().ok()?;
+    let first = if little {
+        u32::from_le_bytes(word)
+    } else {
+        u32::from_be_bytes(word)
+    } as usize;
+    let entries = usize::from(short(&bytes, first)?);
+    let tag = Tag::PhotometricInterpretation.to_u16();
+    let entry = (0..entries)
+        .map(|n| first + 2 + 12 * n)
+        .find(|at| short(&bytes, *at) == Some(tag))?;
+    let gray = if little { [1, 0] } else { [0, 1] };
+    bytes.get_mut(entry + 8..entry + 10)?.copy_from_slice(&gray);
+    Some(bytes)
+}
+
+fn damaged_text(text: &str) -> Unreadable {
+    Unreadable::Damaged("TIFF", text.into())
 }
 
 fn damaged(error: TiffError) -> Unreadable {

@@ -7,10 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::files;
 use super::set::Set;
 use crate::decode::{Opened, Unreadable};
-use crate::image::{Region, Rgb};
+use crate::image::{Place, Region, Rgb, Wanted};
 
-/// Bytes of decoded images that a set may keep.
-const CACHE_BYTES: usize = 256 << 20;
 /// A set with more images than this keeps none: too few would fit to matter.
 const CACHE_IMAGES: usize = 1 << 17;
 
@@ -42,28 +40,41 @@ pub(crate) struct Images {
     /// The first image of each store, and the number of all.
     starts: Vec<usize>,
     labels: Option<Vec<u32>>,
-    /// Whether EXIF orientations are undone.
-    exif: bool,
+    how: Reading,
     cache: Cache,
+}
+
+/// How images are read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reading {
+    /// Whether EXIF orientations are undone.
+    pub(crate) exif: bool,
+    /// Whether some are asked for at less than their size. Those that can be
+    /// decoded so are not kept: what a view is made of would depend on what
+    /// others have left in memory.
+    pub(crate) fast: bool,
+    /// Most bytes of decoded images that are kept.
+    pub(crate) cache: usize,
 }
 
 /// Decoded images, kept while they fit.
 struct Cache {
     images: Vec<OnceLock<Rgb>>,
     used: AtomicUsize,
+    most: usize,
 }
 
 /// An image, or the part of it that was asked for.
 pub(crate) enum Loaded<'a> {
     /// All of it, kept.
     Kept(&'a Rgb),
-    /// A part of it and where its top left lies.
-    Part(Rgb, [usize; 2]),
+    /// A part of it and where it lies.
+    Part(Rgb, Place),
 }
 
 impl Images {
     /// Join sets in a row. `labels` are those of all of them.
-    pub(crate) fn new(sets: Vec<Set>, labels: Option<Vec<u32>>, exif: bool) -> Self {
+    pub(crate) fn new(sets: Vec<Set>, labels: Option<Vec<u32>>, how: Reading) -> Self {
         let stores: Vec<_> = sets.into_iter().map(|set| set.store).collect();
         let mut starts = vec![0];
         let mut total = 0;
@@ -71,15 +82,20 @@ impl Images {
             total += store.len();
             starts.push(total);
         }
-        let kept = if total <= CACHE_IMAGES { total } else { 0 };
+        let kept = if total <= CACHE_IMAGES && how.cache > 0 {
+            total
+        } else {
+            0
+        };
         Images {
             stores,
             starts,
             labels,
-            exif,
+            how,
             cache: Cache {
                 images: (0..kept).map(|_| OnceLock::new()).collect(),
                 used: AtomicUsize::new(0),
+                most: how.cache,
             },
         }
     }
@@ -122,13 +138,14 @@ impl Images {
             Fetched::Kept(image) => Ok(Loaded::Kept(image)),
             Fetched::Made(image) => {
                 bytes.clear();
-                Ok(Loaded::Part(image, [0, 0]))
+                Ok(Loaded::Part(image, Place::WHOLE))
             }
             Fetched::Encoded => {
-                let opened = Opened::new(bytes, self.exif)?;
+                let opened = Opened::new(bytes, self.how.exif)?;
                 let [height, width] = opened.size();
-                let (image, origin) = opened.decode(Region::whole(width, height))?;
-                Ok(Loaded::Part(image, origin))
+                let whole = Wanted::exact(Region::whole(width, height));
+                let (image, place) = opened.decode(whole)?;
+                Ok(Loaded::Part(image, place))
             }
         }
     }
@@ -139,7 +156,7 @@ impl Images {
         &self,
         sample: u32,
         bytes: &mut Vec<u8>,
-        plan: impl FnOnce([usize; 2]) -> Region,
+        plan: impl FnOnce([usize; 2]) -> Wanted,
     ) -> Result<Loaded<'_>, Unreadable> {
         let slot = self.cache.images.get(sample as usize);
         if let Some(image) = slot.and_then(OnceLock::get) {
@@ -157,35 +174,36 @@ impl Images {
                 let size = image.data.len();
                 return Ok(match slot {
                     Some(slot) if self.cache.reserve(size) => self.cache.keep(slot, image, size),
-                    _ => Loaded::Part(image, [0, 0]),
+                    _ => Loaded::Part(image, Place::WHOLE),
                 });
             }
             Fetched::Encoded => {}
         }
-        let opened = Opened::new(bytes, self.exif)?;
+        let opened = Opened::new(bytes, self.how.exif)?;
         let [height, width] = opened.size();
-        let region = plan([height, width]);
+        let wanted = plan([height, width]);
         let size = height * width * 3;
-        if let Some(slot) = slot
+        let keeps = !(self.how.fast && opened.shrinks());
+        if let Some(slot) = slot.filter(|_| keeps)
             && self.cache.reserve(size)
         {
             // A file may be damaged beyond the region alone: that the cache
             // had room for it must not make it unreadable.
-            match opened.decode(Region::whole(width, height)) {
+            match opened.decode(Wanted::exact(Region::whole(width, height))) {
                 Ok((image, _)) => return Ok(self.cache.keep(slot, image, size)),
                 Err(_) => self.cache.release(size),
             }
-            let (image, origin) = Opened::new(bytes, self.exif)?.decode(region)?;
-            return Ok(Loaded::Part(image, origin));
+            let (image, place) = Opened::new(bytes, self.how.exif)?.decode(wanted)?;
+            return Ok(Loaded::Part(image, place));
         }
-        let (image, origin) = opened.decode(region)?;
-        Ok(Loaded::Part(image, origin))
+        let (image, place) = opened.decode(wanted)?;
+        Ok(Loaded::Part(image, place))
     }
 }
 
 impl Cache {
     fn reserve(&self, bytes: usize) -> bool {
-        let room = |used: usize| (used + bytes <= CACHE_BYTES).then_some(used + bytes);
+        let room = |used: usize| (used + bytes <= self.most).then_some(used + bytes);
         self.used
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, room)
             .is_ok()

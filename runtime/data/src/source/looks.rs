@@ -16,7 +16,11 @@ pub(crate) fn looks_like(path: &Path) -> Option<(&'static str, String)> {
             _ if name.starts_with("cifar-10") => {
                 ("the archive of CIFAR-10", quoted("cifar10", &text))
             }
+            _ if name.ends_with(".tar.gz") || name.ends_with(".tgz") => {
+                ("a tar file", quoted("webdataset", &text))
+            }
             "tar" => ("a tar file", quoted("webdataset", &text)),
+            "h5" | "hdf5" | "he5" => ("an HDF5 file", quoted("hdf5", &text)),
             "parquet" => ("a Parquet file", quoted("parquet", &text)),
             "csv" | "tsv" | "txt" => ("a list", quoted("list", &text)),
             "safetensors" => ("a file of tensors", quoted("recorded", &text)),

@@ -4,6 +4,7 @@ mod bench;
 pub(crate) mod digits;
 mod files;
 mod folder;
+mod hdf5;
 pub(crate) mod images;
 mod list;
 mod looks;
@@ -13,8 +14,9 @@ mod recorded;
 mod set;
 mod shards;
 
+pub(crate) use files::expand;
 pub(crate) use folder::Folder;
-pub(crate) use images::{Images, Loaded};
+pub(crate) use images::{Images, Loaded, Reading};
 pub(crate) use open::{Portion, open, paths};
 pub(crate) use recorded::Recorded;
 pub(crate) use set::Labels;

@@ -8,7 +8,7 @@ use super::files::{Files, expand};
 use super::folder::{Folder, class_index};
 use super::looks::looks_like;
 use super::set::{Labels, Set, Splits, fits, join};
-use super::{bench, digits, list, parquet, shards};
+use super::{bench, digits, hdf5, list, parquet, shards};
 use crate::DataError;
 
 /// A source of images, opened.
@@ -123,12 +123,12 @@ pub(crate) fn open(source: &Source) -> Result<Opened, DataError> {
 pub(crate) fn paths(source: &Source) -> Vec<PathBuf> {
     match source {
         Source::Digits => Vec::new(),
-        Source::ImageFolder { path, test } | Source::List { path, test, .. } => {
-            std::iter::once(path)
-                .chain(test)
-                .map(PathBuf::from)
-                .collect()
-        }
+        Source::ImageFolder { path, test }
+        | Source::List { path, test, .. }
+        | Source::Hdf5 { path, test, .. } => std::iter::once(path)
+            .chain(test)
+            .map(PathBuf::from)
+            .collect(),
         // A pattern's folder answers for its files.
         Source::Webdataset { shards, test, .. } | Source::Parquet { shards, test, .. } => {
             let folder = |path: &String| Path::new(path).parent().map(Path::to_owned);
@@ -229,6 +229,16 @@ fn one(source: &Source) -> Result<Splits, DataError> {
         } => splits(shards, test.as_ref(), |pattern: &String| {
             let files = shard_files(pattern, "Parquet shards")?;
             parquet::open(files, image.as_deref(), label.as_deref())
+        }),
+        Source::Hdf5 {
+            path,
+            image,
+            label,
+            test,
+        } => splits(path, test.as_ref(), |path: &String| {
+            missing(path)?;
+            let found = hdf5::open(Path::new(path), image.as_deref(), label.as_deref());
+            found.map_err(|error| mistaken(error, path, "an HDF5 file"))
         }),
         Source::Cifar10 { path } => {
             missing(path)?;

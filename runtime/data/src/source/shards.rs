@@ -2,15 +2,21 @@
 //! one sample.
 //!
 //! The headers are read once, to an index of places; an image is then read
-//! from its place, so that the shuffle runs over all shards. Nothing is ever
-//! unpacked, and links are passed over.
+//! from its place, so that the shuffle runs over all shards. No member is ever
+//! unpacked to a file of its own, and links are passed over.
+//!
+//! A gzipped shard cannot be read from any place: it is unzipped once, when its
+//! first image is asked for, to a nameless temporary file (`TMPDIR` says
+//! where) that ends with the data set.
 
 use std::fs::File;
+use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
-use tar::{Archive, EntryType};
+use flate2::read::MultiGzDecoder;
+use tar::{Archive, Entries, EntryType};
 
 use super::files::read_at;
 use super::images::{Fetched, Store};
@@ -24,6 +30,8 @@ const IMAGES: [&str; 9] = [
 ];
 /// Most bytes of a label.
 const MAX_LABEL_BYTES: u64 = 4096;
+/// Most bytes that a gzipped shard may hold for each of its own, and beside.
+const MAX_UNZIPPED: [u64; 2] = [200, 64 << 20];
 
 /// Where an image lies.
 #[derive(Debug, Clone, Copy)]
@@ -37,13 +45,20 @@ struct Place {
 
 /// What became of one shard.
 struct Scan {
+    zipped: bool,
     places: Vec<Place>,
     labels: Vec<Option<String>>,
 }
 
 struct Shards {
-    files: Vec<PathBuf>,
+    shards: Vec<Shard>,
     places: Vec<Place>,
+}
+
+struct Shard {
+    path: PathBuf,
+    /// Of a gzipped one, what it holds, once it has been asked for.
+    unzipped: Option<Mutex<Option<Arc<File>>>>,
 }
 
 /// Open shards. `image` and `label` are endings of members.
@@ -70,12 +85,17 @@ pub(crate) fn open(
             });
         }
     });
+    let mut shards = Vec::new();
     let mut places = Vec::new();
     let mut labels: Option<Vec<String>> = Some(Vec::new());
-    for scan in scans {
+    for (path, scan) in files.iter().zip(scans) {
         let scan = scan.into_inner().unwrap_or_else(|lock| lock.into_inner());
         let Some(scan) = scan else { continue };
         let scan = scan?;
+        shards.push(Shard {
+            path: path.clone(),
+            unzipped: scan.zipped.then(Mutex::default),
+        });
         places.extend(scan.places);
         for label in scan.labels {
             match (&mut labels, label) {
@@ -103,7 +123,7 @@ pub(crate) fn open(
         .transpose()
         .map_err(|problem| DataError::Source { path, problem })?;
     Ok(Set {
-        store: Box::new(Shards { files, places }),
+        store: Box::new(Shards { shards, places }),
         labels,
     })
 }
@@ -125,27 +145,112 @@ fn scan(path: &Path, shard: u32, image: Option<&str>, label: &str) -> Result<Sca
             "it is no file; name tar files: `webdataset(\"shards-{000..099}.tar\")`",
         ));
     }
-    let length = found.len();
     let mut start = [0; 2];
-    if read_at(&file, &mut start, 0).is_ok() && start == [0x1F, 0x8B] {
-        return Err(fail(
-            "it is compressed, and cannot be read at random; unpack it with `gunzip` \
-             (images gain nothing from gzip)",
-        ));
-    }
+    let zipped = read_at(&file, &mut start, 0).is_ok() && start == GZIP;
     let mut scan = Scan {
+        zipped,
         places: Vec::new(),
         labels: Vec::new(),
     };
-    let mut archive = Archive::new(&file);
-    let entries = archive.entries_with_seek().map_err(read)?;
+    let (end, length) = if zipped {
+        let most = unzipped_limit(found.len());
+        let read_so_far = AtomicU64::new(0);
+        let unzipped = Counted {
+            inner: MultiGzDecoder::new(BufReader::new(&file)).take(most),
+            read: &read_so_far,
+        };
+        let mut archive = Archive::new(unzipped);
+        let entries = archive.entries().map_err(read)?;
+        let end = index(entries, shard, image, label, &mut scan);
+        let length = read_so_far.load(Ordering::Relaxed);
+        if length == most {
+            return Err(fail(
+                "it unzips to more than 200 times its length; fetch it again, or unzip it \
+                 with `gunzip` where that is meant",
+            ));
+        }
+        (end, length)
+    } else {
+        let mut archive = Archive::new(&file);
+        let entries = archive.entries_with_seek().map_err(read)?;
+        (index(entries, shard, image, label, &mut scan), found.len())
+    };
+    if scan.places.is_empty() && end == u64::MAX {
+        return Err(fail(
+            "it is no tar file, or its first header is damaged; fetch it again",
+        ));
+    }
+    // A shard ends in two empty blocks. One that does not has been cut: the
+    // loss is one more image, which cannot be read.
+    if end
+        .checked_next_multiple_of(512)
+        .is_none_or(|end| end > length)
+    {
+        let lost = Place {
+            shard,
+            offset: length,
+            length: 0,
+        };
+        let told = scan
+            .places
+            .last()
+            .is_some_and(|last| last.offset + u64::from(last.length) > length);
+        let known = scan.labels.iter().rev().flatten().next().cloned();
+        match (scan.places.last_mut(), scan.labels.last_mut()) {
+            // An image whose label lay behind the cut is lost with it: its want
+            // would take all others theirs.
+            (Some(place), Some(label)) if label.is_none() && known.is_some() => {
+                *place = lost;
+                *label = known;
+            }
+            _ if !told => {
+                scan.places.push(lost);
+                scan.labels.push(known);
+            }
+            _ => {}
+        }
+    }
+    Ok(scan)
+}
+
+/// How a gzipped file begins.
+const GZIP: [u8; 2] = [0x1F, 0x8B];
+
+fn unzipped_limit(zipped: u64) -> u64 {
+    let [times, beside] = MAX_UNZIPPED;
+    zipped.saturating_mul(times).saturating_add(beside)
+}
+
+/// Counts what is read through it.
+struct Counted<'a, R> {
+    inner: R,
+    read: &'a AtomicU64,
+}
+
+impl<R: Read> Read for Counted<'_, R> {
+    fn read(&mut self, target: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(target)?;
+        self.read.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
+    }
+}
+
+/// Take the samples of a shard; where the last member ends, or the largest
+/// number where a header is damaged.
+fn index<R: Read>(
+    entries: Entries<'_, R>,
+    shard: u32,
+    image: Option<&str>,
+    label: &str,
+    scan: &mut Scan,
+) -> u64 {
     // The name without its ending, of the members that came last, with what
     // they told so far.
     let mut key: Vec<u8> = Vec::new();
     let mut open: (Option<Place>, Option<String>) = (None, None);
     let mut end = 0;
     for entry in entries {
-        let Ok(entry) = entry else {
+        let Ok(mut entry) = entry else {
             // What follows a damaged header cannot be found.
             end = u64::MAX;
             break;
@@ -164,7 +269,7 @@ fn scan(path: &Path, shard: u32, image: Option<&str>, label: &str) -> Result<Sca
             continue;
         }
         if stem != key {
-            close(&mut scan, std::mem::take(&mut open));
+            close(scan, std::mem::take(&mut open));
             key = stem.to_owned();
         }
         let ending =
@@ -184,37 +289,13 @@ fn scan(path: &Path, shard: u32, image: Option<&str>, label: &str) -> Result<Sca
             });
         } else if ending == label && size <= MAX_LABEL_BYTES {
             let mut bytes = vec![0; size as usize];
-            if read_at(&file, &mut bytes, offset).is_ok() {
+            if entry.read_exact(&mut bytes).is_ok() {
                 open.1 = Some(String::from_utf8_lossy(&bytes).trim().to_owned());
             }
         }
     }
-    close(&mut scan, open);
-    if scan.places.is_empty() && end == u64::MAX {
-        return Err(fail(
-            "it is no tar file, or its first header is damaged; fetch it again",
-        ));
-    }
-    // A shard ends in two empty blocks. One that does not has been cut: the
-    // loss is one more image, which cannot be read.
-    if end
-        .checked_next_multiple_of(512)
-        .is_none_or(|end| end > length)
-    {
-        let told = scan
-            .places
-            .last()
-            .is_some_and(|last| last.offset + u64::from(last.length) > length);
-        if !told {
-            scan.places.push(Place {
-                shard,
-                offset: length,
-                length: 0,
-            });
-            scan.labels.push(scan.labels.last().cloned().flatten());
-        }
-    }
-    Ok(scan)
+    close(scan, open);
+    end
 }
 
 /// A sample is whole.
@@ -223,6 +304,46 @@ fn close(scan: &mut Scan, (place, label): (Option<Place>, Option<String>)) {
         scan.places.push(place);
         scan.labels.push(label.filter(|label| !label.is_empty()));
     }
+}
+
+impl Shard {
+    /// Its tar file, to be read from any place.
+    fn file(&self) -> io::Result<Arc<File>> {
+        let Some(unzipped) = &self.unzipped else {
+            return Ok(Arc::new(File::open(&self.path)?));
+        };
+        let mut unzipped = unzipped.lock().unwrap_or_else(|lock| lock.into_inner());
+        if let Some(file) = &*unzipped {
+            return Ok(file.clone());
+        }
+        let file = Arc::new(unzip(&self.path)?);
+        *unzipped = Some(file.clone());
+        Ok(file)
+    }
+}
+
+/// A nameless file with what a gzipped one holds, as far as it can be read.
+fn unzip(path: &Path) -> io::Result<File> {
+    let told = |error: io::Error| {
+        let place = std::env::temp_dir();
+        let text = format!("it cannot be unzipped to `{}`: {error}", place.display());
+        io::Error::new(error.kind(), text)
+    };
+    let zipped = File::open(path)?;
+    let most = unzipped_limit(zipped.metadata()?.len());
+    let mut from = MultiGzDecoder::new(BufReader::new(zipped)).take(most);
+    let mut file = tempfile::tempfile().map_err(told)?;
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(n) => file.write_all(&buffer[..n]).map_err(told)?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            // Cut off: what lies behind is told image by image.
+            Err(_) => break,
+        }
+    }
+    Ok(file)
 }
 
 impl Store for Shards {
@@ -234,18 +355,22 @@ impl Store for Shards {
         let Some(place) = self.places.get(index) else {
             return format!("image {index}");
         };
-        let shard = self
-            .files
-            .get(place.shard as usize)
-            .cloned()
-            .unwrap_or_default();
-        // The member's name stands in the block before it.
-        let member = File::open(&shard).ok().and_then(|file| {
+        let Some(shard) = self.shards.get(place.shard as usize) else {
+            return format!("image {index}");
+        };
+        // The member's name stands in the block before it. A gzipped shard is
+        // not unzipped for a name.
+        let file = match &shard.unzipped {
+            None => File::open(&shard.path).ok().map(Arc::new),
+            Some(file) => file.try_lock().ok().and_then(|file| file.clone()),
+        };
+        let member = file.and_then(|file| {
             let mut header = [0; 100];
             read_at(&file, &mut header, place.offset.checked_sub(512)?).ok()?;
             let name = header.split(|b| *b == 0).next()?;
             (place.length > 0).then(|| String::from_utf8_lossy(name).into_owned())
         });
+        let shard = &shard.path;
         match member {
             Some(member) => format!("{}:{member}", shard.display()),
             None => format!("{} at byte {}", shard.display(), place.offset),
@@ -255,13 +380,13 @@ impl Store for Shards {
     fn fetch(&self, index: usize, bytes: &mut Vec<u8>) -> Result<Fetched<'_>, Unreadable> {
         let place = self.places.get(index).ok_or(Unreadable::Empty)?;
         let shard = self
-            .files
+            .shards
             .get(place.shard as usize)
             .ok_or(Unreadable::Empty)?;
         if u64::from(place.length) > MAX_FILE_BYTES {
             return Err(Unreadable::TooManyBytes(u64::from(place.length)));
         }
-        let file = File::open(shard)?;
+        let file = shard.file()?;
         let length = file.metadata()?.len();
         if place.offset + u64::from(place.length) > length || place.offset == length {
             return Err(Unreadable::Container(format!(

@@ -23,7 +23,7 @@ pub(crate) use erase::Normals;
 pub use policy::{RandAugmentDraw, rand_augment, rand_augment_choices};
 
 use crate::DataError;
-use crate::image::{Planes, Region, Rgb};
+use crate::image::{Part, Place, Planes, Region, Rgb, Wanted};
 use crate::philox::{Philox, Stream};
 
 /// One step on 8-bit RGB with its parameters drawn. Each gives the bytes of
@@ -298,16 +298,48 @@ pub(crate) struct Decoded<'a> {
     /// Its pixels.
     pub(crate) image: &'a Rgb,
     /// Where they lie in the whole.
-    pub(crate) origin: [usize; 2],
+    pub(crate) place: Place,
     /// Height and width of the whole.
     pub(crate) size: [usize; 2],
 }
 
-/// The part of an image that operations read: a leading crop, or all of it.
-pub(crate) fn region(operations: &[Operation], [height, width]: [usize; 2]) -> Region {
-    match operations.first() {
-        Some(Operation::ResizedCrop { region, .. }) => *region,
-        _ => Region::whole(width, height),
+impl Decoded<'_> {
+    /// The decoded pixels that a region of the whole touches, and where its
+    /// edges lie among them: at whole pixels where nothing was shrunk.
+    fn part(&self, region: Region) -> (Part<'_>, [[f64; 2]; 2]) {
+        let sides = [self.image.height, self.image.width];
+        let edges = self.place.edges(region);
+        let [(top, rows), (left, columns)] = [0, 1].map(|axis| {
+            let [from, to] = edges[axis];
+            let first = (from.floor().max(0.0) as usize).min(sides[axis].saturating_sub(1));
+            let end = (to.ceil() as usize).clamp(first + 1, sides[axis].max(1));
+            (first, end - first)
+        });
+        let part = self.image.part(Region {
+            top,
+            left,
+            height: rows,
+            width: columns,
+        });
+        let within = |[from, to]: [f64; 2], first: usize| [from - first as f64, to - first as f64];
+        (part, [within(edges[0], top), within(edges[1], left)])
+    }
+}
+
+/// The part of an image that operations read, a leading crop or all of it, and
+/// how finely: never at fewer pixels than a leading resize puts out.
+pub(crate) fn wanted(operations: &[Operation], [height, width]: [usize; 2]) -> Wanted {
+    let whole = Region::whole(width, height);
+    let (region, output) = match operations.first() {
+        Some(Operation::ResizedCrop { region, size, .. }) => (*region, *size),
+        Some(Operation::Resize { size, .. }) => (whole, *size),
+        _ => return Wanted::exact(whole),
+    };
+    let suffices =
+        |n: &usize| region.height * n >= output[0] * 8 && region.width * n >= output[1] * 8;
+    Wanted {
+        region,
+        eighths: [1, 2, 4].into_iter().find(suffices).unwrap_or(8),
     }
 }
 
@@ -316,7 +348,7 @@ pub fn apply(image: &Rgb, operations: &[Operation]) -> Rgb {
     let mut work = Work::default();
     let decoded = Decoded {
         image,
-        origin: [0, 0],
+        place: Place::WHOLE,
         size: [image.height, image.width],
     };
     work.apply(&decoded, operations);
@@ -341,28 +373,21 @@ impl Work {
                 region,
                 size,
                 interpolation,
-            }) => {
-                let inside = Region {
-                    top: region.top - decoded.origin[0],
-                    left: region.left - decoded.origin[1],
-                    ..*region
-                };
-                Some((inside, *size, *interpolation))
-            }
+            }) => Some((*region, *size, *interpolation)),
             Some(Operation::Resize {
                 size,
                 interpolation,
             }) => {
-                let whole = Region::whole(decoded.image.width, decoded.image.height);
+                let whole = Region::whole(decoded.size[1], decoded.size[0]);
                 Some((whole, *size, *interpolation))
             }
             _ => None,
         };
         if let Some((region, size, interpolation)) = first {
             rest = &operations[1..];
-            let source = decoded.image.part(region);
+            let (part, within) = decoded.part(region);
             let work = &mut self.resample;
-            resample::resize(source, size, interpolation, work, &mut self.image);
+            resample::resize(part, within, size, interpolation, work, &mut self.image);
         } else {
             self.image.copy(decoded.image);
         }
@@ -383,16 +408,17 @@ impl Work {
             } => {
                 let source = image.to_rgb();
                 let work = &mut self.resample;
-                resample::resize(source.part(region), size, interpolation, work, image);
+                let part = source.part(region);
+                resample::resize(part, part.edges(), size, interpolation, work, image);
             }
             Operation::Resize {
                 size,
                 interpolation,
             } => {
                 let source = image.to_rgb();
-                let whole = Region::whole(source.width, source.height);
+                let whole = source.part(Region::whole(source.width, source.height));
                 let work = &mut self.resample;
-                resample::resize(source.part(whole), size, interpolation, work, image);
+                resample::resize(whole, whole.edges(), size, interpolation, work, image);
             }
             Operation::CenterCrop { size } => {
                 crop::center(image, size, &mut self.other);

@@ -42,13 +42,20 @@ impl Weights {
         bounds.map(|((first, count), values)| (*first, &values[..*count]))
     }
 
-    pub(super) fn new(input: usize, output: usize, interpolation: Interpolation) -> Self {
+    /// Of `input` pixels those between two edges, which may cut pixels.
+    pub(super) fn new(
+        input: usize,
+        [from, to]: [f64; 2],
+        output: usize,
+        interpolation: Interpolation,
+    ) -> Self {
         let (kernel, reach): (fn(f64) -> f64, f64) = match interpolation {
             Interpolation::Bilinear => (bilinear, 1.0),
             Interpolation::Bicubic => (bicubic, 2.0),
         };
         // The reference takes the ends of the box as single floats.
-        let scale = f64::from(input as f32) / output as f64;
+        let from = f64::from(from as f32);
+        let scale = f64::from(to as f32 - from as f32) / output as f64;
         let filter_scale = scale.max(1.0);
         let support = reach * filter_scale;
         let stride = support.ceil() as usize * 2 + 1;
@@ -58,7 +65,7 @@ impl Weights {
         let mut values = vec![0; output * stride];
         let mut weights = vec![0.0; stride];
         for i in 0..output {
-            let centre = (i as f64 + 0.5) * scale;
+            let centre = from + (i as f64 + 0.5) * scale;
             let first = ((centre - support + 0.5) as i64).max(0) as usize;
             let end = ((centre + support + 0.5) as usize).min(input);
             let count = end - first;
@@ -140,9 +147,11 @@ const ROWS: usize = 8;
 /// One pixel of each of those rows: a weight serves all of them.
 pub(super) type Column = [u8; ROWS * 3];
 
-/// Resample `source` to a height and width into `target`.
+/// Resample what lies between edges of `source`, of its rows and of its
+/// columns, to a height and width into `target`.
 pub(crate) fn resize(
     source: Part<'_>,
+    [top_bottom, left_right]: [[f64; 2]; 2],
     [height, width]: [usize; 2],
     interpolation: Interpolation,
     work: &mut ResampleWork,
@@ -150,12 +159,12 @@ pub(crate) fn resize(
 ) {
     // A pass that changes nothing is the identity in the fixed point, too:
     // one weight of 1. So it costs time and no exactness.
-    let columns = Weights::new(source.width, width, interpolation);
-    if source.height == height {
+    let columns = Weights::new(source.width, left_right, width, interpolation);
+    if top_bottom == [0.0, height as f64] && source.height == height {
         across(source, &columns, work, target);
         return;
     }
-    let rows = Weights::new(source.height, height, interpolation);
+    let rows = Weights::new(source.height, top_bottom, height, interpolation);
     let mut between = std::mem::take(&mut work.between);
     across(source, &columns, work, &mut between);
     target.resize([height, width]);
@@ -252,7 +261,7 @@ mod tests {
     fn equal_sizes_are_the_identity() {
         for interpolation in [Interpolation::Bilinear, Interpolation::Bicubic] {
             for size in 1..300 {
-                let weights = Weights::new(size, size, interpolation);
+                let weights = Weights::new(size, [0.0, size as f64], size, interpolation);
                 for i in 0..size {
                     let (first, weights) = weights.of(i);
                     for (x, weight) in (first..).zip(weights) {

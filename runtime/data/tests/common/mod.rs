@@ -15,6 +15,10 @@ pub fn digits(batch: usize) -> Data {
         on_corrupt: OnCorrupt::Skip,
         max_corrupt: 0.01,
         exif_orientation: false,
+        decode: ssl_plan::Decode::Full,
+        cache: 256 << 20,
+        stall_limit: 120.0,
+        packs: Vec::new(),
     }
 }
 

@@ -23,11 +23,35 @@ pub fn hash(recipe: &Recipe) -> Result<String, EngineError> {
 ///
 /// [`EngineError::Plan`] where the recipe cannot be written as JSON.
 pub fn difference(saved: &Value, asked: &Recipe) -> Result<Option<Difference>, EngineError> {
-    Ok(first(saved, &json(asked)?, String::new()))
+    let mut saved = saved.clone();
+    decisive(&mut saved);
+    Ok(first(&saved, &json(asked)?, String::new()))
 }
 
 fn json(recipe: &Recipe) -> Result<Value, EngineError> {
-    serde_json::to_value(recipe).map_err(|error| EngineError::plan(error.to_string()))
+    let found = serde_json::to_value(recipe);
+    let mut found = found.map_err(|error| EngineError::plan(error.to_string()))?;
+    decisive(&mut found);
+    Ok(found)
+}
+
+/// Leaves out what decides no number, so that it may be another when a run goes
+/// on, and what says no more than that a younger setting is not used.
+fn decisive(recipe: &mut Value) {
+    let Some(data) = recipe.get_mut("data").and_then(Value::as_object_mut) else {
+        return;
+    };
+    data.remove("cache");
+    data.remove("stall_limit");
+    if data.get("decode").is_some_and(|decode| decode == "full") {
+        data.remove("decode");
+    }
+    if data
+        .get("packs")
+        .is_some_and(|packs| packs == &Value::Array(Vec::new()))
+    {
+        data.remove("packs");
+    }
 }
 
 fn canonical(value: &Value, out: &mut String) {

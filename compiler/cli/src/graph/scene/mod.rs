@@ -57,6 +57,7 @@ fn source(plan: &Plan) -> String {
         | Source::List { path, .. }
         | Source::Webdataset { shards: path, .. }
         | Source::Parquet { shards: path, .. }
+        | Source::Hdf5 { path, .. }
         | Source::Cifar10 { path }
         | Source::Cifar100 { path, .. }
         | Source::Mnist { path }

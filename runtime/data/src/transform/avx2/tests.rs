@@ -143,7 +143,8 @@ fn resampling() {
                     height,
                     width: input,
                 });
-                let weights = resample::Weights::new(input, output, interpolation);
+                let weights =
+                    resample::Weights::new(input, [0.0, input as f64], output, interpolation);
                 let (mut found, mut expected) = (Planes::default(), Planes::default());
                 let mut work = ColumnWork::default();
                 assert!(super::horizontal(part, &weights, &mut work, &mut found));
