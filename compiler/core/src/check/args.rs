@@ -456,6 +456,7 @@ impl Checker<'_> {
             "layer" => Norm::Layer { eps },
             _ => Norm::Batch {
                 affine: args.flag("affine"),
+                shift: args.get("shift").is_none() || args.flag("shift"),
                 eps,
                 momentum: args.float("momentum"),
             },

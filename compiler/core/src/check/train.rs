@@ -241,11 +241,13 @@ impl Checker<'_> {
             }
         });
         let constant_lr = args.symbols("constant_lr");
+        let exclude_lr_scale = args.get("exclude_lr_scale").and_then(Value::number);
         Some(Optimizer {
             rule,
             lr,
             weight_decay,
             exclude,
+            exclude_lr_scale,
             clip,
             constant_lr: constant_lr.into_iter().map(str::to_owned).collect(),
             peak_lr,
