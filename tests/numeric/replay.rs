@@ -21,10 +21,13 @@ fn replay(method: &str, first: usize) {
     let init = match std::fs::read_to_string(path("init.json")) {
         Err(_) => path("init.safetensors"),
         Ok(text) => {
-            type List = Vec<(String, Vec<usize>, u32)>;
-            let list: List = serde_json::from_str(&text).expect("names, shapes, streams");
-            let fill = |(key, shape, stream): (String, Vec<usize>, u32)| NamedTensor {
-                data: formula::weight(stream, &key, &shape),
+            type Line = (String, Vec<usize>, Option<u32>);
+            let list: Vec<Line> = serde_json::from_str(&text).expect("names, shapes, streams");
+            let fill = |(key, shape, stream): Line| NamedTensor {
+                data: match stream {
+                    Some(stream) => formula::weight(stream, &key, &shape),
+                    None => vec![0.0; shape.iter().product()],
+                },
                 key,
                 shape,
             };
