@@ -216,3 +216,29 @@ fn what_is_written_for_transformers_is_read_again() {
         );
     }
 }
+
+/// The MoCo v3 repository's `ConvStem` (its `vits.py`): the same names, and the
+/// checkpoint comes back.
+#[test]
+fn a_stem_of_convolutions_goes_to_moco_v3_and_back() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let backbone = "vit(dim: 64, depth: 1, heads: 4, patch: 16, stem: conv)";
+    let plan = folder(dir.path(), backbone, 32);
+    let mut network = network(&plan);
+    let start = weights::collect(&network);
+    let file = dir.path().join("run/weights/nets.safetensors");
+    weights::write(&file, &start).expect("written");
+    let args = ["export", "run", "--format", "moco-v3", "--out", "x.pth.tar"];
+    run(dir.path(), &args)
+        .ends(0)
+        .says(&["embed_layer=ConvStem"]);
+    let back = weights::pytorch::read(&dir.path().join("x.pth.tar")).expect("it is there");
+    let last = "state_dict.module.base_encoder.patch_embed.proj.12.weight";
+    let found = back
+        .iter()
+        .find(|t| t.key == last)
+        .expect("the last of the stem");
+    assert_eq!(found.shape, [64, 64, 1, 1]);
+    load(&mut network, back);
+    assert_eq!(weights::collect(&network), start);
+}
