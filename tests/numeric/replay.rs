@@ -3,18 +3,40 @@
 //!
 //! The fixtures come from `tests/numeric/reference/mocov3_replay.py`, which
 //! names the versions and computes in plain PyTorch, float64 and float32, and
-//! from `replays.py` beside it.
+//! from `replays.py`, `decorrelated_replays.py`, `mae_replay.py` and
+//! `resnet_replay.py` beside it.
 
 #[path = "../support/mod.rs"]
 mod support;
 
-use support::{losses, root, run};
+use ssl_engine::weights::{self, NamedTensor};
+use support::{formula, losses, root, run};
 
 /// Losses from step `first` on are compared.
 fn replay(method: &str, first: usize) {
     let fixture = root().join(format!("tests/numeric/fixtures/{method}_replay"));
     let out = tempfile::tempdir().expect("a folder");
     let path = |name: &str| fixture.join(name).display().to_string();
+    // Weights are stored, or where they are too many, a list of what fills them.
+    let init = match std::fs::read_to_string(path("init.json")) {
+        Err(_) => path("init.safetensors"),
+        Ok(text) => {
+            type Line = (String, Vec<usize>, Option<u32>);
+            let list: Vec<Line> = serde_json::from_str(&text).expect("names, shapes, streams");
+            let fill = |(key, shape, stream): Line| NamedTensor {
+                data: match stream {
+                    Some(stream) => formula::weight(stream, &key, &shape),
+                    None => vec![0.0; shape.iter().product()],
+                },
+                key,
+                shape,
+            };
+            let tensors: Vec<NamedTensor> = list.into_iter().map(fill).collect();
+            let file = out.path().join("init.safetensors");
+            weights::write(&file, &tensors).expect("it is written");
+            file.display().to_string()
+        }
+    };
     let dir = out.path().join("run");
     run(
         out.path(),
@@ -22,7 +44,7 @@ fn replay(method: &str, first: usize) {
             "run",
             &path("pipeline.ssl"),
             "--init",
-            &path("init.safetensors"),
+            &init,
             "--out",
             &dir.display().to_string(),
             "--device",
@@ -82,4 +104,28 @@ fn swav_takes_pytorchs_path() {
 #[test]
 fn dino_takes_pytorchs_path() {
     replay("dino", 0);
+}
+
+/// LARS with a rate of their own for vectors, and a loss over the batch's
+/// correlations.
+#[test]
+fn barlow_twins_takes_pytorchs_path() {
+    replay("barlow_twins", 0);
+}
+
+#[test]
+fn vicreg_takes_pytorchs_path() {
+    replay("vicreg", 0);
+}
+
+/// Masks, a decoder, targets made of the images.
+#[test]
+fn mae_takes_pytorchs_path() {
+    replay("mae", 0);
+}
+
+/// Convolutions and their BatchNorms, LARS, a predictor without a last norm.
+#[test]
+fn mocov3_on_resnet18_takes_pytorchs_path() {
+    replay("mocov3_resnet", 0);
 }

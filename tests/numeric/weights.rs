@@ -1,6 +1,8 @@
 //! Weights to and from PyTorch's world: files that PyTorch wrote, and what
 //! `sslc export` writes, loaded back here and where Python is there, in Python.
 
+#[path = "libraries.rs"]
+mod libraries;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -8,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use ssl_engine::weights::pytorch;
+use ssl_engine::weights::{self, pytorch};
 use support::{losses, root, run};
 
 fn fixture(name: &str) -> PathBuf {
@@ -129,7 +131,8 @@ fn what_is_exported_comes_back_and_what_does_not_fit_is_told() {
 }
 
 /// Every library's features from the file that is written for it, loaded
-/// strictly by the lines that are printed.
+/// strictly by the lines that are printed: of a ViT that was trained, and of
+/// networks as they start.
 #[test]
 fn other_libraries_have_the_same_features() {
     let python = std::env::var("SSLC_PYTHON").unwrap_or_else(|_| "python3".to_owned());
@@ -144,19 +147,32 @@ fn other_libraries_have_the_same_features() {
     let dir = tempfile::tempdir().expect("a folder");
     let at = dir.path();
     trained(at);
-    for format in ["timm", "torchvision", "hf"] {
-        let done = run(at, &["export", "rep", "--format", format]);
-        std::fs::write(at.join(format!("{format}.txt")), &done.ends(0).text).expect("written");
+    let agree = |at: &Path, run_dir: &str, formats: &[&str], side: usize, width: usize| {
+        for format in formats {
+            let done = run(at, &["export", run_dir, "--format", format]);
+            std::fs::write(at.join(format!("{format}.txt")), &done.ends(0).text).expect("written");
+        }
+        let shape = format!("[2, 3, {side}, {side}]");
+        std::fs::write(at.join("shape.json"), shape).expect("written");
+        let script = root().join("tests/numeric/reference/export.py");
+        let script = script.canonicalize().expect("the script");
+        let done = Command::new(&python)
+            .arg(script)
+            .arg(".")
+            .current_dir(at)
+            .output();
+        let done = support::Done::from(done.expect("python runs"));
+        let of = |library: &str| format!("{library}: (2, {width})");
+        done.ends(0)
+            .says(&[&of("timm"), &of("torchvision"), "agree to"]);
+    };
+    agree(at, "rep", &["timm", "torchvision", "hf"], 8, 32);
+    for (backbone, side, width) in [("resnet(50)", 64, 2048), ("convnext(size: tiny)", 64, 768)] {
+        let dir = tempfile::tempdir().expect("a folder");
+        let plan = libraries::folder(dir.path(), backbone, side);
+        let start = weights::collect(&libraries::network(&plan));
+        let file = dir.path().join("run/weights/nets.safetensors");
+        weights::write(&file, &start).expect("written");
+        agree(dir.path(), "run", &["timm", "torchvision"], side, width);
     }
-    std::fs::write(at.join("shape.json"), "[2, 3, 8, 8]").expect("written");
-    let script = root().join("tests/numeric/reference/export.py");
-    let script = script.canonicalize().expect("the script");
-    let done = Command::new(&python)
-        .arg(script)
-        .arg(".")
-        .current_dir(at)
-        .output();
-    let done = support::Done::from(done.expect("python runs"));
-    done.ends(0)
-        .says(&["timm: (2, 32)", "torchvision: (2, 32)", "agree to"]);
 }

@@ -197,7 +197,14 @@ impl fmt::Display for Value {
                 write!(f, "[{}]", texts.join(", "))
             }
             Value::Norm(None) => f.write_str("none"),
-            Value::Norm(Some(ssl_plan::Norm::Batch { affine: true, .. })) => f.write_str("batch"),
+            Value::Norm(Some(ssl_plan::Norm::Batch {
+                affine: true,
+                shift,
+                ..
+            })) => f.write_str(match shift {
+                true => "batch",
+                false => "batch(shift: false)",
+            }),
             Value::Norm(Some(ssl_plan::Norm::Layer { .. })) => f.write_str("layer"),
             Value::Norm(Some(ssl_plan::Norm::Batch { affine: false, .. })) => {
                 f.write_str("batch(affine: false)")

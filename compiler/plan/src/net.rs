@@ -206,6 +206,14 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
+fn yes() -> bool {
+    true
+}
+
+fn is_true(value: &bool) -> bool {
+    *value
+}
+
 /// How the pixels of an image become tokens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -266,6 +274,16 @@ pub enum Init {
     /// zero biases, class token normal(0, 1e-6), patch projection
     /// uniform of +-sqrt(6 / (channels * patch^2 + dim)).
     MocoV3,
+    /// timm's ViT: linear maps normal(0, 0.02) with zero biases, class token
+    /// normal(0, 1e-6), PyTorch's default for the patch projection.
+    Timm,
+    /// DINO's ViT and head: as [`Init::Timm`], with a class token normal(0,
+    /// 0.02).
+    Dino,
+    /// MAE's ViT: Xavier-uniform linear maps, q, k, v as one, and patch
+    /// projection, zero biases but the projection's, which is PyTorch's
+    /// default; class token normal(0, 0.02).
+    Mae,
     /// torchvision's ResNet: Kaiming-normal (fan out, ReLU) convolutions,
     /// norms one and zero.
     Torchvision,
@@ -350,8 +368,9 @@ pub struct Convnext {
 pub struct Mlp {
     /// The layers in order.
     pub layers: Vec<MlpLayer>,
-    /// How weights start. Under [`Init::MocoV3`] PyTorch's linear default is
-    /// used, as the reference does.
+    /// How linear maps start: normal(0, 0.02) with zero biases under
+    /// [`Init::Dino`], PyTorch's default under every other, as the references'
+    /// heads.
     pub init: Init,
 }
 
@@ -377,8 +396,11 @@ pub enum Norm {
     /// BatchNorm; statistics of the batch in training, running ones in
     /// evaluation (updated with the unbiased variance, as PyTorch).
     Batch {
-        /// Whether it has a trained scale and shift.
+        /// Whether it has a trained scale and, unless it is left out, shift.
         affine: bool,
+        /// Whether a shift goes with the scale; nothing without one.
+        #[serde(default = "yes", skip_serializing_if = "is_true")]
+        shift: bool,
         /// Epsilon.
         eps: f64,
         /// Share of the new value in the running statistics.

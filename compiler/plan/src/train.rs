@@ -39,6 +39,9 @@ pub struct Optimizer {
     pub weight_decay: Schedule,
     /// Parameters without weight decay and, under LARS, without its scaling.
     pub exclude: Vec<ParamClass>,
+    /// Factor on the rate of what is in `exclude`; 1 where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exclude_lr_scale: Option<f64>,
     /// Bound on the gradient, before the rule.
     pub clip: Option<Clip>,
     /// Nets whose rate stays at its peak and does not follow the schedule

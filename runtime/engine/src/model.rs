@@ -2,7 +2,7 @@
 //! are averages of them.
 
 use burn::tensor::{Device, Tensor};
-use ssl_plan::{FeatureOf, Net, NetKind, Precision, Schedule, Stage};
+use ssl_plan::{FeatureOf, Module, Net, NetKind, Precision, Schedule, Stage};
 
 use crate::error::EngineError;
 use crate::export::is_backbone;
@@ -39,6 +39,20 @@ impl Member {
     pub fn is_average(&self) -> bool {
         self.average.is_some()
     }
+}
+
+/// The stages of an average, which leaves nothing out: stochastic depth is for
+/// what is trained (as DINO's teacher).
+fn whole(stages: &[Stage]) -> Vec<Stage> {
+    let mut stages = stages.to_vec();
+    for stage in &mut stages {
+        match &mut stage.module {
+            Module::Vit(vit) => vit.drop_path = None,
+            Module::Convnext(net) => net.drop_path = None,
+            _ => {}
+        }
+    }
+    stages
 }
 
 impl Model {
@@ -95,7 +109,10 @@ impl Model {
                     .map(|path| path.replacen(of, &net.name, 1))
                     .collect(),
             };
-            let network = Network::with_frozen(&net.name, stages, seed, &device, &own);
+            let network = match average {
+                None => Network::with_frozen(&net.name, stages, seed, &device, &own),
+                Some(_) => Network::with_frozen(&net.name, &whole(stages), seed, &device, &own),
+            };
             members.push(Member {
                 name: net.name.clone(),
                 stages: stages.clone(),

@@ -13,6 +13,7 @@ use burn::tensor::{Tensor, TensorData};
 use crate::nets::{Kind, Network, Visit, settle};
 
 mod file;
+mod foreign;
 pub mod initial;
 pub mod pytorch;
 

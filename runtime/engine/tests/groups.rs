@@ -30,6 +30,7 @@ fn recipe(rule: Rule) -> Recipe {
         weight_decay: Schedule::constant(0.0),
         exclude: Vec::new(),
         clip: None,
+        exclude_lr_scale: None,
         constant_lr: Vec::new(),
         peak_lr: 0.1,
         layer_decay: None,

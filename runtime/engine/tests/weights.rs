@@ -535,18 +535,67 @@ fn files_say_that_they_are_for_pytorch() {
     assert_eq!(header["__metadata__"]["format"], "pt");
 }
 
+/// timm's `init_weights_vit_timm`, DINO's `trunc_normal_` of .02, MAE's
+/// `initialize_weights`, PyTorch's own: deviation and largest value of tensors
+/// of a ViT of width 64.
 #[test]
 fn the_plan_decides_every_start() {
-    let starts = |init| {
-        let vit = Vit { init, ..tiny_vit() };
+    let xavier = |a: usize, b: usize| (6.0 / (a + b) as f64).sqrt();
+    // Class token, fc1's and qkv's weight, bias of fc1 and patch projection.
+    for (init, class, [fc1, qkv], [bias, patch_bias]) in [
+        (
+            Init::MocoV3,
+            1e-6,
+            [xavier(64, 256), xavier(64, 64)],
+            [0.0; 2],
+        ),
+        (Init::Timm, 1e-6, [0.02; 2], [0.0, 1.0]),
+        (Init::Dino, 0.02, [0.02; 2], [0.0, 1.0]),
+        (
+            Init::Mae,
+            0.02,
+            [xavier(64, 256), xavier(64, 192)],
+            [0.0, 1.0],
+        ),
+        (Init::Pytorch, 1e-6, [0.125; 2], [1.0, 1.0]),
+    ] {
+        let (dim, hidden) = (64, 256);
+        let vit = Vit {
+            init,
+            dim,
+            hidden,
+            ..tiny_vit()
+        };
         let stages: [Stage; 1] = [stage(None, Module::Vit(vit))];
         let all = collect(&Network::new("net", &stages, 0, &Device::flex()));
-        let fc1 = all
-            .into_iter()
-            .find(|t| t.key.ends_with("0.mlp.fc1.weight"));
-        moments(&fc1.expect("a key").data).2
-    };
-    assert!(starts(Init::MocoV3) > 0.25, "sqrt(6 / 80) is 0.27");
-    let largest = starts(Init::Pytorch);
-    assert!(largest <= 0.25 && largest > 0.24, "1 / sqrt(16) is 0.25");
+        let values = |key: &str| {
+            let found = all.iter().find(|t| t.key == format!("net.{key}"));
+            moments(&found.expect("a key").data)
+        };
+        let deviation = values("cls_token").1;
+        assert!(
+            (deviation / class - 1.0).abs() < 0.4,
+            "{init:?}: {deviation}"
+        );
+        for (key, expected) in [("fc1", fc1), ("qkv", qkv)] {
+            let path = if key == "fc1" { "mlp" } else { "attn" };
+            let (_, deviation, largest) = values(&format!("blocks.0.{path}.{key}.weight"));
+            // A normal's deviation is known, or a uniform's bound.
+            let found = match expected {
+                0.02 => deviation,
+                _ => largest,
+            };
+            assert!(
+                (found / expected - 1.0).abs() < 0.02,
+                "{init:?}, {key}: {found}"
+            );
+        }
+        assert_eq!(
+            values("blocks.0.mlp.fc1.bias").2 > 0.0,
+            bias > 0.0,
+            "{init:?}"
+        );
+        let largest = values("patch_embed.proj.bias").2;
+        assert_eq!(largest > 0.0, patch_bias > 0.0, "{init:?}: {largest}");
+    }
 }

@@ -7,7 +7,7 @@ linear map of 12 to 12: the identity plus a tenth of stream 1002, its bias a
 tenth of stream 1003. Written after the papers' code: MoCo v3 (`info_nce`),
 SimCLR (`nt_xent`), BYOL (`cosine_distance`), SimSiam (`negative_cosine`), NNCLR's
 and CLIP's one direction (`batch_nce`), DCL (`decoupled`), Barlow Twins and VICReg
-with their main.py, where Barlow Twins' normalisation has no epsilon here; the
+with their main.py; the
 cross-entropy is DINO's without its centre. Per case the value and its gradient
 to the weight and the bias.
 """
@@ -66,7 +66,7 @@ def off_diagonal(x):
 
 
 def barlow_twins(a, b):
-    norm = lambda x: (x - x.mean(0)) / x.std(0, unbiased=False)
+    norm = lambda x: F.batch_norm(x, None, None, training=True)
     c = norm(a).T @ norm(b) / B
     return (c.diag() - 1).pow(2).sum() + 0.0051 * off_diagonal(c).pow(2).sum()
 

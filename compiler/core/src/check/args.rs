@@ -454,10 +454,21 @@ impl Checker<'_> {
     pub(super) fn norm_of(&mut self, setting: &Setting, scope: Scope) -> Option<Value> {
         let args = self.bind(Group::Norm, setting, None, scope)?;
         let eps = args.float("eps");
+        let shift = args.get("shift").map(|_| args.flag("shift"));
+        if shift == Some(true) && !args.flag("affine") {
+            self.report(
+                Diagnostic::error(Code::SHAPE, "a norm without a scale has no shift either")
+                    .at(args.span("shift"), "asks for a shift")
+                    .at(args.span("affine"), "takes scale and shift away")
+                    .help("leave `affine` or `shift` out"),
+            );
+            return None;
+        }
         Some(Value::Norm(Some(match args.function {
             "layer" => Norm::Layer { eps },
             _ => Norm::Batch {
                 affine: args.flag("affine"),
+                shift: shift.unwrap_or(true),
                 eps,
                 momentum: args.float("momentum"),
             },

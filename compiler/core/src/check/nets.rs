@@ -1,7 +1,7 @@
 //! Nets before their inputs are known: modules with their sizes.
 
 use ssl_diagnostics::{Code, Diagnostic, Span};
-use ssl_plan::{Activation, BlockNorm, PatchStem, Pool, Position, Schedule};
+use ssl_plan::{Activation, BlockNorm, Init, PatchStem, Pool, Position, Schedule};
 
 use super::Checker;
 use super::args::Args;
@@ -171,6 +171,10 @@ impl Checker<'_> {
                 },
                 activation: activation(args.symbol("activation")).unwrap_or(Activation::Relu),
                 last_activation: activation(args.symbol("last_activation")),
+                init: match args.symbol("init") {
+                    "dino" => Init::Dino,
+                    _ => Init::Pytorch,
+                },
             })),
         }?;
         Some(StageSpec {
@@ -271,6 +275,12 @@ impl Checker<'_> {
             qk_norm: args.flag("qk_norm"),
             layer_scale: args.get("layer_scale").and_then(Value::number),
             drop_path: self.drop_path(args, clock),
+            init: match args.symbol("init") {
+                "timm" => Init::Timm,
+                "dino" => Init::Dino,
+                "mae" => Init::Mae,
+                _ => Init::MocoV3,
+            },
         })
     }
 

@@ -241,11 +241,23 @@ impl Checker<'_> {
             }
         });
         let constant_lr = args.symbols("constant_lr");
+        let exclude_lr_scale = args.get("exclude_lr_scale").and_then(Value::number);
+        if exclude_lr_scale.is_some() && args.symbols("exclude").is_empty() {
+            self.report(
+                Diagnostic::error(
+                    Code::MISSING,
+                    "`exclude_lr_scale` is for the parameters in `exclude`, and there are none",
+                )
+                .at(args.span("exclude_lr_scale"), "scales nothing")
+                .help("add `exclude: [bias, norm]`, or leave it out"),
+            );
+        }
         Some(Optimizer {
             rule,
             lr,
             weight_decay,
             exclude,
+            exclude_lr_scale,
             clip,
             constant_lr: constant_lr.into_iter().map(str::to_owned).collect(),
             peak_lr,

@@ -100,10 +100,13 @@ fn linear(l: &Linear, flow: Flow) -> Layer {
 fn mlp_layer(l: &MlpLayer, flow: Flow) -> Layer {
     let out = flow.batch * l.output as f64;
     let plain = product(flow.batch, l.input, l.output, flow);
-    let (affine, norm) = match l.norm {
-        None => (false, 0.0),
-        Some(Norm::Batch { affine, .. }) => (affine, norm(out, BlockNorm::Batch, flow)),
-        Some(Norm::Layer { .. }) => (true, norm(out, BlockNorm::Layer, flow)),
+    let (vectors, norm) = match l.norm {
+        None => (0, 0.0),
+        Some(Norm::Batch { affine, shift, .. }) => {
+            let vectors = usize::from(affine) + usize::from(affine && shift);
+            (vectors, norm(out, BlockNorm::Batch, flow))
+        }
+        Some(Norm::Layer { .. }) => (2, norm(out, BlockNorm::Layer, flow)),
     };
     let activation = match l.activation {
         None => 0.0,
@@ -114,7 +117,7 @@ fn mlp_layer(l: &MlpLayer, flow: Flow) -> Layer {
     };
     let bias = if l.bias { l.output } else { 0 };
     Layer {
-        trained: (l.input * l.output + bias + if affine { 2 * l.output } else { 0 }) as u64,
+        trained: (l.input * l.output + bias + vectors * l.output) as u64,
         kept: plain.kept + norm + activation,
         ..plain
     }

@@ -142,6 +142,12 @@ const DROP_PATH: Field = field(
     F::Absent,
     "probability of leaving out the last block for an image, rising from 0 at the first",
 );
+const EXCLUDE_LR_SCALE: Field = field(
+    "exclude_lr_scale",
+    W::Positive,
+    F::Absent,
+    "factor on the rate of the parameters in `exclude`",
+);
 const CONSTANT_LR: Field = field(
     "constant_lr",
     W::Nets,
@@ -332,6 +338,8 @@ functions! {
         field("qk_norm", W::Bool, F::Bool(false), "whether queries and keys are normalised"),
         field("layer_scale", W::Positive, F::Absent,
             "first value of trained factors on every branch of a block"),
+        field("init", W::Choice(&["mocov3", "timm", "dino", "mae"]), F::Symbol("mocov3"),
+            "whose first weights: of linear maps, patch projection and class token"),
         DROP_PATH,
         FROZEN,
     ]
@@ -384,6 +392,8 @@ functions! {
         field("activation", W::Choice(&["relu", "gelu"]), F::Symbol("relu"), "after every hidden layer"),
         field("last_activation", W::Choice(&["none", "relu", "gelu"]), F::Symbol("none"),
             "after the last layer"),
+        field("init", W::Choice(&["pytorch", "dino"]), F::Symbol("pytorch"),
+            "whose first weights; `dino`: normal(0, 0.02), biases zero"),
         FROZEN,
     ]
     Average "ema" "exponential moving average of a net's parameters" [
@@ -392,6 +402,7 @@ functions! {
     ]
     Norm "batch" "BatchNorm" [
         field("affine", W::Bool, F::Bool(true), "whether it has a trained scale and shift"),
+        field("shift", W::Bool, F::Absent, "whether a trained shift goes with the scale; as `affine`"),
         field("eps", W::Positive, F::Float(1e-5), "epsilon"),
         field("momentum", PROBABILITY, F::Float(0.1), "share of the new value in the running statistics"),
     ]
@@ -407,6 +418,7 @@ functions! {
         BETA2,
         field("eps", W::Positive, F::Float(1e-8), "added to the root"),
         field("exclude", W::Classes, F::Symbols(&[]), "parameters without weight decay"),
+        EXCLUDE_LR_SCALE,
         CLIP,
         CLIP_PER,
         CONSTANT_LR,
@@ -421,6 +433,7 @@ functions! {
         field("eps", W::Positive, F::Float(1e-6), "added to the root"),
         field("exclude", W::Classes, F::Symbols(&["bias", "norm"]),
             "parameters without weight decay and without scaling"),
+        EXCLUDE_LR_SCALE,
         CLIP,
         CLIP_PER,
         CONSTANT_LR,
@@ -433,6 +446,7 @@ functions! {
         MOMENTUM,
         field("nesterov", W::Bool, F::Bool(false), "look ahead"),
         field("exclude", W::Classes, F::Symbols(&[]), "parameters without weight decay"),
+        EXCLUDE_LR_SCALE,
         CLIP,
         CLIP_PER,
         CONSTANT_LR,
@@ -448,6 +462,7 @@ functions! {
             "whether the rate goes into the velocity (Google's code) or scales it"),
         field("exclude", W::Classes, F::Symbols(&["bias", "norm"]),
             "parameters without weight decay and without scaling"),
+        EXCLUDE_LR_SCALE,
         CLIP,
         CLIP_PER,
         CONSTANT_LR,

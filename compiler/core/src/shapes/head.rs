@@ -19,6 +19,8 @@ pub struct MlpSpec {
     pub activation: Activation,
     /// Activation after the last layer.
     pub last_activation: Option<Activation>,
+    /// Whose first weights.
+    pub init: Init,
 }
 
 /// A linear map before its input is known.
@@ -59,7 +61,7 @@ impl MlpSpec {
         (
             Module::Mlp(Mlp {
                 layers,
-                init: Init::Pytorch,
+                init: self.init,
             }),
             Shape::Embedding { dim: at },
         )

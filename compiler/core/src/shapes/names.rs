@@ -51,8 +51,15 @@ pub fn parameters(module: &Module) -> Vec<Parameter> {
                 all.affine(&at.to_string(), layer.input * layer.output, bias);
                 at += 1;
                 if let Some(norm) = &layer.norm {
-                    if !matches!(norm, Norm::Batch { affine: false, .. }) {
-                        all.norm(&at.to_string(), layer.output);
+                    let width = layer.output;
+                    let shift = match norm {
+                        Norm::Layer { .. } => Some(width),
+                        Norm::Batch { affine, shift, .. } => {
+                            affine.then_some(if *shift { width } else { 0 })
+                        }
+                    };
+                    if let Some(shift) = shift {
+                        all.affine(&at.to_string(), width, shift);
                     }
                     at += 1;
                 }

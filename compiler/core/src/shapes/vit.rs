@@ -43,6 +43,8 @@ pub struct VitSpec {
     pub layer_scale: Option<f64>,
     /// Probability of leaving out the last block.
     pub drop_path: Option<Schedule>,
+    /// Whose first weights.
+    pub init: Init,
 }
 
 /// The decoder of a masked autoencoder before its image is known.
@@ -139,7 +141,7 @@ impl VitSpec {
             mlp_norm: self.mlp_norm,
             final_norm: self.final_norm,
             norm_eps: self.norm_eps,
-            init: Init::MocoV3,
+            init: self.init,
             stem: self.stem,
             pool_norm: self.pool_norm,
             register_tokens: self.register_tokens,

@@ -1,10 +1,13 @@
 //! The checkpoint of the MoCo v3 repository (facebookresearch/moco-v3): the
 //! base encoder, the momentum encoder and the predictor of a model under
-//! `DistributedDataParallel`, the projector in the place of the classifier.
+//! `DistributedDataParallel` (`module.base_encoder`, `module.momentum_encoder`,
+//! `module.predictor`), the projector in the place of the classifier (`head` of
+//! a ViT, `fc` of a ResNet), as its `moco/builder.py` and `main_moco.py` write
+//! and its `main_lincls.py` reads.
 
 use std::io::{self, Write};
 
-use ssl_plan::{Module, Net, NetKind, Resnet, Vit};
+use ssl_plan::{Module, Net, NetKind, PatchStem, Resnet, Vit};
 
 use super::source::{Chosen, Run};
 use super::{Package, python, resnet, vit};
@@ -100,7 +103,8 @@ fn prefixed(mut tensors: Vec<NamedTensor>, prefix: &str) -> Vec<NamedTensor> {
 
 /// The repository's name of a ViT; its class with arguments where it has none.
 fn of_vit(plan: &Vit) -> Result<String, String> {
-    vit::classic(plan, "the repository's ViT")?;
+    vit::moco_fits(plan)?;
+    let conv = plan.stem == PatchStem::Conv;
     let size = (
         plan.dim,
         plan.depth,
@@ -110,17 +114,20 @@ fn of_vit(plan: &Vit) -> Result<String, String> {
         plan.image,
     );
     Ok(match size {
-        (384, 12, 12, 4, 16, [224, 224]) => "vit_small".to_owned(),
-        (768, 12, 12, 4, 16, [224, 224]) => "vit_base".to_owned(),
+        (384, 12, 12, 4, 16, [224, 224]) if !conv => "vit_small".to_owned(),
+        (768, 12, 12, 4, 16, [224, 224]) if !conv => "vit_base".to_owned(),
+        (384, 11, 12, 4, 16, [224, 224]) if conv => "vit_conv_small".to_owned(),
+        (768, 11, 12, 4, 16, [224, 224]) if conv => "vit_conv_base".to_owned(),
         _ => format!(
             "VisionTransformerMoCo(img_size={}, patch_size={}, embed_dim={}, depth={}, \
-             num_heads={}, mlp_ratio={}, qkv_bias=True)",
+             num_heads={}, mlp_ratio={}, qkv_bias=True{})",
             python::size(plan.image),
             plan.patch,
             plan.dim,
             plan.depth,
             plan.heads,
             vit::ratio(plan.hidden, plan.dim),
+            if conv { ", embed_layer=ConvStem" } else { "" },
         ),
     })
 }

@@ -4,6 +4,7 @@
 //! Only the run directory is read: no network is built, no device is asked,
 //! nothing in the directory changes but the files that are written.
 
+mod convnext;
 mod moco;
 mod python;
 mod resnet;
@@ -222,6 +223,13 @@ fn package(run: &Run, chosen: &Chosen, format: Format) -> Result<Package, String
             Format::Torchvision => resnet::torchvision(plan, tensors),
             Format::Hf | Format::MocoV3 => resnet::hf(plan, tensors),
         },
+        Module::Convnext(plan) => match format {
+            Format::Timm => convnext::timm(plan, tensors),
+            Format::Torchvision => convnext::torchvision(plan, tensors),
+            Format::Hf | Format::MocoV3 => {
+                Err("ConvNeXt is written for timm and torchvision".to_owned())
+            }
+        },
         other => Err(format!("it has no {}", kind(other))),
     }
 }
@@ -247,7 +255,7 @@ fn kind(module: &Module) -> &'static str {
     match module {
         Module::Vit(_) => "vision transformer",
         Module::Resnet(_) => "residual network",
-        Module::Convnext(_) => "ConvNeXt that `sslc` could write",
+        Module::Convnext(_) => "ConvNeXt",
         Module::Mlp(_) | Module::Linear(_) => "head by itself",
         Module::Prototypes { .. } => "prototypes",
         Module::L2Normalize { .. } => "normalisation by itself",

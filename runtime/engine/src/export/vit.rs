@@ -285,11 +285,27 @@ pub(super) fn hf(plan: &Vit, tensors: Vec<NamedTensor>) -> Result<Package, Strin
     })
 }
 
-/// The MoCo v3 repository's ViT, which is timm's with positions that are
-/// computed and then stored.
+/// The MoCo v3 repository's ViT (`vits.py`), which is timm's with positions that
+/// are computed and then stored, and perhaps its stem of four convolutions.
 pub(super) fn moco(plan: &Vit, tensors: Vec<NamedTensor>) -> Result<Vec<NamedTensor>, String> {
-    classic(plan, "the repository's ViT")?;
-    Ok(with_positions(plan, tensors))
+    moco_fits(plan)?;
+    Ok(with_positions(plan, super::resnet::counted(tensors)))
+}
+
+/// Refuses what the MoCo v3 repository's ViT is not.
+pub(super) fn moco_fits(plan: &Vit) -> Result<(), String> {
+    let there = "the repository's ViT";
+    if plan.stem == PatchStem::Conv && (plan.patch, plan.channels) == (16, 3) {
+        let stem = PatchStem::Linear;
+        return classic(
+            &Vit {
+                stem,
+                ..plan.clone()
+            },
+            there,
+        );
+    }
+    classic(plan, there)
 }
 
 /// Refuses blocks that are no plain ones.

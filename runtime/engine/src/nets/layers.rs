@@ -195,6 +195,11 @@ enum Affine {
         weight: Param<1>,
         bias: Param<1>,
     },
+    /// No shift: zeros, which are no parameter.
+    Scale {
+        weight: Param<1>,
+        bias: Tensor<1>,
+    },
     /// One and zero, which are no parameters.
     Fixed {
         weight: Tensor<1>,
@@ -234,6 +239,15 @@ impl BatchNorm {
         }
     }
 
+    /// Without its shift, which is no parameter then.
+    pub(super) fn without_shift(mut self) -> Self {
+        if let Affine::Trained { weight, .. } = self.affine {
+            let bias = self.running_mean.value();
+            self.affine = Affine::Scale { weight, bias };
+        }
+        self
+    }
+
     /// `[B, channels, ...]`, float32. Training updates the running statistics.
     pub(super) fn forward<const D: usize>(&mut self, x: Tensor<D>, pass: Pass) -> Tensor<D> {
         self.forward_then(x, After::Nothing, pass)
@@ -249,6 +263,7 @@ impl BatchNorm {
         let x = pass.widen(x);
         let (weight, bias) = match &self.affine {
             Affine::Trained { weight, bias } => (weight.value(), bias.value()),
+            Affine::Scale { weight, bias } => (weight.value(), bias.clone()),
             Affine::Fixed { weight, bias } => (weight.clone(), bias.clone()),
         };
         if pass.mode == Mode::Eval {
@@ -268,9 +283,13 @@ impl BatchNorm {
     }
 
     pub(super) fn visit<V: Visit>(&mut self, visitor: &mut V) {
-        if let Affine::Trained { weight, bias } = &mut self.affine {
-            weight.visit(visitor);
-            bias.visit(visitor);
+        match &mut self.affine {
+            Affine::Trained { weight, bias } => {
+                weight.visit(visitor);
+                bias.visit(visitor);
+            }
+            Affine::Scale { weight, .. } => weight.visit(visitor),
+            Affine::Fixed { .. } => {}
         }
         self.running_mean.visit(visitor);
         self.running_var.visit(visitor);

@@ -2,7 +2,7 @@
 //! networks where a file says so.
 
 use burn::tensor::{Tensor, activation};
-use ssl_plan::{Activation, Norm};
+use ssl_plan::{Activation, Init, Norm};
 
 use super::Visit;
 use super::layers::{BatchNorm, LayerNorm, Linear, Pass};
@@ -27,26 +27,33 @@ enum Layer {
 }
 
 impl Mlp {
-    /// Linear maps start from PyTorch's default under every init, as the
-    /// references' heads do.
+    /// Linear maps start from PyTorch's default, as the references' heads do,
+    /// or as DINO's.
     pub(super) fn new(plan: &ssl_plan::Mlp, scope: &Scope) -> Self {
         let mut layers = Vec::new();
         for layer in &plan.layers {
             let place = scope.enter(layers.len());
-            let start = Start::fan_in(layer.input);
-            let bias = layer.bias.then(|| start.clone());
+            let (start, bias) = match plan.init {
+                Init::Dino => (Start::Normal(0.02), Start::Zeros),
+                _ => (Start::fan_in(layer.input), Start::fan_in(layer.input)),
+            };
+            let bias = layer.bias.then_some(bias);
             let linear = Linear::new(&place, [layer.input, layer.output], start, bias);
             layers.push(Layer::Linear(Box::new(linear)));
             let place = scope.enter(layers.len());
             layers.extend(layer.norm.as_ref().map(|norm| match *norm {
                 Norm::Batch {
                     affine,
+                    shift,
                     eps,
                     momentum,
                 } => {
                     let scale = affine.then_some(Start::Ones);
                     let norm = BatchNorm::new(&place, layer.output, scale, eps, momentum);
-                    Layer::BatchNorm(Box::new(norm))
+                    Layer::BatchNorm(Box::new(match shift {
+                        true => norm,
+                        false => norm.without_shift(),
+                    }))
                 }
                 Norm::Layer { eps } => {
                     Layer::RowNorm(Box::new(LayerNorm::new(&place, layer.output, eps)))

@@ -275,8 +275,8 @@ impl Maker<'_> {
     fn conv(&self, scope: &Scope, shape: [usize; 2], kernel: usize, stride: usize) -> Conv {
         let area = kernel * kernel;
         let start = match self.plan.init {
-            Init::Torchvision | Init::MocoV3 => Start::kaiming(shape[1] * area),
             Init::Pytorch => Start::fan_in(shape[0] * area),
+            _ => Start::kaiming(shape[1] * area),
         };
         Conv::new(scope, shape, kernel, stride, start)
     }

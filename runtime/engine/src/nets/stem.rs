@@ -85,7 +85,10 @@ impl Patches {
         let fan_in = plan.channels * side * side;
         let (weight, bias) = match plan.init {
             Init::MocoV3 => (Start::xavier(fan_in, dim), Start::Zeros),
-            Init::Torchvision | Init::Pytorch => (Start::fan_in(fan_in), Start::fan_in(fan_in)),
+            Init::Mae => (Start::xavier(fan_in, dim), Start::fan_in(fan_in)),
+            Init::Timm | Init::Dino | Init::Torchvision | Init::Pytorch => {
+                (Start::fan_in(fan_in), Start::fan_in(fan_in))
+            }
         };
         let kind = |class| match plan.frozen_patch_projection {
             true => Kind::Frozen,

@@ -41,7 +41,10 @@ impl Vit {
         // Beside registers the class token has no position either, as in timm.
         let extra = usize::from(has_class && registers == 0);
         let cls_token = has_class.then(|| {
-            let start = Start::Normal(1e-6);
+            let start = match plan.init {
+                Init::Dino | Init::Mae => Start::Normal(0.02),
+                _ => Start::Normal(1e-6),
+            };
             scope.trained("cls_token", ParamClass::Token, [1, 1, dim], start)
         });
         let reg_token = (registers > 0).then(|| {
@@ -77,6 +80,8 @@ impl Vit {
         let linear = |scope: Scope, shape: [usize; 2], fan_out: usize| {
             let (weight, bias) = match plan.init {
                 Init::MocoV3 => (Start::xavier(shape[0], fan_out), Start::Zeros),
+                Init::Mae => (Start::xavier(shape[0], shape[1]), Start::Zeros),
+                Init::Timm | Init::Dino => (Start::Normal(0.02), Start::Zeros),
                 Init::Torchvision | Init::Pytorch => {
                     (Start::fan_in(shape[0]), Start::fan_in(shape[0]))
                 }

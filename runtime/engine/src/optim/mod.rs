@@ -3,7 +3,8 @@
 //! Each rule computes what PyTorch's (or, for LARS, MoCo v3's) computes;
 //! rates, decays and the rule's own numbers are asked from their schedules at
 //! every step. In a backbone the rate may fall from layer to layer (`depth`).
-//! Classes in `exclude` take no weight decay and no scaling by norms. A
+//! Classes in `exclude` take no weight decay and no scaling by norms, and may
+//! have a rate of their own. A
 //! tensor without a gradient is left alone, as in PyTorch, and so is a stage
 //! while it is frozen.
 
@@ -212,9 +213,10 @@ impl Visit for Walk<'_> {
         let Some(gradient) = tensor.grad_remove(self.gradients) else {
             return;
         };
-        let lr = self.rate(key);
         let recipe = &self.optimizer.recipe;
         let excluded = class.is_some_and(|class| recipe.exclude.contains(&class));
+        let share = recipe.exclude_lr_scale.filter(|_| excluded);
+        let lr = self.rate(key) * share.unwrap_or(1.0);
         let weight_decay = if excluded { 0.0 } else { self.weight_decay };
         let rule = recipe.rule.clone();
         let slot = self.optimizer.slots.entry(key.to_owned()).or_default();

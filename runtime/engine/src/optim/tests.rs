@@ -211,6 +211,7 @@ fn layer(bias: bool) -> MlpLayer {
         bias,
         norm: Some(Norm::Batch {
             affine: true,
+            shift: true,
             eps: 1e-5,
             momentum: 0.1,
         }),
@@ -271,6 +272,7 @@ fn excluded_classes_do_not_decay() {
             weight_decay: Schedule::constant(0.1),
             exclude,
             clip: None,
+            exclude_lr_scale: None,
             constant_lr: Vec::new(),
             peak_lr: 0.5,
             layer_decay: None,
@@ -326,6 +328,7 @@ fn recipe(clip: Option<Clip>) -> Recipe {
         weight_decay: Schedule::constant(0.0),
         exclude: Vec::new(),
         clip,
+        exclude_lr_scale: None,
         constant_lr: vec!["constant".into()],
         peak_lr: 0.5,
         layer_decay: None,

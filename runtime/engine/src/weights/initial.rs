@@ -3,7 +3,8 @@
 //!
 //! A file of ours has the networks' own keys. One of another program has a
 //! backbone's names behind words of its own (`state_dict.module.base_encoder.`,
-//! `teacher.backbone.`). For every stage the words are found under which most
+//! `teacher.backbone.`); torchvision's and transformers' names are translated
+//! first (`foreign`). For every stage the words are found under which most
 //! of its names are, and heads are looked for beside their backbone. What was
 //! found is told.
 
@@ -12,7 +13,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use super::{FileError, NamedTensor, pytorch, read};
+use super::{FileError, NamedTensor, foreign, pytorch, read};
 
 /// Where weights come from, and how strictly they are to fit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,7 +137,11 @@ pub fn adapt(
     let mut adapted = Adapted::default();
     let mut given = match is_own {
         true => file,
-        false => renamed(file, &wanted, initial.stage.is_some(), &mut adapted.notes),
+        false => {
+            let (file, whose) = foreign::translated(file);
+            adapted.notes.extend(whose);
+            renamed(file, &wanted, initial.stage.is_some(), &mut adapted.notes)
+        }
     };
     if initial.stage.is_some() {
         let inside = |t: &NamedTensor| {

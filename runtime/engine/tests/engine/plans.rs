@@ -266,6 +266,7 @@ fn mlp(name: Option<&str>, widths: &[usize]) -> Stage {
             bias: false,
             norm: Some(Norm::Batch {
                 affine: !last,
+                shift: true,
                 eps: 1e-5,
                 momentum: 0.1,
             }),
@@ -508,6 +509,7 @@ pub fn digits(epochs: usize, seed: u64) -> Plan {
                     weight_decay: Schedule::constant(0.05),
                     exclude: Vec::new(),
                     clip: None,
+                    exclude_lr_scale: None,
                     constant_lr: Vec::new(),
                     peak_lr: 2e-3 * batch as f64 / 256.0,
                     layer_decay: None,

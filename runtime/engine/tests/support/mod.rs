@@ -98,6 +98,7 @@ pub fn resnet(block: Block, layers: [usize; 4], stem: Stem) -> Resnet {
 pub fn batch_norm(affine: bool) -> Option<Norm> {
     Some(Norm::Batch {
         affine,
+        shift: true,
         eps: 1e-5,
         momentum: 0.1,
     })
