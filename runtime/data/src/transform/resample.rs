@@ -113,6 +113,7 @@ pub(crate) struct ResampleWork {
 }
 
 /// The vertical pass of a channel.
+#[cfg_attr(not(target_arch = "x86_64"), allow(unused_variables))]
 fn down(
     source: &[u8],
     weights: &Weights,
