@@ -27,14 +27,7 @@ impl Weights {
         self.bounds.len()
     }
 
-    /// The first input pixel of an output pixel, and the weights from it on.
-    pub(super) fn of(&self, i: usize) -> (usize, &[i32]) {
-        let (first, count) = self.bounds[i];
-        let start = i * self.stride;
-        (first, &self.values[start..start + count])
-    }
-
-    /// [`Weights::of`] of all output pixels in order.
+    /// For each output pixel the first input pixel, and the weights from it on.
     #[inline]
     pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &[i32])> {
         let values = self.values.chunks_exact(self.stride);
@@ -127,6 +120,7 @@ pub(crate) struct ResampleWork {
 }
 
 /// The vertical pass of a channel.
+#[cfg_attr(not(target_arch = "x86_64"), allow(unused_variables))]
 fn down(
     source: &[u8],
     weights: &Weights,
@@ -190,7 +184,7 @@ wide! {
         columns: &mut Vec<Column>,
         target: &mut Planes,
     ) {
-        let width = weights.bounds.len();
+        let width = weights.len();
         target.resize([source.height, width]);
         columns.resize(source.width, [0; ROWS * 3]);
         let channels = target.channels_mut();
@@ -202,8 +196,7 @@ wide! {
                     column[r * 3..r * 3 + 3].copy_from_slice(pixel);
                 }
             }
-            for x in 0..width {
-                let (first, weights) = weights.of(x);
+            for (x, (first, weights)) in weights.iter().enumerate() {
                 let mut sums = [HALF; ROWS * 3];
                 for (column, weight) in columns[first..].iter().zip(weights) {
                     for (sum, value) in sums.iter_mut().zip(column) {
@@ -226,8 +219,7 @@ const LANES: usize = 32;
 
 wide! {
     pub(super) fn vertical(source: &[u8], rows: &Weights, width: usize, target: &mut [u8]) {
-        for (y, row) in target.chunks_exact_mut(width).enumerate() {
-            let (first, weights) = rows.of(y);
+        for (row, (first, weights)) in target.chunks_exact_mut(width).zip(rows.iter()) {
             let taps = &source[first * width..];
             let (blocks, rest) = row.as_chunks_mut::<LANES>();
             for (i, block) in blocks.iter_mut().enumerate() {
@@ -262,8 +254,7 @@ mod tests {
         for interpolation in [Interpolation::Bilinear, Interpolation::Bicubic] {
             for size in 1..300 {
                 let weights = Weights::new(size, [0.0, size as f64], size, interpolation);
-                for i in 0..size {
-                    let (first, weights) = weights.of(i);
+                for (i, (first, weights)) in weights.iter().enumerate() {
                     for (x, weight) in (first..).zip(weights) {
                         assert_eq!(*weight, i32::from(x == i) << PRECISION);
                     }

@@ -7,6 +7,7 @@
 
 mod blur;
 mod color;
+mod hsv;
 mod mirror;
 mod resample;
 #[cfg(test)]
