@@ -14,7 +14,7 @@ pub fn judge(
     map: &SourceMap,
     bytes: impl Fn(&[String]) -> Option<u64>,
 ) -> Option<Diagnostic> {
-    let needed = plan.estimate.step_bytes;
+    let needed = most(&plan.estimate);
     if needed <= memory {
         return None;
     }
@@ -32,12 +32,17 @@ pub fn judge(
     })
 }
 
+/// What a step takes wherever it runs.
+pub fn most(e: &Estimate) -> u64 {
+    e.step_bytes.max(e.gpu_step_bytes)
+}
+
 /// The largest parts of a step's memory.
 fn parts(e: &Estimate) -> String {
     let standing = e.weight_bytes + e.optimizer_bytes + e.state_bytes + e.batch_bytes;
     let mut all = [
         (
-            e.step_bytes.saturating_sub(standing),
+            most(e).saturating_sub(standing),
             "activations and gradients",
         ),
         (e.optimizer_bytes, "the optimizer"),
@@ -48,7 +53,7 @@ fn parts(e: &Estimate) -> String {
     all.sort_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
     let named: Vec<String> = all
         .iter()
-        .take_while(|(bytes, _)| *bytes > e.step_bytes / 50)
+        .take_while(|(bytes, _)| *bytes > most(e) / 50)
         .map(|(bytes, what)| format!("{what} {}", size(*bytes)))
         .collect();
     named.join(", ")

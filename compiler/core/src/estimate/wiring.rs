@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ssl_plan::{BinaryOp, Graph, Net, NetKind, NodeId, Op, ReduceOp, Stage, UnaryOp};
 
-use super::layers::{F32, Flow, Layer, layers};
+use super::layers::{F32, Flow, Kernels, Layer, layers};
 
 /// What a step takes.
 #[derive(Debug, Clone, Copy, Default)]
@@ -49,9 +49,9 @@ struct Run {
 }
 
 /// What a step takes in memory and work, in so many micro-batches.
-pub fn step(graph: &Graph, nets: &[Net], narrow: f64, parts: usize) -> Step {
+pub fn step(graph: &Graph, nets: &[Net], kernels: Kernels, parts: usize) -> Step {
     if parts < 2 {
-        return piece(graph, nets, narrow);
+        return piece(graph, nets, kernels);
     }
     let by_image = graph.by_image();
     let own = |id: NodeId| by_image.get(id).copied().unwrap_or(false);
@@ -92,7 +92,7 @@ pub fn step(graph: &Graph, nets: &[Net], narrow: f64, parts: usize) -> Step {
             given(node);
         }
     }
-    let (part, rest) = (piece(&part, nets, narrow), piece(&rest, nets, narrow));
+    let (part, rest) = (piece(&part, nets, kernels), piece(&rest, nets, kernels));
     let times = parts as f64;
     Step {
         forward: held + part.forward.max(rest.forward),
@@ -105,11 +105,11 @@ pub fn step(graph: &Graph, nets: &[Net], narrow: f64, parts: usize) -> Step {
 }
 
 /// What a step takes that is computed in one piece.
-fn piece(graph: &Graph, nets: &[Net], narrow: f64) -> Step {
+fn piece(graph: &Graph, nets: &[Net], kernels: Kernels) -> Step {
     let mut out = Step::default();
     let mut runs: BTreeMap<NodeId, Run> = BTreeMap::new();
     for (id, node) in graph.nodes.iter().enumerate() {
-        if let Some(run) = run(graph, nets, id, narrow) {
+        if let Some(run) = run(graph, nets, id, kernels) {
             let flops: f64 = run.layers.iter().map(|l| l.flops).sum();
             if run.live {
                 out.trained_flops += flops;
@@ -192,7 +192,7 @@ fn piece(graph: &Graph, nets: &[Net], narrow: f64) -> Step {
     out
 }
 
-fn run(graph: &Graph, nets: &[Net], id: NodeId, narrow: f64) -> Option<Run> {
+fn run(graph: &Graph, nets: &[Net], id: NodeId, kernels: Kernels) -> Option<Run> {
     let node = graph.nodes.get(id)?;
     let Op::Stage {
         net,
@@ -217,7 +217,7 @@ fn run(graph: &Graph, nets: &[Net], id: NodeId, narrow: f64) -> Option<Run> {
         batch: *dims.first()? as f64,
         image,
         visible,
-        narrow,
+        kernels,
     };
     Some(Run {
         owner: (net.clone(), *stage),

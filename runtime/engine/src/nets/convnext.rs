@@ -10,9 +10,9 @@ use ssl_plan::{ParamClass, Schedule};
 
 use super::Visit;
 use super::drop::Drop;
-use super::gelu::gelu;
 use super::layers::{LayerNorm, Linear, Pass};
 use super::start::{Param, Scope, Start};
+use crate::fused::gelu;
 
 /// Weights start from a normal of this deviation, truncated at a hundred of
 /// them.

@@ -9,6 +9,7 @@
 mod border;
 mod memory;
 mod passes;
+mod phases;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -25,6 +26,8 @@ use border::Border;
 pub use memory::Held;
 use memory::Memory;
 pub use passes::{Computed, Passes};
+pub use phases::Phase;
+pub(crate) use phases::Phases;
 use value::{Array, Value};
 
 /// A graph that is ready to run.
@@ -37,6 +40,8 @@ pub struct Step {
     border: Border,
     memory: Memory,
     seed: u64,
+    /// Measures where time goes; off until somebody puts another here.
+    pub(crate) phases: Phases,
 }
 
 /// What a step's forward pass came to.
@@ -97,6 +102,7 @@ impl Step {
             features: features.to_vec(),
             memory: Memory::new(seed),
             seed,
+            phases: Phases::off(),
         })
     }
 
