@@ -179,6 +179,60 @@ fn a_checkpoint_of_another_plan_is_refused_by_name() {
     assert_eq!(before, weights(&dir.path().join("r")));
 }
 
+/// Packed shards stand in the run by their fingerprint; it goes on with no
+/// others, but with another cache.
+#[test]
+fn a_run_on_packed_shards_goes_on_with_no_others() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let at = dir.path();
+    let file = example("mocov3_digits.ssl").display().to_string();
+    let pack = |out: &str, more: &[&str]| {
+        let mut args = vec!["pack", file.as_str(), "--out", out];
+        args.extend(more);
+        run(at, &args).ends(0);
+        let text = std::fs::read(at.join(out).join("pack.json")).expect("packed");
+        let packed: serde_json::Value = serde_json::from_slice(&text).expect("JSON");
+        packed["fingerprint"].as_str().expect("a text").to_owned()
+    };
+    let fingerprint = pack("p", &["--decoded"]);
+    let source =
+        "data.source=webdataset(\"p/train-*.tar\", label: \"class\", test: \"p/test-*.tar\")";
+    let with = |more: &[&str]| {
+        let all = ["--set", source, "--set", "decode=fast"];
+        digits(at, "r", &[&all, more].concat())
+    };
+    with(&[]).ends(0);
+    let plan = std::fs::read(at.join("r/plan.json")).expect("a plan");
+    let plan: serde_json::Value = serde_json::from_slice(&plan).expect("JSON");
+    let data = &plan["recipe"]["data"];
+    assert_eq!(data["packs"][0]["fingerprint"], fingerprint.as_str());
+    assert_eq!(data["decode"], "fast");
+    let shown = ["plan", file.as_str(), "--set", source];
+    run(at, &shown)
+        .ends(0)
+        .says(&["decoded, fingerprint", &fingerprint[..16]]);
+    with(&[
+        "--resume",
+        "--set",
+        "data.cache=0",
+        "--set",
+        "stall_limit=5 min",
+    ])
+    .ends(0);
+
+    let other = pack("q", &["--quality", "80"]);
+    std::fs::rename(at.join("p"), at.join("old")).expect("moved");
+    std::fs::rename(at.join("q"), at.join("p")).expect("moved");
+    run(at, &["run", "--resume", "r"]).ends(65).says(&[
+        "the plan was made for pack",
+        &fingerprint[..16],
+        &other[..16],
+    ]);
+    with(&["--resume"])
+        .ends(2)
+        .says(&["another recipe", "data.packs[0].fingerprint"]);
+}
+
 #[test]
 fn a_sweep_runs_each_variant_once() {
     let dir = tempfile::tempdir().expect("a folder");

@@ -222,8 +222,10 @@ impl Dataset {
                     cache: usize::try_from(data.cache).unwrap_or(usize::MAX),
                 };
                 let of = |labels: Option<Labels>| labels.map(|labels| labels.of);
+                // No view is made of held-out images.
+                let exact = Reading { fast: false, ..how };
                 let test = (!opened.held_out.is_empty())
-                    .then(|| Images::new(opened.held_out, of(opened.held_out_labels), how));
+                    .then(|| Images::new(opened.held_out, of(opened.held_out_labels), exact));
                 let content = Content::Images {
                     train: Images::new(opened.train, of(opened.labels), how),
                     held_out: test,

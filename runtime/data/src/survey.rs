@@ -19,7 +19,8 @@ pub struct Survey {
     pub images: usize,
     /// Bytes of their files; 0 where they are no files.
     pub bytes: u64,
-    /// Images of each format by its content; `pixels` where they are no files.
+    /// Images of each format by its content; `pixels` where they are no files,
+    /// `unreadable` where nothing could be read.
     pub formats: BTreeMap<&'static str, usize>,
     /// Height and width of every readable image, ordered by their pixels.
     pub sizes: Vec<[usize; 2]>,
@@ -119,7 +120,12 @@ impl Dataset {
             Err(_) => Some("the decoder failed; this is a defect, please report it".into()),
         };
         seen.bytes += bytes.len() as u64;
-        *seen.formats.entry(format(bytes)).or_insert(0) += 1;
+        // A broken image without bytes was no file that could be read.
+        let of = match broken.is_some() && bytes.is_empty() {
+            true => "unreadable",
+            false => format(bytes),
+        };
+        *seen.formats.entry(of).or_insert(0) += 1;
         if let Some(reason) = broken {
             seen.broken.push(CorruptFile {
                 sample,

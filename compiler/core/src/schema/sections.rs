@@ -48,7 +48,7 @@ pub const DATA: &[Field] = &[
         Fallback::Symbol("full"),
         "`fast` decodes a JPEG at a half, a quarter or an eighth of its size where all views \
          shrink it as much anyway (photographs of 3 million pixels in under 60 % of the time, \
-         crops 43 to 45 dB from the exact ones); no JPEG is kept decoded, evaluation stays exact",
+         crops 43 to 45 dB from the exact ones); no training JPEG is kept decoded, evaluation stays exact",
     ),
     field(
         "cache",
