@@ -1,8 +1,9 @@
-//! What micro-batches change: a BatchNorm among what is computed part by part
-//! sees one part at a time.
+//! What settings that save memory change, or do not: of micro-batches, a
+//! BatchNorm among what is computed part by part sees one part at a time;
+//! activation checkpointing needs blocks.
 
 use ssl_diagnostics::{Diagnostic, Lint};
-use ssl_plan::{Graph, Net, Op};
+use ssl_plan::{Checkpointing, Graph, Net, Op, Recipe};
 
 use super::Checker;
 use crate::estimate;
@@ -27,6 +28,29 @@ impl Checker<'_> {
             )
             .at(at, format!("{} parts", clock.micro_batches))
             .help("take fewer parts; say `allow(batch_norm_in_parts)` where that is meant"),
+        );
+    }
+
+    /// Warns where activation checkpointing finds no blocks.
+    pub(super) fn recomputation(&mut self, recipe: &Recipe) {
+        let train = &self.source.effective.train;
+        let Some(setting) = train.get("activation_checkpointing") else {
+            return;
+        };
+        let asked = recipe.train.activation_checkpointing == Checkpointing::Blocks;
+        if !asked || recipe.step.by_block(&recipe.nets).contains(&true) {
+            return;
+        }
+        let at = setting.expr.span;
+        self.report(
+            Diagnostic::lint(
+                Lint::NO_EFFECT,
+                "no net that is trained has blocks, so that nothing is computed again",
+            )
+            .at(at, "changes nothing")
+            .help(
+                "leave it out: only `vit`, `resnet`, `convnext` and `vit_decoder` consist of blocks",
+            ),
         );
     }
 }

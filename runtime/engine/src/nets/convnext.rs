@@ -8,11 +8,12 @@ use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Tensor, module};
 use ssl_plan::{ParamClass, Schedule};
 
-use super::Visit;
 use super::drop::Drop;
 use super::gelu::gelu;
 use super::layers::{LayerNorm, Linear, Pass};
+use super::resnet::pooled;
 use super::start::{Param, Scope, Start};
+use super::{Signal, Visit};
 
 /// Weights start from a normal of this deviation, truncated at a hundred of
 /// them.
@@ -71,28 +72,48 @@ impl Convnext {
         }
     }
 
-    /// `[B, C, H, W]` to `[B, dim]`: the normalised mean over the last map.
-    pub(super) fn forward(&mut self, image: Tensor<4>, pass: Pass) -> Tensor<2> {
-        let x = pass.widen(self.stem.forward(image, pass));
-        let mut x = normed(&self.stem_norm, x);
-        let count = self.stages.iter().map(|s| s.blocks.len()).sum();
-        let mut at = 0;
-        for stage in &self.stages {
-            if let Some((norm, conv)) = &stage.downsample {
-                x = pass.widen(conv.forward(normed(norm, x), pass));
-            }
-            for block in &stage.blocks {
-                let drop = pass.drop(self.drop_path.as_ref(), [at, count]);
-                x = block.forward(x, pass, drop);
-                at += 1;
-            }
+    fn block_count(&self) -> usize {
+        self.stages.iter().map(|s| s.blocks.len()).sum()
+    }
+
+    /// The stem, every block, and what pools them.
+    pub(super) fn segments(&self) -> usize {
+        self.block_count() + 2
+    }
+
+    /// One segment: all of them in order take `[B, C, H, W]` to `[B, dim]`, the
+    /// normalised mean over the last map.
+    pub(super) fn segment(&self, segment: usize, x: Tensor<4>, pass: Pass) -> Option<Signal> {
+        if segment == 0 {
+            let x = pass.widen(self.stem.forward(x, pass));
+            return Some(Signal::Image(normed(&self.stem_norm, x)));
         }
-        let [batch, channels, height, width] = x.dims();
-        let mean = x
-            .reshape([batch, channels, height * width])
-            .mean_dim(2)
-            .reshape([batch, channels]);
-        self.head_norm.forward(mean)
+        let count = self.block_count();
+        if segment > count {
+            return Some(Signal::Embedding(self.head_norm.forward(pooled(x))));
+        }
+        self.block(segment - 1, x, pass).map(Signal::Image)
+    }
+
+    /// One of all blocks, with the halving of the map where it is a stage's
+    /// first.
+    fn block(&self, index: usize, x: Tensor<4>, pass: Pass) -> Option<Tensor<4>> {
+        let mut of_stage = index;
+        for stage in &self.stages {
+            let Some(block) = stage.blocks.get(of_stage) else {
+                of_stage -= stage.blocks.len();
+                continue;
+            };
+            let x = match &stage.downsample {
+                Some((norm, conv)) if of_stage == 0 => {
+                    pass.widen(conv.forward(normed(norm, x), pass))
+                }
+                _ => x,
+            };
+            let drop = pass.drop(self.drop_path.as_ref(), [index, self.block_count()]);
+            return Some(block.forward(x, pass, drop));
+        }
+        None
     }
 
     pub(super) fn visit<V: Visit>(&mut self, visitor: &mut V) {

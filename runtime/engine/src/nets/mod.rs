@@ -252,12 +252,44 @@ impl Network {
         mode: Mode,
         moment: Option<Moment>,
     ) -> Option<Signal> {
+        let mut segments = 0..self.segments(stage);
+        segments.try_fold(input, |x, segment| {
+            self.forward_segment([stage, segment], x, mask, mode, moment)
+        })
+    }
+
+    /// The segments of a stage, which run in order: of a backbone and of a
+    /// decoder what goes before the blocks, every block, and what comes after
+    /// them; a head is one. 0 where there is no such stage.
+    pub fn segments(&self, stage: usize) -> usize {
+        match self.stages.get(stage).map(|stage| &stage.body) {
+            None => 0,
+            Some(Body::Vit(vit)) => vit.segments(),
+            Some(Body::Resnet(resnet)) => resnet.segments(),
+            Some(Body::Convnext(net)) => net.segments(),
+            Some(Body::VitDecoder(decoder)) => decoder.segments(),
+            Some(_) => 1,
+        }
+    }
+
+    /// One segment of a stage, `[stage, segment]`: what it gives for what the
+    /// one before it gave. A stage is all of its segments in order, whose
+    /// inputs are all that is needed to compute any of them again.
+    pub fn forward_segment(
+        &mut self,
+        [stage, segment]: [usize; 2],
+        input: Signal,
+        mask: Option<&Mask>,
+        mode: Mode,
+        moment: Option<Moment>,
+    ) -> Option<Signal> {
         let pass = Pass {
             mode,
             precision: self.precision,
             moment,
         };
-        self.stages.get_mut(stage)?.body.forward(input, mask, pass)
+        let body = &mut self.stages.get_mut(stage)?.body;
+        body.segment(segment, input, mask, pass)
     }
 
     /// The feature of every stage, `[B, D]` (see [`Signal::feature`]), the
@@ -380,18 +412,20 @@ impl Network {
 }
 
 impl Body {
-    fn forward(&mut self, input: Signal, mask: Option<&Mask>, pass: Pass) -> Option<Signal> {
+    fn segment(
+        &mut self,
+        segment: usize,
+        input: Signal,
+        mask: Option<&Mask>,
+        pass: Pass,
+    ) -> Option<Signal> {
         Some(match (self, input) {
-            (Body::Vit(vit), Signal::Image(x)) => vit.forward(x, mask, pass)?,
-            (Body::VitDecoder(decoder), Signal::Tokens(x)) => {
-                Signal::Tokens(decoder.forward(x, mask, pass)?)
-            }
+            (Body::Vit(vit), x) => vit.segment(segment, x, mask, pass)?,
+            (Body::VitDecoder(decoder), x) => decoder.segment(segment, x, mask, pass)?,
             (_, _) if mask.is_some() => return None,
-            (Body::Resnet(resnet), Signal::Image(x)) => Signal::Embedding(resnet.forward(x, pass)),
-            (Body::Convnext(net), Signal::Image(x)) => Signal::Embedding(net.forward(x, pass)),
-            (Body::Vit(_) | Body::Resnet(_) | Body::Convnext(_) | Body::VitDecoder(_), _) => {
-                return None;
-            }
+            (Body::Resnet(resnet), Signal::Image(x)) => resnet.segment(segment, x, pass)?,
+            (Body::Convnext(net), Signal::Image(x)) => net.segment(segment, x, pass)?,
+            (Body::Resnet(_) | Body::Convnext(_), _) => return None,
             (head, Signal::Image(x)) => Signal::Embedding(head.rows(x.flatten(1, 3), pass)?),
             (head, Signal::Embedding(x)) => Signal::Embedding(head.rows(x, pass)?),
             (head, Signal::Tokens(x)) => {

@@ -6,12 +6,13 @@ use std::collections::HashMap;
 use burn::tensor::{Gradients, Tensor};
 use ssl_plan::NodeId;
 
+use super::blocks::Sum;
 use super::border::{join, surrogate};
 use super::value::{Array, Value};
-use super::{Step, close};
+use super::{Given, Step, close};
 use crate::error::EngineError;
 use crate::model::Model;
-use crate::nets::{Kind, Rows, Visit};
+use crate::nets::Rows;
 
 /// What the passes of a step came to.
 pub struct Computed {
@@ -70,7 +71,6 @@ impl Step {
             scale,
             read_tracks,
         } = passes;
-        let all = Rows::all(batch(views));
         let needed = self.needed(read_tracks);
         let mut values = vec![None; self.graph.nodes.len()];
         let border = match parts {
@@ -84,7 +84,13 @@ impl Step {
         for (id, array) in &border {
             values[*id] = Some(Value::Array(array.clone()));
         }
-        self.compute(&mut values, &needed, model, views, step, all)?;
+        let whole = Given {
+            views,
+            step,
+            rows: Rows::all(batch(views)),
+        };
+        let mut kept = Vec::new();
+        self.compute(&mut values, &needed, model, whole, Some(&mut kept))?;
         let outputs = self.outputs(&values, step, read_tracks)?;
         drop(values);
         let loss = outputs.loss.clone().inner();
@@ -92,6 +98,7 @@ impl Step {
             1.0 => outputs.loss.backward(),
             scale => outputs.loss.mul_scalar(scale).backward(),
         };
+        Step::backward_blocks(model, kept, &mut gradients)?;
         if parts > 1 {
             self.backward_parts(model, views, step, parts, &border, &mut gradients)?;
         }
@@ -124,7 +131,12 @@ impl Step {
         for rows in split(views, parts) {
             let mut values = vec![None; self.graph.nodes.len()];
             let of_part = narrow(views, rows);
-            self.compute(&mut values, &needed, &mut plain, &of_part, step, rows)?;
+            let part = Given {
+                views: &of_part,
+                step,
+                rows,
+            };
+            self.compute(&mut values, &needed, &mut plain, part, None)?;
             for (given, &id) in given.iter_mut().zip(&crossing) {
                 given.extend(values[id].take().and_then(Value::array));
             }
@@ -169,12 +181,19 @@ impl Step {
             let of_part = narrow(views, rows);
             // Running statistics took in this part before.
             let mut again = model.clone();
-            self.compute(&mut values, &needed, &mut again, &of_part, step, rows)?;
+            let part = Given {
+                views: &of_part,
+                step,
+                rows,
+            };
+            let mut kept = Vec::new();
+            self.compute(&mut values, &needed, &mut again, part, Some(&mut kept))?;
             let Some(sum) = surrogate(&values, &leaves, gradients, rows) else {
                 continue;
             };
             drop((values, again));
-            let of_part = sum.backward();
+            let mut of_part = sum.backward();
+            Step::backward_blocks(model, kept, &mut of_part)?;
             model.visit_trained(&mut Sum {
                 into: gradients,
                 from: &of_part,
@@ -214,26 +233,4 @@ fn narrow(views: &Views, rows: Rows) -> Views {
     (views.iter())
         .map(|(name, view)| (name.clone(), cut(view)))
         .collect()
-}
-
-/// Adds the gradients of every trained tensor.
-struct Sum<'a> {
-    into: &'a mut Gradients,
-    from: &'a Gradients,
-}
-
-impl Visit for Sum<'_> {
-    fn tensor<const D: usize>(&mut self, _: &str, kind: Kind, tensor: &mut Tensor<D>) {
-        if !matches!(kind, Kind::Trained(_)) {
-            return;
-        }
-        let Some(new) = tensor.grad(self.from) else {
-            return;
-        };
-        let sum = match tensor.grad(self.into) {
-            Some(old) => old + new,
-            None => new,
-        };
-        tensor.grad_replace(self.into, sum);
-    }
 }
