@@ -38,21 +38,37 @@ impl Checker<'_> {
             return;
         };
         let asked = recipe.train.activation_checkpointing == Checkpointing::Blocks;
-        if !asked || recipe.step.by_block(&recipe.nets).contains(&true) {
+        let by_block = recipe.step.by_block(&recipe.nets);
+        let mut own = recipe.step.nodes.iter().zip(by_block);
+        let any = own.any(|(node, by_block)| by_block && trains(&node.op, recipe));
+        if !asked || any {
             return;
         }
         let at = setting.expr.span;
         self.report(
             Diagnostic::lint(
                 Lint::NO_EFFECT,
-                "no net that is trained has blocks, so that nothing is computed again",
+                "no blocks are trained, so that there is nothing to compute again",
             )
             .at(at, "changes nothing")
             .help(
-                "leave it out: only `vit`, `resnet`, `convnext` and `vit_decoder` consist of blocks",
+                "leave it out: it is for `vit`, `resnet`, `convnext` and `vit_decoder` where they are trained",
             ),
         );
     }
+}
+
+/// Whether a stage has a parameter that the optimizer does not leave out.
+fn trains(op: &Op, recipe: &Recipe) -> bool {
+    let Op::Stage { net, stage, .. } = op else {
+        return false;
+    };
+    let stages = estimate::stages(&recipe.nets, net);
+    stages
+        .and_then(|(stages, _)| stages.get(*stage))
+        .is_some_and(|stage| {
+            estimate::parameters_in(net, stage, &recipe.train.optimizer.freeze).0 > 0
+        })
 }
 
 /// A stage with BatchNorm that is computed part by part.

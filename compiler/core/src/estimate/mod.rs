@@ -9,8 +9,8 @@ mod resnet;
 mod wiring;
 
 use ssl_plan::{
-    Estimate, Flops, Hyper, Module, Monitor, Net, NetKind, Op, ParameterCount, Precision, Recipe,
-    Rule, Shape, Stage,
+    Checkpointing, Estimate, Flops, Hyper, Module, Monitor, Net, NetKind, Op, ParameterCount,
+    Precision, Recipe, Rule, Shape, Stage,
 };
 
 use crate::shapes::{self, is_under, path_of};
@@ -39,7 +39,7 @@ pub fn has_statistics(module: &Module) -> bool {
 }
 
 /// [`parameters_of`] a stage, where the optimizer leaves some out.
-fn parameters_in(net: &str, stage: &Stage, freeze: &[String]) -> (u64, u64) {
+pub fn parameters_in(net: &str, stage: &Stage, freeze: &[String]) -> (u64, u64) {
     let (trained, frozen) = parameters_of(&stage.module);
     if freeze.is_empty() {
         return (trained, frozen);
@@ -164,7 +164,13 @@ pub fn estimate(recipe: &Recipe) -> Estimate {
         Precision::Bf16 | Precision::F16 => 2.0,
     };
     let parts = recipe.train.micro_batches.max(1);
-    let step = wiring::step(&recipe.step, &recipe.nets, narrow, parts);
+    let by_block = recipe.train.activation_checkpointing == Checkpointing::Blocks;
+    let how = wiring::How {
+        narrow,
+        parts,
+        by_block,
+    };
+    let step = wiring::step(&recipe.step, &recipe.nets, how);
     let moved = |momentum: &Hyper| u64::from(*momentum != Hyper::Constant(0.0));
     let (moments, work) = match &recipe.train.optimizer.rule {
         Rule::Adamw { .. } => (2, 12),

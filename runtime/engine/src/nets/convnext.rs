@@ -98,37 +98,41 @@ impl Convnext {
     /// One of all blocks, with the halving of the map where it is a stage's
     /// first.
     fn block(&self, index: usize, x: Tensor<4>, pass: Pass) -> Option<Tensor<4>> {
-        let mut of_stage = index;
-        for stage in &self.stages {
-            let Some(block) = stage.blocks.get(of_stage) else {
-                of_stage -= stage.blocks.len();
-                continue;
-            };
-            let x = match &stage.downsample {
-                Some((norm, conv)) if of_stage == 0 => {
-                    pass.widen(conv.forward(normed(norm, x), pass))
-                }
-                _ => x,
-            };
-            let drop = pass.drop(self.drop_path.as_ref(), [index, self.block_count()]);
-            return Some(block.forward(x, pass, drop));
+        let [stage, block] = self.place(index)?;
+        let stage = &self.stages[stage];
+        let x = match &stage.downsample {
+            Some((norm, conv)) if block == 0 => pass.widen(conv.forward(normed(norm, x), pass)),
+            _ => x,
+        };
+        let drop = pass.drop(self.drop_path.as_ref(), [index, self.block_count()]);
+        Some(stage.blocks[block].forward(x, pass, drop))
+    }
+
+    /// The stage of one of all blocks, and its place there.
+    fn place(&self, mut index: usize) -> Option<[usize; 2]> {
+        for (i, stage) in self.stages.iter().enumerate() {
+            match index.checked_sub(stage.blocks.len()) {
+                Some(rest) => index = rest,
+                None => return Some([i, index]),
+            }
         }
         None
     }
 
-    pub(super) fn visit<V: Visit>(&mut self, visitor: &mut V) {
-        self.stem.visit(visitor);
-        self.stem_norm.visit(visitor);
-        for stage in &mut self.stages {
-            if let Some((norm, conv)) = &mut stage.downsample {
+    pub(super) fn visit_segment<V: Visit>(&mut self, segment: usize, visitor: &mut V) {
+        if segment == 0 {
+            self.stem.visit(visitor);
+            self.stem_norm.visit(visitor);
+        } else if let Some([stage, block]) = self.place(segment - 1) {
+            let stage = &mut self.stages[stage];
+            if let (0, Some((norm, conv))) = (block, &mut stage.downsample) {
                 norm.visit(visitor);
                 conv.visit(visitor);
             }
-            for block in &mut stage.blocks {
-                block.visit(visitor);
-            }
+            stage.blocks[block].visit(visitor);
+        } else {
+            self.head_norm.visit(visitor);
         }
-        self.head_norm.visit(visitor);
     }
 }
 

@@ -133,14 +133,16 @@ impl VitDecoder {
         x.reshape([batch, all - 1, pixels])
     }
 
-    pub(super) fn visit<V: Visit>(&mut self, visitor: &mut V) {
-        self.mask_token.visit(visitor);
-        self.pos_embed.visit(visitor);
-        self.embed.visit(visitor);
-        for block in &mut self.blocks {
+    pub(super) fn visit_segment<V: Visit>(&mut self, segment: usize, visitor: &mut V) {
+        if segment == 0 {
+            self.mask_token.visit(visitor);
+            self.pos_embed.visit(visitor);
+            self.embed.visit(visitor);
+        } else if let Some(block) = self.blocks.get_mut(segment - 1) {
             block.visit(visitor);
+        } else {
+            self.norm.visit(visitor);
+            self.pred.visit(visitor);
         }
-        self.norm.visit(visitor);
-        self.pred.visit(visitor);
     }
 }

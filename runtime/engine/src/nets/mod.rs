@@ -262,14 +262,9 @@ impl Network {
     /// decoder what goes before the blocks, every block, and what comes after
     /// them; a head is one. 0 where there is no such stage.
     pub fn segments(&self, stage: usize) -> usize {
-        match self.stages.get(stage).map(|stage| &stage.body) {
-            None => 0,
-            Some(Body::Vit(vit)) => vit.segments(),
-            Some(Body::Resnet(resnet)) => resnet.segments(),
-            Some(Body::Convnext(net)) => net.segments(),
-            Some(Body::VitDecoder(decoder)) => decoder.segments(),
-            Some(_) => 1,
-        }
+        self.stages
+            .get(stage)
+            .map_or(0, |stage| stage.body.segments())
     }
 
     /// One segment of a stage, `[stage, segment]`: what it gives for what the
@@ -373,6 +368,14 @@ impl Network {
         }
     }
 
+    /// Walks over the parameters and buffers of one segment, `[stage,
+    /// segment]`; over nothing where there is no such stage.
+    pub fn visit_segment<V: Visit>(&mut self, [stage, segment]: [usize; 2], visitor: &mut V) {
+        if let Some(stage) = self.stages.get_mut(stage) {
+            stage.body.visit_segment(segment, visitor);
+        }
+    }
+
     /// What the keys of a stage's tensors start with, without the last dot.
     pub(crate) fn stage_path(&self, stage: usize) -> Option<&str> {
         self.stages.get(stage).map(|stage| stage.path.as_str())
@@ -403,6 +406,25 @@ impl Network {
         impl Visit for Cut {
             fn tensor<const D: usize>(&mut self, _: &str, _: Kind, tensor: &mut Tensor<D>) {
                 *tensor = tensor.clone().without_autodiff();
+            }
+        }
+        let mut network = self.clone();
+        network.visit(&mut Cut);
+        network
+    }
+
+    /// The same network with parameters that take no gradient, on a device
+    /// that has gradients: what it computes has no graph and is, to the bit,
+    /// what the network itself computes, where a kernel for devices without
+    /// gradients may round otherwise.
+    #[must_use]
+    pub fn untracked(&self) -> Self {
+        struct Cut;
+        impl Visit for Cut {
+            fn tensor<const D: usize>(&mut self, _: &str, _: Kind, tensor: &mut Tensor<D>) {
+                if tensor.is_autodiff() {
+                    *tensor = tensor.clone().without_autodiff().autodiff();
+                }
             }
         }
         let mut network = self.clone();
@@ -451,16 +473,32 @@ impl Body {
         })
     }
 
-    fn visit<V: Visit>(&mut self, visitor: &mut V) {
+    fn segments(&self) -> usize {
         match self {
-            Body::Vit(vit) => vit.visit(visitor),
-            Body::Resnet(resnet) => resnet.visit(visitor),
-            Body::Convnext(net) => net.visit(visitor),
+            Body::Vit(vit) => vit.segments(),
+            Body::Resnet(resnet) => resnet.segments(),
+            Body::Convnext(net) => net.segments(),
+            Body::VitDecoder(decoder) => decoder.segments(),
+            Body::Mlp(_) | Body::Linear(_) | Body::Prototypes(_) | Body::L2Normalize { .. } => 1,
+        }
+    }
+
+    fn visit<V: Visit>(&mut self, visitor: &mut V) {
+        for segment in 0..self.segments() {
+            self.visit_segment(segment, visitor);
+        }
+    }
+
+    fn visit_segment<V: Visit>(&mut self, segment: usize, visitor: &mut V) {
+        match self {
+            Body::Vit(vit) => vit.visit_segment(segment, visitor),
+            Body::Resnet(resnet) => resnet.visit_segment(segment, visitor),
+            Body::Convnext(net) => net.visit_segment(segment, visitor),
+            Body::VitDecoder(decoder) => decoder.visit_segment(segment, visitor),
             Body::Mlp(mlp) => mlp.visit(visitor),
             Body::Linear(linear) => linear.visit(visitor),
             Body::Prototypes(prototypes) => prototypes.visit(visitor),
             Body::L2Normalize { .. } => {}
-            Body::VitDecoder(decoder) => decoder.visit(visitor),
         }
     }
 }

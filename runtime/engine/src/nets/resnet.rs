@@ -79,14 +79,15 @@ impl Resnet {
         x
     }
 
-    pub(super) fn visit<V: Visit>(&mut self, visitor: &mut V) {
-        for (conv, norm) in &mut self.deep_stem {
-            conv.visit(visitor);
-            norm.visit(visitor);
-        }
-        self.conv1.visit(visitor);
-        self.bn1.visit(visitor);
-        for block in &mut self.blocks {
+    pub(super) fn visit_segment<V: Visit>(&mut self, segment: usize, visitor: &mut V) {
+        if segment == 0 {
+            for (conv, norm) in &mut self.deep_stem {
+                conv.visit(visitor);
+                norm.visit(visitor);
+            }
+            self.conv1.visit(visitor);
+            self.bn1.visit(visitor);
+        } else if let Some(block) = self.blocks.get_mut(segment - 1) {
             block.visit(visitor);
         }
     }

@@ -274,24 +274,24 @@ impl Vit {
         Some(resample(given, dim, prefix, [side, side], self.grid))
     }
 
-    pub(super) fn visit<V: Visit>(&mut self, visitor: &mut V) {
-        let tokens = [
-            &mut self.cls_token,
-            &mut self.reg_token,
-            &mut self.pos_embed,
-        ];
-        for param in tokens.into_iter().flatten() {
-            param.visit(visitor);
-        }
-        self.stem.visit(visitor);
-        for block in &mut self.blocks {
+    pub(super) fn visit_segment<V: Visit>(&mut self, segment: usize, visitor: &mut V) {
+        if segment == 0 {
+            let tokens = [
+                &mut self.cls_token,
+                &mut self.reg_token,
+                &mut self.pos_embed,
+            ];
+            for param in tokens.into_iter().flatten() {
+                param.visit(visitor);
+            }
+            self.stem.visit(visitor);
+        } else if let Some(block) = self.blocks.get_mut(segment - 1) {
             block.visit(visitor);
-        }
-        if let Some(norm) = &mut self.norm {
-            norm.visit(visitor);
-        }
-        if let Some(norm) = &mut self.fc_norm {
-            norm.visit(visitor);
+        } else {
+            let norms = [&mut self.norm, &mut self.fc_norm];
+            for norm in norms.into_iter().flatten() {
+                norm.visit(visitor);
+            }
         }
     }
 }

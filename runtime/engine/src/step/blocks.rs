@@ -25,7 +25,10 @@ pub(super) struct Kept {
     moment: Moment,
     /// What the stage took, where a gradient goes on to it.
     input: Option<Array>,
-    /// The inputs of its segments, without gradients.
+    /// The first segment that has anything to train, or that a gradient goes
+    /// through to the input.
+    first: usize,
+    /// The inputs of its segments from that one on, without gradients.
     inputs: Vec<Signal>,
     /// What it gave, a leaf.
     output: Array,
@@ -47,27 +50,40 @@ pub(super) fn forward(
     mask: Option<Box<Mask>>,
 ) -> Option<Kept> {
     let Place { net, stage, moment } = place;
-    let mut plain = network.without_gradients();
-    let mut inputs = Vec::with_capacity(plain.segments(stage));
+    let mut plain = network.untracked();
+    let segments = plain.segments(stage);
     let live = match &input {
         Value::Array(array) if array.tensor.is_tracked() => Some(array.clone()),
         _ => None,
     };
+    let first = match live {
+        Some(_) => 0,
+        None => (0..segments)
+            .find(|&segment| trains(&mut plain, [stage, segment]))
+            .unwrap_or(segments),
+    };
+    let mut inputs = Vec::with_capacity(segments - first);
     let mut signal = input.signal()?.detach();
-    for segment in 0..plain.segments(stage) {
-        inputs.push(signal.clone());
+    for segment in 0..segments {
+        if segment >= first {
+            inputs.push(signal.clone().detach());
+        }
         let at = [stage, segment];
         signal = plain.forward_segment(at, signal, mask.as_deref(), Mode::Train, Some(moment))?;
     }
     network.take_statistics(&plain);
     let mut output = Value::from(signal).array()?;
-    output.tensor = output.tensor.autodiff().require_grad();
+    output.tensor = output.tensor.inner();
+    if first < segments {
+        output.tensor = output.tensor.autodiff().require_grad();
+    }
     Some(Kept {
         net: net.to_owned(),
         stage,
         mask,
         moment,
         input: live,
+        first,
         inputs,
         output,
     })
@@ -90,22 +106,24 @@ impl Kept {
             mask,
             moment,
             input,
+            first,
             inputs,
             ..
         } = self;
         let mut gradient = Some(gradient);
-        for (segment, signal) in inputs.into_iter().enumerate().rev() {
+        for (i, signal) in inputs.into_iter().enumerate().rev() {
+            let at = [stage, first + i];
             let Some(of_output) = gradient.take() else {
                 break;
             };
-            let signal = match segment == 0 && input.is_none() {
+            let signal = match i == 0 && input.is_none() {
                 true => signal,
                 false => leaf(signal),
             };
             // Running statistics took in this batch before.
             let mut again = network.clone();
             let output = again.forward_segment(
-                [stage, segment],
+                at,
                 signal.clone(),
                 mask.as_deref(),
                 Mode::Train,
@@ -117,13 +135,11 @@ impl Kept {
                 break;
             }
             let mut found = sum.backward();
-            network.visit_stage(
-                stage,
-                &mut Sum {
-                    into: gradients,
-                    from: &found,
-                },
-            );
+            let mut sum = Sum {
+                into: gradients,
+                from: &found,
+            };
+            network.visit_segment(at, &mut sum);
             gradient = gradient_of(&signal, &mut found);
         }
         if let (Some(input), Some(gradient)) = (input, gradient) {
@@ -164,6 +180,19 @@ impl Step {
             *own = nodes.get(id).copied().unwrap_or(false);
         }
     }
+}
+
+/// Whether a segment has a parameter that takes a gradient.
+fn trains(network: &mut Network, at: [usize; 2]) -> bool {
+    struct Any(bool);
+    impl Visit for Any {
+        fn tensor<const D: usize>(&mut self, _: &str, kind: Kind, _: &mut Tensor<D>) {
+            self.0 |= matches!(kind, Kind::Trained(_));
+        }
+    }
+    let mut any = Any(false);
+    network.visit_segment(at, &mut any);
+    any.0
 }
 
 /// The same values as a leaf that keeps its gradient.

@@ -127,7 +127,7 @@ impl Step {
             .filter(|&id| needed[id])
             .collect();
         let mut given: Vec<Vec<Array>> = crossing.iter().map(|_| Vec::new()).collect();
-        let mut plain = model.without_gradients();
+        let mut plain = model.untracked();
         for rows in split(views, parts) {
             let mut values = vec![None; self.graph.nodes.len()];
             let of_part = narrow(views, rows);
@@ -148,6 +148,7 @@ impl Step {
                 let mut array = join(given, rows).ok_or_else(|| {
                     EngineError::plan(format!("node {id} of the step is of no parts"))
                 })?;
+                array.tensor = array.tensor.inner();
                 if self.border.live.contains(&id) {
                     array.tensor = array.tensor.autodiff().require_grad();
                 }
