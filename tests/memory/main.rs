@@ -118,9 +118,10 @@ fn the_estimate_is_what_a_step_takes() {
         let (estimated, measured) = measure(dir.path(), name, &text);
         let measured = measured - process;
         println!("{name}: estimated {estimated:.0} MiB, measured {measured:.0} MiB");
-        let off = estimated / measured - 1.0;
+        // What the allocator of each thread keeps, whatever the network.
+        let fixed = 40.0;
         assert!(
-            off.abs() < 0.15,
+            (estimated - measured).abs() < 0.1 * measured + fixed,
             "{name}: {estimated:.0} MiB, not {measured:.0}"
         );
     }

@@ -14,11 +14,11 @@ pub fn judge(
     map: &SourceMap,
     estimate: impl Fn(&[String]) -> Option<Estimate>,
 ) -> Option<Diagnostic> {
-    let needed = plan.estimate.step_bytes;
+    let needed = most(&plan.estimate);
     if needed <= memory {
         return None;
     }
-    let with = |changes: &[String]| estimate(changes).filter(|e| e.step_bytes <= memory);
+    let with = |changes: &[String]| estimate(changes).filter(|e| most(e) <= memory);
     let message = format!(
         "a step takes about {}, and {} are there",
         size(needed),
@@ -32,12 +32,17 @@ pub fn judge(
     })
 }
 
+/// What a step takes wherever it runs.
+fn most(e: &Estimate) -> u64 {
+    e.step_bytes.max(e.gpu_step_bytes)
+}
+
 /// The largest parts of a step's memory.
 fn parts(e: &Estimate) -> String {
     let standing = e.weight_bytes + e.optimizer_bytes + e.state_bytes + e.batch_bytes;
     let mut all = [
         (
-            e.step_bytes.saturating_sub(standing),
+            most(e).saturating_sub(standing),
             "activations and gradients",
         ),
         (e.optimizer_bytes, "the optimizer"),
@@ -48,7 +53,7 @@ fn parts(e: &Estimate) -> String {
     all.sort_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
     let named: Vec<String> = all
         .iter()
-        .take_while(|(bytes, _)| *bytes > e.step_bytes / 50)
+        .take_while(|(bytes, _)| *bytes > most(e) / 50)
         .map(|(bytes, what)| format!("{what} {}", size(*bytes)))
         .collect();
     named.join(", ")
@@ -59,7 +64,7 @@ fn help(plan: &Plan, with: impl Fn(&[String]) -> Option<Estimate>) -> String {
     let parts_of = |n: usize| format!("train.micro_batches={n}");
     let bf16 = "train.precision=bf16".to_owned();
     let blocks = "train.activation_checkpointing=blocks".to_owned();
-    let bytes = |e: &Estimate| size(e.step_bytes);
+    let bytes = |e: &Estimate| size(most(e));
     let more = |e: &Estimate| more(plan, e);
     let train = &plan.recipe.train;
     let wide = train.precision == Precision::Float32;

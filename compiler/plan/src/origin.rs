@@ -61,8 +61,8 @@ pub enum Origin {
     },
 }
 
-/// Size and cost of a run. Bytes are those of the CPU backend; of a GPU's
-/// memory, the backend's own pools take more.
+/// Size and cost of a run. Bytes are those of the CPU backend where nothing
+/// else is said; of a GPU's memory, the backend's own pools take more.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
     /// Exact parameter counts.
@@ -91,6 +91,10 @@ pub struct Estimate {
     /// activations and gradients as they come and go.
     #[serde(default)]
     pub step_bytes: u64,
+    /// As `step_bytes` on a GPU, where operations of several are not computed
+    /// in one and keep more.
+    #[serde(default)]
+    pub gpu_step_bytes: u64,
     /// Bytes at the worst moment of saving a checkpoint, in the host's memory
     /// where that is the device's.
     #[serde(default)]

@@ -116,7 +116,7 @@ pub fn shortage(estimate: &Estimate, memory: Option<u64>, is_host: bool) -> Opti
     let memory = memory?;
     let needed = match is_host {
         true => (estimate.step_bytes + estimate.ahead_bytes).max(estimate.save_bytes),
-        false => estimate.step_bytes,
+        false => estimate.gpu_step_bytes.max(estimate.step_bytes),
     };
     let gib = |bytes: u64| bytes as f64 / (1u64 << 30) as f64;
     (needed > memory).then(|| {

@@ -5,6 +5,7 @@ pub mod cuda;
 pub mod device;
 pub mod error;
 pub mod export;
+mod fused;
 pub mod judge;
 pub mod model;
 pub mod nets;

@@ -1,5 +1,6 @@
 //! The commands, and what they share: naming a pipeline and compiling it.
 
+pub mod bench;
 pub mod check;
 pub mod completions;
 pub mod data;

@@ -181,6 +181,10 @@ fn memory(w: &mut String, plan: &Plan) {
         0 => String::new(),
         bytes => format!("{} of them averages", size(bytes)),
     };
+    let peak = match e.gpu_step_bytes > e.step_bytes {
+        true => format!("at its peak; {} on a GPU", size(e.gpu_step_bytes)),
+        false => "at its peak".into(),
+    };
     let mut rows = vec![
         ("weights", size(e.weight_bytes), averages),
         ("optimizer", size(e.optimizer_bytes), String::new()),
@@ -191,7 +195,7 @@ fn memory(w: &mut String, plan: &Plan) {
             size(e.step_bytes.saturating_sub(standing)),
             "with the gradients, at their peak".into(),
         ),
-        ("a step", size(e.step_bytes), "at its peak".into()),
+        ("a step", size(e.step_bytes), peak),
         (
             "a checkpoint",
             size(e.save_bytes),

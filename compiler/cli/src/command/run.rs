@@ -12,7 +12,7 @@ use ssl_plan::{FORMAT, Plan};
 use super::Choice;
 use crate::signals::Signals;
 use crate::watch::Watch;
-use crate::{complete, output};
+use crate::{complete, memory, output};
 
 /// Options of `sslc run`.
 #[derive(Args)]
@@ -134,6 +134,7 @@ fn start(
     if let Some(workers) = machine.workers {
         engine.workers = usize::from(workers);
     }
+    memory::keep();
     let mut watch = Watch::new(&plan, machine.quiet);
     let outcome = Session::new(plan, engine).and_then(|session| session.run(&mut watch));
     watch.end();
@@ -144,7 +145,7 @@ fn start(
 }
 
 /// The exit code of a failed run.
-fn exit_code(e: &EngineError) -> u8 {
+pub fn exit_code(e: &EngineError) -> u8 {
     match e {
         EngineError::NonFinite { .. } | EngineError::Compute(_) => 3,
         EngineError::Data(_) => 65,

@@ -27,7 +27,7 @@ pub fn layers(c: &Convnext, flow: Flow) -> Vec<Layer> {
         let down = product(rows, area * width, dim, flow);
         out.push(Layer {
             trained: (area * width * dim + dim + 2 * normed) as u64,
-            kept: x * flow.narrow + norm(values, BlockNorm::Layer),
+            kept: x * flow.kernels.narrow + norm(values, BlockNorm::Layer, flow),
             // A halving belongs to the block behind it.
             segment: Some(if i == 0 { 0.0 } else { x * F32 }),
             ..down
@@ -40,11 +40,11 @@ pub fn layers(c: &Convnext, flow: Flow) -> Vec<Layer> {
                 frozen: 0,
                 // The convolution's input, the norm and its output, GELU and
                 // its output, the branch before its factors.
-                kept: y * flow.narrow
-                    + norm(y, BlockNorm::Layer)
-                    + y * flow.narrow
+                kept: y * flow.kernels.narrow
+                    + norm(y, BlockNorm::Layer, flow)
+                    + y * flow.kernels.narrow
                     + gelu(hidden, flow)
-                    + hidden * flow.narrow
+                    + hidden * flow.kernels.narrow
                     + if factors > 0 { y * F32 } else { 0.0 },
                 working: F32 * (2.0 * hidden + 2.0 * y),
                 flops: y * (98.0 + 16.0 * dim as f64),
@@ -55,7 +55,7 @@ pub fn layers(c: &Convnext, flow: Flow) -> Vec<Layer> {
     }
     out.push(Layer {
         trained: 2 * width as u64,
-        kept: norm(flow.batch * width as f64, BlockNorm::Layer),
+        kept: norm(flow.batch * width as f64, BlockNorm::Layer, flow),
         segment: Some(pixels(width, h, w) * F32),
         ..Layer::default()
     });

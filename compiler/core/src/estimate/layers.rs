@@ -3,7 +3,9 @@
 //! What an operation keeps for its backward pass is what Burn's autodiff keeps
 //! (0.22): a product its two factors, a linear map its input, an exponential
 //! its input, a BatchNorm its input, a ReLU its input; a sum keeps nothing.
-//! LayerNorm and softmax are not single operations there.
+//! LayerNorm and softmax are not single operations there. The runtime's fused
+//! operations keep less: a LayerNorm its input, an attention its queries, keys
+//! and values, a BatchNorm with a ReLU its input and its output.
 
 use ssl_plan::{
     Activation, BlockNorm, Linear, Mlp, MlpLayer, Module, Norm, PatchStem, Pool, Position, Vit,
@@ -42,8 +44,17 @@ pub struct Flow {
     pub image: [usize; 2],
     /// Patches that are not hidden, where some are.
     pub visible: Option<usize>,
+    /// What computes.
+    pub kernels: Kernels,
+}
+
+/// What a network is computed by.
+#[derive(Debug, Clone, Copy)]
+pub struct Kernels {
     /// Bytes of a number in matrix products: 4, or 2 in bfloat16.
     pub narrow: f64,
+    /// Whether the runtime's fused operations serve: in float32 on the CPU.
+    pub fused: bool,
 }
 
 /// The layers of a module in order.
@@ -66,7 +77,7 @@ pub fn layers(module: &Module, flow: Flow) -> Vec<Layer> {
 /// `[rows, input]` times `[input, output]`, the input kept.
 pub(super) fn product(rows: f64, input: usize, output: usize, flow: Flow) -> Layer {
     Layer {
-        kept: rows * input as f64 * flow.narrow,
+        kept: rows * input as f64 * flow.kernels.narrow,
         working: rows * (input + output) as f64 * F32,
         flops: 2.0 * rows * input as f64 * output as f64,
         ..Layer::default()
@@ -94,11 +105,13 @@ fn mlp_layer(l: &MlpLayer, flow: Flow) -> Layer {
     let plain = product(flow.batch, l.input, l.output, flow);
     let (affine, norm) = match l.norm {
         None => (false, 0.0),
-        Some(Norm::Batch { affine, .. }) => (affine, norm(out, BlockNorm::Batch)),
-        Some(Norm::Layer { .. }) => (true, norm(out, BlockNorm::Layer)),
+        Some(Norm::Batch { affine, .. }) => (affine, norm(out, BlockNorm::Batch, flow)),
+        Some(Norm::Layer { .. }) => (true, norm(out, BlockNorm::Layer, flow)),
     };
     let activation = match l.activation {
         None => 0.0,
+        // It is the next layer's input.
+        Some(Activation::Relu) if flow.kernels.fused && norm > 0.0 => 0.0,
         Some(Activation::Relu) => out * F32,
         Some(Activation::Gelu) => gelu(out, flow),
     };
@@ -110,13 +123,10 @@ fn mlp_layer(l: &MlpLayer, flow: Flow) -> Layer {
     }
 }
 
-/// What GELU keeps: its slopes; in bfloat16, written out, its three factors.
+/// What GELU keeps: its input; written out, its three factors.
 pub(super) fn gelu(values: f64, flow: Flow) -> f64 {
-    if flow.narrow < F32 {
-        3.0 * values * flow.narrow
-    } else {
-        values * F32
-    }
+    let factors = if flow.kernels.fused { 1.0 } else { 3.0 };
+    factors * values * flow.kernels.narrow
 }
 
 /// The sizes of a transformer's block.
@@ -141,12 +151,12 @@ fn block_parameters(s: Sizes) -> u64 {
     4 * d + (3 * d * d + 3 * d) + (d * d + d) + (d * h + h) + (h * d + d) + qk + factors
 }
 
-/// What a norm over `values` numbers keeps besides its output: the centred and
-/// the scaled input; a BatchNorm its input.
-pub(super) fn norm(values: f64, kind: BlockNorm) -> f64 {
+/// What a norm over `values` numbers keeps besides its output: its input, or,
+/// of a LayerNorm in several operations, the centred and the scaled input.
+pub(super) fn norm(values: f64, kind: BlockNorm, flow: Flow) -> f64 {
     match kind {
-        BlockNorm::Layer => 2.0 * values * F32,
-        BlockNorm::Batch => values * F32,
+        BlockNorm::Layer if !flow.kernels.fused => 2.0 * values * F32,
+        BlockNorm::Layer | BlockNorm::Batch => values * F32,
     }
 }
 
@@ -156,19 +166,22 @@ fn block(s: Sizes, tokens: f64, asking: f64, flow: Flow) -> Layer {
     let (all, some) = (flow.batch * tokens, flow.batch * asking);
     let scores = flow.batch * s.heads as f64 * asking * tokens;
     // The norm and its output; keys and values; queries and the answer.
-    let attention = norm(all * d, BlockNorm::Layer)
-        + all * d * flow.narrow
-        + 2.0 * all * d * flow.narrow
-        + 2.0 * some * d * flow.narrow;
+    let attention = norm(all * d, BlockNorm::Layer, flow)
+        + all * d * flow.kernels.narrow
+        + 2.0 * all * d * flow.kernels.narrow
+        + 2.0 * some * d * flow.kernels.narrow;
     // Softmax: the input and the output of the exponential, and the shares.
-    let softmax = scores * (2.0 * F32 + flow.narrow);
-    let mlp = norm(some * d, s.norm)
-        + some * d * flow.narrow
+    let softmax = match flow.kernels.fused {
+        true => 0.0,
+        false => scores * (2.0 * F32 + flow.kernels.narrow),
+    };
+    let mlp = norm(some * d, s.norm, flow)
+        + some * d * flow.kernels.narrow
         + gelu(some * h, flow)
-        + some * h * flow.narrow;
+        + some * h * flow.kernels.narrow;
     // A norm of queries and of keys; a factor's branch.
     let qk = match s.qk_norm {
-        true => norm((all + some) * d, BlockNorm::Layer),
+        true => norm((all + some) * d, BlockNorm::Layer, flow),
         false => 0.0,
     };
     let factors = if s.scaled { 2.0 * some * d * F32 } else { 0.0 };
@@ -176,7 +189,12 @@ fn block(s: Sizes, tokens: f64, asking: f64, flow: Flow) -> Layer {
         trained: block_parameters(s),
         frozen: 0,
         kept: attention + softmax + mlp + qk + factors,
-        working: F32 * (some * (2.0 * h + 2.0 * d)).max(4.0 * scores + 2.0 * all * d),
+        working: match flow.kernels.fused {
+            // Of a linear map the gradients of both sides; of an attention
+            // those of its heads, and the same in rows.
+            true => F32 * (some * (h + d)).max(6.0 * all * d + some * d),
+            false => F32 * (some * (2.0 * h + 2.0 * d)).max(4.0 * scores + 2.0 * all * d),
+        },
         flops: 2.0 * d * d * (2.0 * all + 2.0 * some)
             + 4.0 * flow.batch * asking * tokens * d
             + 4.0 * some * d * h,
@@ -251,7 +269,7 @@ fn vit(v: &Vit, flow: Flow) -> Vec<Layer> {
         let rows = if v.pool == Pool::Cls { 1.0 } else { tokens };
         out.push(Layer {
             trained: 2 * v.dim as u64,
-            kept: norm(flow.batch * rows * v.dim as f64, BlockNorm::Layer),
+            kept: norm(flow.batch * rows * v.dim as f64, BlockNorm::Layer, flow),
             segment: Some(flow.batch * rows * v.dim as f64 * F32),
             ..Layer::default()
         });
@@ -259,7 +277,7 @@ fn vit(v: &Vit, flow: Flow) -> Vec<Layer> {
     if v.pool_norm {
         out.push(Layer {
             trained: 2 * v.dim as u64,
-            kept: norm(flow.batch * v.dim as f64, BlockNorm::Layer),
+            kept: norm(flow.batch * v.dim as f64, BlockNorm::Layer, flow),
             ..Layer::default()
         });
     }
@@ -289,7 +307,7 @@ fn conv_stem(v: &Vit, flow: Flow) -> Vec<Layer> {
         out.push(Layer {
             trained: (9 * input * output + 2 * output) as u64,
             frozen: 0,
-            kept: 2.0 * y * F32 + x * flow.narrow,
+            kept: 2.0 * y * F32 + x * flow.kernels.narrow,
             working: F32 * (2.0 * x + 2.0 * y),
             flops: 18.0 * input as f64 * y,
             segment: None,
@@ -328,7 +346,7 @@ fn decoder(v: &VitDecoder, flow: Flow) -> Vec<Layer> {
     let last = product(rows, v.dim, pixels, flow);
     out.push(Layer {
         trained: (2 * v.dim + v.dim * pixels + pixels) as u64,
-        kept: last.kept + norm(rows * v.dim as f64, BlockNorm::Layer),
+        kept: last.kept + norm(rows * v.dim as f64, BlockNorm::Layer, flow),
         segment: Some(flow.batch * tokens * v.dim as f64 * F32),
         ..last
     });

@@ -14,7 +14,7 @@ use ssl_plan::{
 };
 
 use crate::shapes::{self, is_under, path_of};
-use layers::{F32, Flow};
+use layers::{F32, Flow, Kernels};
 pub use wiring::stages;
 
 /// Bytes of a float32.
@@ -26,7 +26,10 @@ pub fn parameters_of(module: &Module) -> (u64, u64) {
         batch: 1.0,
         image: [1, 1],
         visible: None,
-        narrow: F32,
+        kernels: Kernels {
+            narrow: F32,
+            fused: true,
+        },
     };
     let all = layers::layers(module, flow);
     all.iter()
@@ -165,12 +168,19 @@ pub fn estimate(recipe: &Recipe) -> Estimate {
     };
     let parts = recipe.train.micro_batches.max(1);
     let by_block = recipe.train.activation_checkpointing == Checkpointing::Blocks;
-    let how = wiring::How {
-        narrow,
-        parts,
-        by_block,
+    let by = |fused: bool| {
+        let how = wiring::How {
+            kernels: Kernels { narrow, fused },
+            parts,
+            by_block,
+        };
+        wiring::step(&recipe.step, &recipe.nets, how)
     };
-    let step = wiring::step(&recipe.step, &recipe.nets, how);
+    let plain = by(false);
+    let step = match recipe.train.precision {
+        Precision::Float32 => by(true),
+        Precision::Bf16 | Precision::F16 => plain,
+    };
     let moved = |momentum: &Hyper| u64::from(*momentum != Hyper::Constant(0.0));
     let (moments, work) = match &recipe.train.optimizer.rule {
         Rule::Adamw { .. } => (2, 12),
@@ -200,6 +210,7 @@ pub fn estimate(recipe: &Recipe) -> Estimate {
         batch_bytes,
         ahead_bytes,
         step_bytes: standing + batch_bytes + beside + step.peak as u64,
+        gpu_step_bytes: standing + batch_bytes + beside + plain.peak as u64,
         // A file's tensors are copied, then written out.
         save_bytes: standing + 2 * weight_bytes.max(optimizer_bytes),
         flops: Flops {

@@ -130,6 +130,15 @@ fn units(r: &Resnet, image: [usize; 2]) -> Vec<Unit> {
     all
 }
 
+/// Numbers of the gradient of a weight while its shares are summed: as many as
+/// the kernel has, or as Winograd's tiles have where they serve.
+fn shares(u: &Unit) -> f64 {
+    const SHARES: usize = 8;
+    let tiled = u.kernel == 3 && u.before == u.after && u.input.min(u.output) >= 16;
+    let places = if tiled { 16 } else { u.kernel * u.kernel };
+    (SHARES * places * u.input * u.output) as f64
+}
+
 /// Its layers in order, the stem's pool with the stem.
 pub fn layers(r: &Resnet, flow: Flow) -> Vec<Layer> {
     let all = units(r, flow.image);
@@ -151,12 +160,14 @@ pub fn layers(r: &Resnet, flow: Flow) -> Vec<Layer> {
             flow.batch * (u.output * u.after) as f64,
         ];
         let kept = match u.behind {
-            Behind::Relu | Behind::Sum => 2.0 * y * F32 + y * flow.narrow,
+            // The norm's input, and the next convolution's.
+            Behind::Relu | Behind::Sum if flow.kernels.fused => 2.0 * y * F32,
+            Behind::Relu | Behind::Sum => 2.0 * y * F32 + y * flow.kernels.narrow,
             Behind::Nothing => y * F32,
-            Behind::Mixture => 3.0 * y * F32 + y / 2.0 * flow.narrow,
+            Behind::Mixture => 3.0 * y * F32 + y / 2.0 * flow.kernels.narrow,
         };
         let own_input = if u.first || u.pooled {
-            x * flow.narrow
+            x * flow.kernels.narrow
         } else {
             0.0
         };
@@ -170,13 +181,16 @@ pub fn layers(r: &Resnet, flow: Flow) -> Vec<Layer> {
             trained: (u.kernel * u.kernel * u.input * u.output + 2 * u.output) as u64 + decides,
             frozen: 0,
             kept: kept + own_input + pool,
-            // The gradients of both sides, and both sides in another order.
             working: F32
-                * (if u.first {
-                    x + 3.0 * y
-                } else {
-                    2.0 * x + 2.0 * y
-                }),
+                * match flow.kernels.fused {
+                    // The gradients of both sides, and the shares of the
+                    // weight's.
+                    true => x + y + shares(u),
+                    // The gradients of both sides, and both sides in another
+                    // order.
+                    false if u.first => x + 3.0 * y,
+                    false => 2.0 * x + 2.0 * y,
+                },
             flops: 2.0 * (u.kernel * u.kernel * u.input) as f64 * y,
             segment: match i {
                 0 => Some(0.0),

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ssl_plan::{BinaryOp, Graph, Net, NetKind, NodeId, Op, ReduceOp, Stage, UnaryOp};
 
-use super::layers::{F32, Flow, Layer, layers};
+use super::layers::{F32, Flow, Kernels, Layer, layers};
 
 /// What a step takes.
 #[derive(Debug, Clone, Copy, Default)]
@@ -32,8 +32,8 @@ pub struct Step {
 /// How a step is computed.
 #[derive(Debug, Clone, Copy)]
 pub struct How {
-    /// Bytes of a number in matrix products.
-    pub narrow: f64,
+    /// What computes the networks.
+    pub kernels: Kernels,
     /// Micro-batches.
     pub parts: usize,
     /// Whether the backward pass computes blocks again.
@@ -158,7 +158,7 @@ fn piece(graph: &Graph, nets: &[Net], how: How) -> Step {
     let mut runs: BTreeMap<NodeId, Run> = BTreeMap::new();
     for (id, node) in graph.nodes.iter().enumerate() {
         let again = by_block.get(id).copied().unwrap_or(false);
-        if let Some(run) = run(graph, nets, id, how.narrow, again) {
+        if let Some(run) = run(graph, nets, id, how.kernels, again) {
             let flops: f64 = run.layers.iter().map(|l| l.flops).sum();
             if run.live {
                 out.trained_flops += flops;
@@ -246,7 +246,7 @@ fn piece(graph: &Graph, nets: &[Net], how: How) -> Step {
     out
 }
 
-fn run(graph: &Graph, nets: &[Net], id: NodeId, narrow: f64, again: bool) -> Option<Run> {
+fn run(graph: &Graph, nets: &[Net], id: NodeId, kernels: Kernels, again: bool) -> Option<Run> {
     let node = graph.nodes.get(id)?;
     let Op::Stage {
         net,
@@ -271,7 +271,7 @@ fn run(graph: &Graph, nets: &[Net], id: NodeId, narrow: f64, again: bool) -> Opt
         batch: *dims.first()? as f64,
         image,
         visible,
-        narrow,
+        kernels,
     };
     Some(Run {
         owner: (net.clone(), *stage),

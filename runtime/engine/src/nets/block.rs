@@ -5,9 +5,9 @@ use ssl_plan::{BlockNorm, ParamClass};
 
 use super::Visit;
 use super::drop::Drop;
-use super::gelu::gelu;
 use super::layers::{Attention, BatchNorm, LayerNorm, Linear, Pass, Queries, first_tokens};
 use super::start::{Param, Scope, Start};
+use crate::fused::Activation;
 
 /// PyTorch's defaults for a BatchNorm.
 const BATCH_NORM_EPS: f64 = 1e-5;
@@ -116,8 +116,8 @@ impl Block {
             Norm::Layer(norm) => norm.forward(x.clone()),
             Norm::Batch(norm) => norm.forward(x.clone(), pass),
         };
-        let hidden = self.fc1.forward(normed, pass);
-        let y = pass.widen(self.fc2.forward(gelu(hidden), pass));
+        let hidden = self.fc1.forward_then(normed, Activation::Gelu, pass);
+        let y = pass.widen(self.fc2.forward(hidden, pass));
         x + branch(y, &self.ls2, drop, 1, batch)
     }
 

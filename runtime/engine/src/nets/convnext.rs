@@ -9,11 +9,11 @@ use burn::tensor::{Tensor, module};
 use ssl_plan::{ParamClass, Schedule};
 
 use super::drop::Drop;
-use super::gelu::gelu;
 use super::layers::{LayerNorm, Linear, Pass};
 use super::resnet::pooled;
 use super::start::{Param, Scope, Start};
 use super::{Signal, Visit};
+use crate::fused::gelu;
 
 /// Weights start from a normal of this deviation, truncated at a hundred of
 /// them.

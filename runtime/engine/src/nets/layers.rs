@@ -1,13 +1,12 @@
 //! The small layers that networks are made of, in PyTorch's layout.
 
-use burn::tensor::activation::softmax;
-use burn::tensor::ops::{AttentionModuleOptions, ConvOptions};
 use burn::tensor::{FloatDType, Tensor, module};
 use ssl_plan::{ParamClass, Precision, Schedule};
 
 use super::drop::{Drop, Moment};
 use super::start::{Param, Scope, Start};
 use super::{Kind, Mode, Visit};
+use crate::fused::{self, Activation, After};
 
 /// How one forward pass runs.
 #[derive(Debug, Clone, Copy)]
@@ -74,8 +73,14 @@ impl Linear {
 
     /// `[rows, in]` to `[rows, out]`.
     pub(super) fn forward(&self, x: Tensor<2>, pass: Pass) -> Tensor<2> {
-        let bias = self.bias.as_ref().map(Param::value);
-        affine(x, self.weight.value(), bias, pass)
+        self.forward_then(x, Activation::None, pass)
+    }
+
+    /// As [`Linear::forward`], and what follows it.
+    pub(super) fn forward_then(&self, x: Tensor<2>, after: Activation, pass: Pass) -> Tensor<2> {
+        let bias = self.bias.as_ref().map(|b| pass.narrow(b.value()));
+        let weight = pass.narrow(self.weight.value());
+        fused::linear(pass.narrow(x), weight, bias, after)
     }
 
     /// Rows `part * size..` of the weight applied on their own: `[rows, in]`
@@ -96,15 +101,15 @@ impl Linear {
     }
 }
 
-/// `x W^T + b`. The transposed weight is a view.
+/// `x W^T + b`.
 pub(super) fn affine(
     x: Tensor<2>,
     weight: Tensor<2>,
     bias: Option<Tensor<1>>,
     pass: Pass,
 ) -> Tensor<2> {
-    let weight = pass.narrow(weight).transpose();
-    module::linear(pass.narrow(x), weight, bias.map(|b| pass.narrow(b)))
+    let bias = bias.map(|b| pass.narrow(b));
+    fused::linear(pass.narrow(x), pass.narrow(weight), bias, Activation::None)
 }
 
 /// A convolution without bias, the weight `[out, in, k, k]`, padded to keep
@@ -131,10 +136,11 @@ impl Conv {
 
     /// `[B, in, H, W]` to `[B, out, H / stride, W / stride]`, rounded up.
     pub(super) fn forward(&self, x: Tensor<4>, pass: Pass) -> Tensor<4> {
-        let weight = self.weight.value();
-        let padding = weight.dims()[2] / 2;
-        let options = ConvOptions::new([self.stride; 2], [padding; 2], [1; 2], 1);
-        module::conv2d(pass.narrow(x), pass.narrow(weight), None, options)
+        fused::conv2d(
+            pass.narrow(x),
+            pass.narrow(self.weight.value()),
+            self.stride,
+        )
     }
 
     pub(super) fn visit<V: Visit>(&mut self, visitor: &mut V) {
@@ -161,7 +167,7 @@ impl LayerNorm {
 
     /// `[rows, dim]`, float32.
     pub(super) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        module::layer_norm(x, self.weight.value(), Some(self.bias.value()), self.eps)
+        fused::layer_norm(x, self.weight.value(), self.bias.value(), self.eps)
     }
 
     pub(super) fn visit<V: Visit>(&mut self, visitor: &mut V) {
@@ -230,6 +236,16 @@ impl BatchNorm {
 
     /// `[B, channels, ...]`, float32. Training updates the running statistics.
     pub(super) fn forward<const D: usize>(&mut self, x: Tensor<D>, pass: Pass) -> Tensor<D> {
+        self.forward_then(x, After::Nothing, pass)
+    }
+
+    /// As [`BatchNorm::forward`], and what follows it.
+    pub(super) fn forward_then<const D: usize>(
+        &mut self,
+        x: Tensor<D>,
+        after: After<D>,
+        pass: Pass,
+    ) -> Tensor<D> {
         let x = pass.widen(x);
         let (weight, bias) = match &self.affine {
             Affine::Trained { weight, bias } => (weight.value(), bias.value()),
@@ -238,16 +254,17 @@ impl BatchNorm {
         if pass.mode == Mode::Eval {
             let mean = self.running_mean.value();
             let var = self.running_var.value();
-            return module::batch_norm(x, weight, bias, mean, var, self.eps);
+            let x = module::batch_norm(x, weight, bias, mean, var, self.eps);
+            return fused::follow(x, after);
         }
         let shape = x.dims();
         let count = shape.iter().product::<usize>() / shape[1].max(1);
         let unbiased = count as f64 / (count.max(2) - 1) as f64;
-        let batch = module::batch_norm_train(x, weight, bias, self.eps);
+        let (output, batch) = fused::batch_norm(x, weight, bias, self.eps, after);
         let share = self.momentum;
         blend(&mut self.running_mean, batch.mean, share, 1.0);
         blend(&mut self.running_var, batch.variance, share, unbiased);
-        batch.output
+        output
     }
 
     pub(super) fn visit<V: Visit>(&mut self, visitor: &mut V) {
@@ -309,42 +326,36 @@ impl Attention {
         queries: Queries,
         pass: Pass,
     ) -> Tensor<2> {
-        let [rows, dim] = x.dims();
-        let (tokens, width) = (rows / batch, dim / self.heads);
+        let dim = x.dims()[1];
         let x = pass.narrow(x);
-        let asking = match queries {
-            Queries::All => x.clone(),
-            Queries::First => first_tokens(x.clone(), batch),
-        };
-        let split = |x: Tensor<2>, tokens| x.reshape([batch, tokens, self.heads, width]);
-        let q = split(
-            self.qkv.forward_part(asking, 0, dim, pass),
-            rows_of(queries, tokens),
-        );
-        let k = split(self.qkv.forward_part(x.clone(), 1, dim, pass), tokens);
-        let v = split(self.qkv.forward_part(x, 2, dim, pass), tokens);
-        let (q, k) = match &self.norms {
-            Some((of_q, of_k)) => {
-                let normed = |x: Tensor<4>, norm: &LayerNorm| {
-                    let shape = x.dims();
-                    let [batch, tokens, heads, width] = shape;
-                    let x = pass.widen(x.reshape([batch * tokens * heads, width]));
-                    pass.narrow(norm.forward(x).reshape(shape))
-                };
-                (normed(q, of_q), normed(k, of_k))
+        let context = match queries {
+            // Elsewhere than on the CPU, cutting the weight is cheaper than
+            // cutting the gradient of what it gives.
+            Queries::All if self.norms.is_none() && fused::on_host(&x) => {
+                fused::attention(self.qkv.forward(x, pass), batch, self.heads)
             }
-            None => (q, k),
+            _ => {
+                let asking = match queries {
+                    Queries::All => x.clone(),
+                    Queries::First => first_tokens(x.clone(), batch),
+                };
+                let q = self.qkv.forward_part(asking, 0, dim, pass);
+                let k = self.qkv.forward_part(x.clone(), 1, dim, pass);
+                let v = self.qkv.forward_part(x, 2, dim, pass);
+                let (q, k) = match &self.norms {
+                    Some((of_q, of_k)) => {
+                        let normed = |x: Tensor<2>, norm: &LayerNorm| {
+                            let shape = x.dims();
+                            let x = x.reshape([shape[0] * self.heads, shape[1] / self.heads]);
+                            pass.narrow(norm.forward(pass.widen(x)).reshape(shape))
+                        };
+                        (normed(q, of_q), normed(k, of_k))
+                    }
+                    None => (q, k),
+                };
+                fused::attention_apart([q, k, v], batch, self.heads)
+            }
         };
-
-        let context = scaled_dot_product(
-            q.swap_dims(1, 2),
-            k.swap_dims(1, 2),
-            v.swap_dims(1, 2),
-            pass,
-        );
-        let context = context
-            .swap_dims(1, 2)
-            .reshape([batch * rows_of(queries, tokens), dim]);
         self.proj.forward(context, pass)
     }
 
@@ -358,28 +369,10 @@ impl Attention {
     }
 }
 
-fn rows_of(queries: Queries, tokens: usize) -> usize {
-    match queries {
-        Queries::All => tokens,
-        Queries::First => 1,
-    }
-}
-
 /// The first of the tokens of each sample: `[batch * N, dim]` to `[batch, dim]`.
 pub(super) fn first_tokens(x: Tensor<2>, batch: usize) -> Tensor<2> {
     let [rows, dim] = x.dims();
     x.reshape([batch, rows / batch, dim])
         .slice([0..batch, 0..1])
         .reshape([batch, dim])
-}
-
-/// `softmax(q k^T / sqrt(width)) v` over `[B, heads, N, width]`.
-fn scaled_dot_product(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, pass: Pass) -> Tensor<4> {
-    if !q.is_autodiff() {
-        return module::attention(q, k, v, None, None, AttentionModuleOptions::default());
-    }
-    let width = q.dims()[3];
-    let q = q * (1.0 / (width as f64).sqrt());
-    let weights = softmax(pass.widen(q.matmul(k.swap_dims(2, 3))), 3);
-    pass.narrow(weights).matmul(v)
 }

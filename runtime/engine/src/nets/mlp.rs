@@ -5,9 +5,9 @@ use burn::tensor::{Tensor, activation};
 use ssl_plan::{Activation, Norm};
 
 use super::Visit;
-use super::gelu::gelu;
 use super::layers::{BatchNorm, LayerNorm, Linear, Pass};
 use super::start::{Scope, Start};
+use crate::fused::{After, gelu};
 
 /// Layers in order, each with an index as in `torch.nn.Sequential`:
 /// activations take one too.
@@ -62,13 +62,21 @@ impl Mlp {
 
     /// `[B, in]` to `[B, out]`.
     pub(super) fn forward(&mut self, x: Tensor<2>, pass: Pass) -> Tensor<2> {
-        let x = self.layers.iter_mut().fold(x, |x, layer| match layer {
-            Layer::Linear(linear) => linear.forward(x, pass),
-            Layer::BatchNorm(norm) => norm.forward(x, pass),
-            Layer::RowNorm(norm) => norm.forward(pass.widen(x)),
-            Layer::Relu => activation::relu(x),
-            Layer::Gelu => gelu(x),
-        });
+        let mut x = x;
+        let mut layers = self.layers.iter_mut().peekable();
+        while let Some(layer) = layers.next() {
+            x = match layer {
+                Layer::Linear(linear) => linear.forward(x, pass),
+                Layer::BatchNorm(norm) => {
+                    let relu = layers.next_if(|next| matches!(next, Layer::Relu));
+                    let after = relu.map_or(After::Nothing, |_| After::Relu);
+                    norm.forward_then(x, after, pass)
+                }
+                Layer::RowNorm(norm) => norm.forward(pass.widen(x)),
+                Layer::Relu => activation::relu(x),
+                Layer::Gelu => gelu(x),
+            };
+        }
         pass.widen(x)
     }
 

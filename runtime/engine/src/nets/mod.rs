@@ -13,7 +13,6 @@ mod block;
 mod convnext;
 mod decoder;
 mod drop;
-mod gelu;
 mod heads;
 mod layers;
 mod mask;

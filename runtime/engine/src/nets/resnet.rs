@@ -3,13 +3,14 @@
 //! of SimCLR v2 (Chen et al. 2020) under timm's names.
 
 use burn::tensor::ops::{AvgPoolOptions, MaxPoolOptions, PadMode};
-use burn::tensor::{Tensor, activation::relu, module};
+use burn::tensor::{Tensor, module};
 use ssl_plan::{Block as BlockKind, Init, Stem};
 
 use super::layers::{BatchNorm, Conv, Pass};
 use super::selective::SelectiveKernel;
 use super::start::{Scope, Start};
 use super::{Signal, Visit};
+use crate::fused::After;
 
 /// A residual network up to its global average pool.
 #[derive(Debug, Clone)]
@@ -67,9 +68,10 @@ impl Resnet {
     fn stem(&mut self, image: Tensor<4>, pass: Pass) -> Tensor<4> {
         let mut x = image;
         for (conv, norm) in &mut self.deep_stem {
-            x = relu(norm.forward(conv.forward(x, pass), pass));
+            x = norm.forward_then(conv.forward(x, pass), After::Relu, pass);
         }
-        x = relu(self.bn1.forward(self.conv1.forward(x, pass), pass));
+        x = self.conv1.forward(x, pass);
+        x = self.bn1.forward_then(x, After::Relu, pass);
         if self.max_pool {
             let window = MaxPoolOptions::new([3, 3])
                 .with_stride([2, 2])
@@ -120,20 +122,24 @@ impl Block {
     fn forward(&mut self, input: Tensor<4>, pass: Pass) -> Tensor<4> {
         let last = self.path.len().saturating_sub(1);
         let mut x = input.clone();
-        for (i, unit) in self.path.iter_mut().enumerate() {
-            x = match unit {
-                Unit::Plain(unit) => {
-                    let x = unit.1.forward(unit.0.forward(x, pass), pass);
-                    if i < last { relu(x) } else { x }
-                }
-                Unit::Selective(unit) => unit.forward(x, pass),
-            };
-        }
         let shortcut = match &mut self.downsample {
             Some(downsample) => downsample.forward(input, pass),
             None => input,
         };
-        relu(x + shortcut)
+        let mut after = After::ResidualRelu(shortcut);
+        for (i, unit) in self.path.iter_mut().enumerate() {
+            x = match unit {
+                Unit::Plain(unit) => {
+                    let after = match i < last {
+                        true => After::Relu,
+                        false => std::mem::replace(&mut after, After::Nothing),
+                    };
+                    unit.1.forward_then(unit.0.forward(x, pass), after, pass)
+                }
+                Unit::Selective(unit) => unit.forward(x, pass),
+            };
+        }
+        x
     }
 
     fn visit<V: Visit>(&mut self, visitor: &mut V) {

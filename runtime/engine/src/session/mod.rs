@@ -1,5 +1,6 @@
 //! A run from its Plan to trained, judged, saved weights.
 
+mod bench;
 mod clock;
 mod corrupt;
 mod observer;
@@ -24,8 +25,10 @@ use crate::run::checkpoint;
 use crate::run::files::{Disk, Files};
 use crate::run::metrics::{self, Line, Metrics};
 use crate::run::{RunDirectory, curve, recipe};
+pub use crate::step::Phase;
 use crate::step::Step;
 use crate::weights::initial::{self, Initial};
+pub use bench::{BenchOptions, Measured, StepTime, bench};
 pub use observer::{Observer, Start, StepDone, Summary};
 use state::{Progress, State};
 

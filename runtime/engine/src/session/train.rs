@@ -1,12 +1,13 @@
 //! The steps of a run.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
-use burn::tensor::{Gradients, Tensor, TensorData};
+use burn::tensor::{Gradients, Tensor};
 use ssl_data::Batch;
 use ssl_plan::Monitor;
 
+use super::bench::upload;
 use super::clock::Clock;
 use super::{Observer, Session, StepDone};
 use crate::error::EngineError;
@@ -77,14 +78,8 @@ impl Session {
         clock: &mut Clock,
         observer: &mut dyn Observer,
     ) -> Result<Option<f32>, EngineError> {
-        let (samples, labels) = (batch.samples, batch.labels);
-        let views: HashMap<String, Tensor<4>> = (batch.views.into_iter())
-            .map(|view| {
-                let shape = [samples.len(), 3, view.size[0], view.size[1]];
-                let pixels = TensorData::new(view.pixels, shape);
-                (view.name, Tensor::from_data(pixels, &self.device))
-            })
-            .collect();
+        let (samples, labels) = (batch.samples.clone(), batch.labels.clone());
+        let views = upload(batch, &self.device);
 
         self.model.update_averages(step as f64);
         let parts = self.plan.recipe.train.micro_batches;

@@ -10,6 +10,7 @@ mod blocks;
 mod border;
 mod memory;
 mod passes;
+mod phases;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -27,6 +28,8 @@ use border::Border;
 pub use memory::Held;
 use memory::Memory;
 pub use passes::{Computed, Passes};
+pub use phases::Phase;
+pub(crate) use phases::Phases;
 use value::{Array, Value};
 
 /// A graph that is ready to run.
@@ -41,6 +44,8 @@ pub struct Step {
     checkpointed: Vec<bool>,
     memory: Memory,
     seed: u64,
+    /// Measures where time goes; off until somebody puts another here.
+    pub(crate) phases: Phases,
 }
 
 /// What a forward pass is of.
@@ -111,6 +116,7 @@ impl Step {
             features: features.to_vec(),
             memory: Memory::new(seed),
             seed,
+            phases: Phases::off(),
         })
     }
 

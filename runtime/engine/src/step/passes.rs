@@ -8,6 +8,7 @@ use ssl_plan::NodeId;
 
 use super::blocks::Sum;
 use super::border::{join, surrogate};
+use super::phases::Phase;
 use super::value::{Array, Value};
 use super::{Given, Step, close};
 use crate::error::EngineError;
@@ -94,6 +95,7 @@ impl Step {
         let outputs = self.outputs(&values, step, read_tracks)?;
         drop(values);
         let loss = outputs.loss.clone().inner();
+        self.phases.end(Phase::Forward);
         let mut gradients = match scale {
             1.0 => outputs.loss.backward(),
             scale => outputs.loss.mul_scalar(scale).backward(),
@@ -102,6 +104,7 @@ impl Step {
         if parts > 1 {
             self.backward_parts(model, views, step, parts, &border, &mut gradients)?;
         }
+        self.phases.end(Phase::Backward);
         Ok(Computed {
             loss,
             gradients,

@@ -7,57 +7,78 @@
 
 use std::f32::consts::{FRAC_1_SQRT_2, LN_2, LOG2_E};
 
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::Tensor;
 use rayon::prelude::*;
+
+use super::lanes::wide;
+use super::node::{Block, Operation, one};
+use super::on_host;
 
 /// Elements that one task takes.
 const CHUNK: usize = 1 << 13;
 
 /// `x P(X <= x)` for a standard normal X, with its exact gradient.
-pub(super) fn gelu(x: Tensor<2>) -> Tensor<2> {
-    if x.device() != Device::flex() || x.dtype() != DType::F32 {
-        let erf = (x.clone() * std::f64::consts::FRAC_1_SQRT_2).erf();
-        return x * (erf + 1.0) * 0.5;
+pub(crate) fn gelu(x: Tensor<2>) -> Tensor<2> {
+    match on_host(&x) {
+        true => one(x, Gelu),
+        false => plain(x),
     }
-    let shape = x.dims();
-    let tracked = x.is_tracked();
-    let inner = x.clone().without_autodiff().into_data();
-    let Ok(mut values) = inner.try_into_vec::<f32>() else {
-        return burn::tensor::activation::gelu(x);
-    };
-    let device = Device::flex();
-    let tensor = |values| Tensor::<2>::from_data(TensorData::new(values, shape), &device);
-    if !tracked {
-        values.par_chunks_mut(CHUNK).for_each(|values| {
-            for x in values {
-                let (below, _) = normal(*x);
-                *x *= below;
-            }
-        });
-        return tensor(values);
+}
+
+pub(super) fn plain(x: Tensor<2>) -> Tensor<2> {
+    let erf = (x.clone() * std::f64::consts::FRAC_1_SQRT_2).erf();
+    x * (erf + 1.0) * 0.5
+}
+
+#[derive(Debug)]
+struct Gelu;
+
+impl Operation for Gelu {
+    fn forward(&self, mut inputs: Vec<Block>, keep: bool) -> (Block, Vec<Block>) {
+        let x = inputs.remove(0);
+        let shape = x.dims::<2>();
+        let kept = if keep { vec![x.clone()] } else { Vec::new() };
+        let mut values = x.into_vec();
+        values.par_chunks_mut(CHUNK).for_each(forward);
+        (Block::new(values, shape), kept)
     }
-    // The tangent at x, whose slope and intercept are constants to the graph:
-    // its value is GELU's, and its backward pass is one product.
-    let mut slopes = vec![0.0; values.len()];
-    let chunks = values
-        .par_chunks_mut(CHUNK)
-        .zip(slopes.par_chunks_mut(CHUNK));
-    chunks.for_each(|(values, slopes)| {
-        for (x, slope) in values.iter_mut().zip(slopes) {
-            let (below, density) = normal(*x);
-            let lever = *x * density;
-            *slope = below + lever;
-            *x *= -lever;
+
+    fn backward(&self, kept: Vec<Block>, gradient: Block, _: &[bool]) -> Vec<Option<Block>> {
+        let shape = gradient.dims::<2>();
+        let mut gradient = gradient.into_vec();
+        let chunks = gradient.par_chunks_mut(CHUNK);
+        let xs = kept[0].values().par_chunks(CHUNK);
+        chunks
+            .zip(xs)
+            .for_each(|(gradient, x)| backward(gradient, x));
+        vec![Some(Block::new(gradient, shape))]
+    }
+}
+
+/// GELU in place.
+pub(super) fn forward(x: &mut [f32]) {
+    wide!({
+        for x in x {
+            *x *= normal(*x).0;
         }
     });
-    x * tensor(slopes) + tensor(values)
+}
+
+/// Times GELU's slope at x.
+pub(super) fn backward(gradient: &mut [f32], x: &[f32]) {
+    wide!({
+        for (gradient, x) in gradient.iter_mut().zip(x) {
+            let (below, density) = normal(*x);
+            *gradient *= below + x * density;
+        }
+    });
 }
 
 /// `P(X <= x)` and the density at x of a standard normal X, to 2e-7.
 ///
 /// Abramowitz & Stegun 7.1.26 for the complement of the error function.
 #[inline(always)]
-fn normal(x: f32) -> (f32, f32) {
+pub(super) fn normal(x: f32) -> (f32, f32) {
     const DENSITY_AT_ZERO: f32 = 0.398_942_3;
     let z = x.abs() * FRAC_1_SQRT_2;
     let bell = exp_of_negative(-z * z);
@@ -72,7 +93,7 @@ fn normal(x: f32) -> (f32, f32) {
 /// `e^x` for x <= 0 without a branch or a call, so that loops vectorise: 2 to
 /// the nearest whole power, times a Taylor series of 2^f over +-1/2.
 #[inline(always)]
-fn exp_of_negative(x: f32) -> f32 {
+pub(super) fn exp_of_negative(x: f32) -> f32 {
     /// Adding it leaves a rounded whole number in the low bits.
     const ROUND: f32 = 12_582_912.0;
     let power = x.max(-87.0) * LOG2_E;
@@ -86,6 +107,8 @@ fn exp_of_negative(x: f32) -> f32 {
 
 #[cfg(test)]
 mod tests {
+    use burn::tensor::{Device, TensorData};
+
     use super::*;
 
     /// Value and slope against the formula in float64.
@@ -129,7 +152,7 @@ mod tests {
         let xs: Vec<f32> = (-40..40).map(|i| i as f32 * 0.1).collect();
         let data = TensorData::new(xs, [8, 10]);
         let x = Tensor::<2>::from_data(data, &Device::flex());
-        let written = gelu(x.clone().cast(burn::tensor::FloatDType::F64));
+        let written = plain(x.clone().cast(burn::tensor::FloatDType::F64));
         let fast = gelu(x).cast(burn::tensor::FloatDType::F64);
         let error = (written - fast).abs().max().into_scalar::<f64>();
         assert!(error < 1e-6, "{error}");
