@@ -30,8 +30,8 @@ use std::time::{Duration, Instant};
 
 use support::{run, sslc};
 
-/// A pipeline with two views of a network.
-fn pipeline(side: usize, batch: usize, network: &str) -> String {
+/// A pipeline with two views of a network, and a setting of its training.
+fn pipeline(side: usize, batch: usize, network: &str, setting: &str) -> String {
     format!(
         "pipeline measured {{
   data {{
@@ -52,6 +52,7 @@ fn pipeline(side: usize, batch: usize, network: &str) -> String {
     log        = 1 steps
     checkpoint = 9_000 steps
     optimizer  = adamw(lr: 1e-4)
+    {setting}
   }}
 }}
 "
@@ -108,13 +109,16 @@ fn measure(dir: &Path, name: &str, text: &str) -> (f64, f64) {
 #[test]
 fn the_estimate_is_what_a_step_takes() {
     let dir = tempfile::tempdir().expect("a folder");
-    let nothing = pipeline(8, 8, "vit(dim: 8, depth: 1, heads: 1, patch: 4)");
+    let nothing = pipeline(8, 8, "vit(dim: 8, depth: 1, heads: 1, patch: 4)", "");
     let (_, process) = measure(dir.path(), "nothing", &nothing);
-    for (name, network, batch) in [
-        ("vit", "vit(size: tiny, patch: 4)", 16),
-        ("resnet", "resnet(18, stem: small)", 64),
+    let vit = "vit(size: tiny, patch: 4)";
+    let mut all = Vec::new();
+    for (name, network, batch, setting) in [
+        ("vit", vit, 16, ""),
+        ("blocks", vit, 32, "activation_checkpointing = blocks"),
+        ("resnet", "resnet(18, stem: small)", 64, ""),
     ] {
-        let text = pipeline(32, batch, network);
+        let text = pipeline(32, batch, network, setting);
         let (estimated, measured) = measure(dir.path(), name, &text);
         let measured = measured - process;
         println!("{name}: estimated {estimated:.0} MiB, measured {measured:.0} MiB");
@@ -124,5 +128,11 @@ fn the_estimate_is_what_a_step_takes() {
             (estimated - measured).abs() < 0.1 * measured + fixed,
             "{name}: {estimated:.0} MiB, not {measured:.0}"
         );
+        all.push(measured);
     }
+    let [vit, blocks, _] = all[..] else {
+        unreachable!("three were measured");
+    };
+    // Of twice the images.
+    assert!(blocks < 0.8 * vit, "{blocks:.0} MiB beside {vit:.0}");
 }

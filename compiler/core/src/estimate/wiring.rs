@@ -74,20 +74,38 @@ impl Run {
         }
     }
 
-    /// Its layers in pieces whose graph is there at a time, the last first,
-    /// with the bytes of each piece's input where that alone was kept.
-    fn pieces(&self) -> Vec<(&[Layer], f64)> {
+    /// Its layers in pieces whose graph is there at a time, the last first.
+    fn pieces(&self) -> Vec<Piece<'_>> {
         if !self.again {
-            return vec![(&self.layers, 0.0)];
+            return vec![Piece {
+                layers: &self.layers,
+                input: 0.0,
+                output: 0.0,
+            }];
         }
-        let mut pieces: Vec<_> = self
-            .layers
-            .chunk_by(|_, next| next.segment.is_none())
-            .map(|piece| (piece, piece.first().and_then(|l| l.segment).unwrap_or(0.0)))
-            .collect();
-        pieces.reverse();
+        let mut output = 0.0;
+        let mut pieces = Vec::new();
+        let mut end = self.layers.len();
+        for (i, layer) in self.layers.iter().enumerate().rev() {
+            let Some(input) = layer.segment else { continue };
+            pieces.push(Piece {
+                layers: self.layers.get(i..end).unwrap_or_default(),
+                input,
+                output,
+            });
+            (end, output) = (i, input);
+        }
         pieces
     }
+}
+
+/// Layers whose graph is there at a time.
+struct Piece<'a> {
+    layers: &'a [Layer],
+    /// Bytes of the input and of the output, of what is computed again; the
+    /// input alone was kept.
+    input: f64,
+    output: f64,
 }
 
 /// What a step takes in memory and work.
@@ -214,15 +232,24 @@ fn piece(graph: &Graph, nets: &[Net], how: How) -> Step {
     for (id, node) in graph.nodes.iter().enumerate().rev() {
         if let Some(run) = runs.get(&id).filter(|r| r.live) {
             let joins = seen.contains(&run.owner);
-            for (layers, input) in run.pieces() {
+            for Piece {
+                layers,
+                input,
+                output,
+            } in run.pieces()
+            {
                 if run.again {
                     now += layers.iter().map(|l| l.kept).sum::<f64>();
                 }
+                // The gradient that came, times the output, and its own; then
+                // it waits at the residual sum.
+                out.peak = out.peak.max(now + gradients + 3.0 * output);
                 for layer in layers.iter().rev() {
                     let own = layer.trained as f64 * F32;
                     // The gradient of a second forward joins that of the first.
                     let fresh = if joins { 2.0 * own } else { own };
-                    out.peak = out.peak.max(now + gradients + layer.working + fresh);
+                    let working = layer.working + output + fresh;
+                    out.peak = out.peak.max(now + gradients + working);
                     if !joins {
                         gradients += own;
                     }
