@@ -2,6 +2,10 @@
 //! the embedded digits, in one piece and in parts, give the same losses, the
 //! same weights and the same statistics. The methods are those whose backbone
 //! has no BatchNorm; their heads have, and see the whole batch.
+//!
+//! Blocks that the backward pass computes again change nothing at all: the same
+//! bits, running statistics included, with blocks left out at random, clipped
+//! gradients and a scaled loss.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -113,4 +117,50 @@ fn parts_give_the_loss_and_the_gradient_of_the_whole_batch() {
         let off = distance(&whole, &parts, running);
         assert!(off <= 1e-5 * size, "{method}: statistics {off} of {size}");
     }
+}
+
+#[test]
+fn blocks_that_are_computed_again_give_the_same_bits() {
+    let again = "train.activation_checkpointing=blocks";
+    let methods: [(&str, &[&str]); 4] = [
+        ("mocov3.digits", &["encoder.backbone.drop_path=0.4"]),
+        ("mae.digits", &[]),
+        (
+            "simclr.digits",
+            &["encoder.backbone=resnet(18, stem: small)"],
+        ),
+        (
+            "mocov3.digits",
+            &[
+                "train.precision=f16",
+                "train.optimizer.clip=0.05",
+                "train.optimizer.clip_per=unit",
+            ],
+        ),
+    ];
+    for (method, sets) in methods {
+        let (losses, plain) = trained((method, sets), "0.01", 1);
+        let with = [sets, &[again]].concat();
+        let (of_blocks, blocks) = trained((method, &with), "0.01", 1);
+        assert_eq!(losses, of_blocks, "{method} {sets:?}");
+        for (key, tensor) in &plain {
+            assert!(*tensor == blocks[key], "{method} {sets:?}: {key}");
+        }
+    }
+    // A part's blocks are computed again, and not the whole batch's.
+    let sets: &[&str] = &[
+        "encoder.projector.activation=gelu",
+        "predictor.activation=gelu",
+    ];
+    let (losses, plain) = trained(("mocov3.digits", sets), "0.01", 1);
+    let with = [sets, &[again]].concat();
+    let (in_parts, parts) = trained(("mocov3.digits", &with), "0.01", 4);
+    let (_, start) = trained(("mocov3.digits", sets), "1e-12", 1);
+    for (a, b) in losses.iter().zip(&in_parts) {
+        assert!((a - b).abs() <= 1e-5 * a.abs(), "{a} and {b}");
+    }
+    let weight = |key: &str| !key.contains("running_");
+    let moved = distance(&plain, &start, weight);
+    let off = distance(&plain, &parts, weight);
+    assert!(off <= 1e-5 * moved, "{off} of {moved}");
 }

@@ -4,21 +4,21 @@
 //! change, and its estimate fits.
 
 use ssl_diagnostics::{Code, Diagnostic, SourceMap, Span};
-use ssl_plan::{Estimate, Op, Origin, Plan, Precision};
+use ssl_plan::{Checkpointing, Estimate, Op, Origin, Plan, Precision};
 
-/// An error where a plan takes more than the memory. `bytes` compiles the
+/// An error where a plan takes more than the memory. `estimate` compiles the
 /// pipeline with further `--set` arguments and says what that takes.
 pub fn judge(
     plan: &Plan,
     memory: u64,
     map: &SourceMap,
-    bytes: impl Fn(&[String]) -> Option<u64>,
+    estimate: impl Fn(&[String]) -> Option<Estimate>,
 ) -> Option<Diagnostic> {
     let needed = most(&plan.estimate);
     if needed <= memory {
         return None;
     }
-    let with = |changes: &[String]| bytes(changes).filter(|b| *b <= memory);
+    let with = |changes: &[String]| estimate(changes).filter(|e| most(e) <= memory);
     let message = format!(
         "a step takes about {}, and {} are there",
         size(needed),
@@ -33,7 +33,7 @@ pub fn judge(
 }
 
 /// What a step takes wherever it runs.
-pub fn most(e: &Estimate) -> u64 {
+fn most(e: &Estimate) -> u64 {
     e.step_bytes.max(e.gpu_step_bytes)
 }
 
@@ -59,38 +59,66 @@ fn parts(e: &Estimate) -> String {
     named.join(", ")
 }
 
-fn help(plan: &Plan, with: impl Fn(&[String]) -> Option<u64>) -> String {
+fn help(plan: &Plan, with: impl Fn(&[String]) -> Option<Estimate>) -> String {
     let batch = |n: usize| format!("data.batch={n}");
     let parts_of = |n: usize| format!("train.micro_batches={n}");
     let bf16 = "train.precision=bf16".to_owned();
-    let wide = plan.recipe.train.precision == Precision::Float32;
+    let blocks = "train.activation_checkpointing=blocks".to_owned();
+    let bytes = |e: &Estimate| size(most(e));
+    let more = |e: &Estimate| more(plan, e);
+    let train = &plan.recipe.train;
+    let wide = train.precision == Precision::Float32;
     let mut ways = Vec::new();
     let half = wide.then(|| with(std::slice::from_ref(&bf16))).flatten();
-    if let Some(bytes) = half {
-        ways.push(format!("`--set {bf16}` takes {}", size(bytes)));
+    if let Some(e) = &half {
+        ways.push(format!("`--set {bf16}` takes {}", bytes(e)));
     }
-    if let Some((n, bytes)) = fewest_parts(plan, |n| with(&[parts_of(n)])) {
+    let whole = train.activation_checkpointing == Checkpointing::None
+        && plan.recipe.step.by_block(&plan.recipe.nets).contains(&true);
+    let again = (whole.then(|| with(std::slice::from_ref(&blocks)))).flatten();
+    if let Some(e) = &again {
         ways.push(format!(
-            "in {n} parts one after the other, `--set {}`, {}",
-            parts_of(n),
-            size(bytes)
+            "computing blocks again in the backward pass, `--set {blocks}`, {}{}",
+            bytes(e),
+            more(e)
         ));
     }
-    if let Some((n, bytes)) = largest(plan, |n| with(&[batch(n)])) {
+    let parts = fewest_parts(plan, |n| with(&[parts_of(n)]));
+    if let Some((n, e)) = &parts {
+        ways.push(format!(
+            "in {n} parts one after the other, `--set {}`, {}{}",
+            parts_of(*n),
+            bytes(e),
+            more(e)
+        ));
+    }
+    if whole
+        && again.is_none()
+        && let Some((n, e)) = fewest_parts(plan, |n| with(&[blocks.clone(), parts_of(n)]))
+        && parts.is_none_or(|(alone, _)| n < alone)
+    {
+        ways.push(format!(
+            "both, in {n} parts, `--set {blocks} --set {}`, {}{}",
+            parts_of(n),
+            bytes(&e),
+            more(&e)
+        ));
+    }
+    if let Some((n, e)) = largest(plan, |n| with(&[batch(n)])) {
         ways.push(format!(
             "the largest batch that fits is {n}: `--set {}` takes {}",
             batch(n),
-            size(bytes)
+            bytes(&e)
         ));
     }
     if half.is_none()
         && wide
-        && let Some((n, bytes)) = largest(plan, |n| with(&[batch(n), bf16.clone()]))
+        && let Some((n, e)) = largest(plan, |n| with(&[batch(n), bf16.clone()]))
     {
         ways.push(format!(
             "in bfloat16 it is {n}: `--set {} --set {bf16}` takes {}",
             batch(n),
-            size(bytes)
+            bytes(&e)
         ));
     }
     if ways.is_empty() {
@@ -99,9 +127,21 @@ fn help(plan: &Plan, with: impl Fn(&[String]) -> Option<u64>) -> String {
     ways.join("; ")
 }
 
+/// What a change costs beside memory.
+fn more(plan: &Plan, changed: &Estimate) -> String {
+    let work = changed.flops.total() / plan.estimate.flops.total();
+    match ((work - 1.0) * 100.0).round() {
+        percent if percent >= 1.0 => format!(" for {percent} % more work"),
+        _ => String::new(),
+    }
+}
+
 /// The fewest parts of the batch that fit one after the other, with what they
 /// take; of two images at least.
-fn fewest_parts(plan: &Plan, fits: impl Fn(usize) -> Option<u64>) -> Option<(usize, u64)> {
+fn fewest_parts(
+    plan: &Plan,
+    fits: impl Fn(usize) -> Option<Estimate>,
+) -> Option<(usize, Estimate)> {
     let batch = plan.recipe.data.batch;
     let more = plan.recipe.train.micro_batches + 1;
     (more..=batch / 2)
@@ -111,7 +151,7 @@ fn fewest_parts(plan: &Plan, fits: impl Fn(usize) -> Option<u64>) -> Option<(usi
 
 /// The largest smaller batch that fits, with what it takes: a multiple of 64
 /// or of 8 where there is one, and a part of every queue.
-fn largest(plan: &Plan, fits: impl Fn(usize) -> Option<u64>) -> Option<(usize, u64)> {
+fn largest(plan: &Plan, fits: impl Fn(usize) -> Option<Estimate>) -> Option<(usize, Estimate)> {
     let queues: Vec<usize> = plan
         .recipe
         .step
@@ -131,8 +171,8 @@ fn largest(plan: &Plan, fits: impl Fn(usize) -> Option<u64>) -> Option<(usize, u
             let middle = low + (high - low) / 2;
             let n = *candidates.get(middle)?;
             match fits(n) {
-                Some(bytes) => {
-                    best = Some((n, bytes));
+                Some(estimate) => {
+                    best = Some((n, estimate));
                     low = middle + 1;
                 }
                 None => high = middle,

@@ -160,7 +160,7 @@ impl Text {
                 let mut sets = sets.to_vec();
                 sets.extend(self.sets(changes, &mut map));
                 let one = self.one(&request, world, &map, &sets);
-                Some(memory::most(&one.plan?.estimate))
+                Some(one.plan?.estimate)
             };
             found.extend(memory::judge(plan, memory, map, with));
         }

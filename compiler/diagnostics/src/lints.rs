@@ -47,7 +47,7 @@ lints! {
     UNUSED_FUNCTION = "unused_function" of UNUSED, "a function that is never called";
     UNUSED_IMPORT = "unused_import" of UNUSED, "an import that nothing names";
     REDUNDANT_OVERRIDE = "redundant_override" of NO_EFFECT, "an override with the value that is inherited";
-    NO_EFFECT = "no_effect" of NO_EFFECT, "a transform that never changes an image";
+    NO_EFFECT = "no_effect" of NO_EFFECT, "a transform or a setting that never changes anything";
     DANGLING_DOC = "dangling_doc" of DANGLING_DOC, "documentation that precedes nothing";
     USELESS_ALLOW = "useless_allow" of USELESS_ALLOW, "an `allow` of what does not occur";
     DUPLICATE_VARIANT = "duplicate_variant" of SWEEP, "two variants of a sweep that are the same run";

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Schedule;
+use crate::{Net, NetKind, Schedule};
 
 /// Index into [`Graph::nodes`]; always smaller than the index of its user.
 pub type NodeId = usize;
@@ -41,6 +41,37 @@ impl Graph {
             by_image.push(own);
         }
         by_image
+    }
+
+    /// Which nodes are stages of blocks, whose activations can be computed
+    /// again in the backward pass: backbones and decoders of nets that take a
+    /// gradient. Where a gradient goes on to the stage's input, that input is
+    /// itself such a stage's.
+    pub fn by_block(&self, nets: &[Net]) -> Vec<bool> {
+        let mut by_block: Vec<bool> = Vec::with_capacity(self.nodes.len());
+        for node in &self.nodes {
+            let ends = |id: &NodeId| {
+                let live = self.nodes.get(*id).is_some_and(|n| !n.reaches.is_empty());
+                !live || by_block.get(*id).copied().unwrap_or(false)
+            };
+            let own = match &node.op {
+                Op::Stage {
+                    net, stage, input, ..
+                } => {
+                    let net = nets.iter().find(|n| n.name == *net);
+                    let of_blocks = net.is_some_and(|net| match &net.kind {
+                        NetKind::Stages { stages } => {
+                            stages.get(*stage).is_some_and(|s| s.module.is_of_blocks())
+                        }
+                        NetKind::Ema { .. } => false,
+                    });
+                    of_blocks && !node.reaches.is_empty() && ends(input)
+                }
+                _ => false,
+            };
+            by_block.push(own);
+        }
+        by_block
     }
 }
 

@@ -25,7 +25,7 @@ pub use net::{
 };
 pub use origin::{Bound, Documented, Estimate, Expected, Flops, Origin, ParameterCount, Resolved};
 pub use schedule::{Curve, Hyper, Schedule, Segment};
-pub use train::{Clip, Optimizer, ParamClass, Precision, Rule, Train};
+pub use train::{Checkpointing, Clip, Optimizer, ParamClass, Precision, Rule, Train};
 
 use serde::{Deserialize, Serialize};
 

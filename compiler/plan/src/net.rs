@@ -107,6 +107,21 @@ pub enum Module {
     VitDecoder(VitDecoder),
 }
 
+impl Module {
+    /// Whether it is a row of blocks with a residual around each.
+    pub fn is_of_blocks(&self) -> bool {
+        match self {
+            Module::Vit(_) | Module::Resnet(_) | Module::Convnext(_) | Module::VitDecoder(_) => {
+                true
+            }
+            Module::Mlp(_)
+            | Module::Linear(_)
+            | Module::Prototypes { .. }
+            | Module::L2Normalize { .. } => false,
+        }
+    }
+}
+
 /// A linear map.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Linear {

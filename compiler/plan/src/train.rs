@@ -15,9 +15,12 @@ pub struct Train {
     pub optimizer: Optimizer,
     /// Number format of the forward pass.
     pub precision: Precision,
-    /// Equal parts of a batch that are computed one after the other; their
-    /// gradients are averaged. The step's graph is that of one part.
+    /// Equal parts of a batch that are computed one after the other, with the
+    /// loss and the gradient of the whole batch.
     pub micro_batches: usize,
+    /// What is kept from the forward to the backward pass.
+    #[serde(default, skip_serializing_if = "Checkpointing::is_none")]
+    pub activation_checkpointing: Checkpointing,
     /// Keys every random draw of the run.
     pub seed: u64,
     /// Steps between two lines of the metrics.
@@ -26,6 +29,25 @@ pub struct Train {
     pub checkpoint_every: usize,
     /// Checkpoints kept, the newest.
     pub keep: usize,
+}
+
+/// What of a network is kept for the backward pass.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Checkpointing {
+    /// Everything that the backward pass reads.
+    #[default]
+    None,
+    /// The inputs of the blocks of backbones and decoders; the backward pass
+    /// computes every block again (Chen et al. 2016; timm's
+    /// `set_grad_checkpointing`). Loss and gradients are the same.
+    Blocks,
+}
+
+impl Checkpointing {
+    fn is_none(&self) -> bool {
+        *self == Checkpointing::None
+    }
 }
 
 /// An update rule with its schedules.

@@ -156,13 +156,12 @@ impl Model {
         }
     }
 
-    /// The same nets outside of any gradient; see
-    /// [`Network::without_gradients`].
+    /// The same nets without a graph; see [`Network::untracked`].
     #[must_use]
-    pub fn without_gradients(&self) -> Self {
+    pub fn untracked(&self) -> Self {
         let mut model = self.clone();
         for member in &mut model.members {
-            member.network = member.network.without_gradients();
+            member.network = member.network.untracked();
         }
         model
     }

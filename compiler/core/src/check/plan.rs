@@ -119,6 +119,7 @@ impl Checker<'_> {
             return None;
         }
         self.accumulation(&recipe.step, &recipe.nets, &clock);
+        self.recomputation(&recipe);
         let unit = scene::unit_stages(&recipe.nets);
         let wiring = Wiring {
             graph: &recipe.step,

@@ -1,7 +1,7 @@
 //! The `train` section: how long, by which rule, at which rate.
 
 use ssl_diagnostics::{Code, Diagnostic, Lint, Span};
-use ssl_plan::{Clip, Hyper, Optimizer, ParamClass, Precision, Rule, Train};
+use ssl_plan::{Checkpointing, Clip, Hyper, Optimizer, ParamClass, Precision, Rule, Train};
 use ssl_syntax::ast::SectionKind;
 
 use super::Checker;
@@ -113,6 +113,11 @@ impl Checker<'_> {
             Some(Value::Symbol(s)) if s == "f16" => Precision::F16,
             _ => Precision::Float32,
         };
+        let activation_checkpointing =
+            match self.recorded_field(SECTION, "activation_checkpointing") {
+                Some(Value::Symbol(s)) if s == "blocks" => Checkpointing::Blocks,
+                _ => Checkpointing::None,
+            };
         let seed = self
             .recorded_field(SECTION, "seed")
             .and_then(|v| v.number())
@@ -129,6 +134,7 @@ impl Checker<'_> {
             optimizer: optimizer?,
             precision,
             micro_batches: clock.micro_batches,
+            activation_checkpointing,
             seed: seed as u64,
             log_every,
             checkpoint_every,

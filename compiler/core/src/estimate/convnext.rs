@@ -10,6 +10,7 @@ pub fn layers(c: &Convnext, flow: Flow) -> Vec<Layer> {
     let [mut h, mut w] = flow.image.map(|side| side / c.patch.max(1));
     let mut out = Vec::new();
     let mut width = c.channels;
+    let pixels = |width: usize, h: usize, w: usize| flow.batch * (width * h * w) as f64;
     for (i, (depth, dim)) in c.depths.iter().zip(c.dims).enumerate() {
         let area = match i {
             0 => c.patch * c.patch,
@@ -27,9 +28,11 @@ pub fn layers(c: &Convnext, flow: Flow) -> Vec<Layer> {
         out.push(Layer {
             trained: (area * width * dim + dim + 2 * normed) as u64,
             kept: x * flow.kernels.narrow + norm(values, BlockNorm::Layer, flow),
+            // A halving belongs to the block behind it.
+            segment: Some(if i == 0 { 0.0 } else { x * F32 }),
             ..down
         });
-        for _ in 0..*depth {
+        for block in 0..*depth {
             let hidden = 4.0 * y;
             let factors = if c.layer_scale.is_some() { dim } else { 0 };
             out.push(Layer {
@@ -45,6 +48,7 @@ pub fn layers(c: &Convnext, flow: Flow) -> Vec<Layer> {
                     + if factors > 0 { y * F32 } else { 0.0 },
                 working: F32 * (2.0 * hidden + 2.0 * y),
                 flops: y * (98.0 + 16.0 * dim as f64),
+                segment: (i == 0 || block > 0).then_some(y * F32),
             });
         }
         width = dim;
@@ -52,6 +56,7 @@ pub fn layers(c: &Convnext, flow: Flow) -> Vec<Layer> {
     out.push(Layer {
         trained: 2 * width as u64,
         kept: norm(flow.batch * width as f64, BlockNorm::Layer, flow),
+        segment: Some(pixels(width, h, w) * F32),
         ..Layer::default()
     });
     out

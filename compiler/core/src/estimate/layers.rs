@@ -30,6 +30,9 @@ pub struct Layer {
     pub working: f64,
     /// Additions and multiplications of the forward pass.
     pub flops: f64,
+    /// Where a segment begins whose activations can be computed again in the
+    /// backward pass: bytes of what goes in, images apart.
+    pub segment: Option<f64>,
 }
 
 /// What goes through a module.
@@ -198,6 +201,7 @@ fn block(s: Sizes, tokens: f64, asking: f64, flow: Flow) -> Layer {
         flops: 2.0 * d * d * (2.0 * all + 2.0 * some)
             + 4.0 * flow.batch * asking * tokens * d
             + 4.0 * some * d * h,
+        segment: Some(all * d * F32),
     }
 }
 
@@ -241,7 +245,11 @@ fn vit(v: &Vit, flow: Flow) -> Vec<Layer> {
         kept,
         working: 0.0,
         flops: projected.flops,
+        segment: None,
     });
+    if let Some(first) = out.first_mut() {
+        first.segment = Some(0.0);
+    }
     let sizes = Sizes {
         dim: v.dim,
         hidden: v.hidden,
@@ -265,6 +273,7 @@ fn vit(v: &Vit, flow: Flow) -> Vec<Layer> {
         out.push(Layer {
             trained: 2 * v.dim as u64,
             kept: norm(flow.batch * rows * v.dim as f64, BlockNorm::Layer, flow),
+            segment: Some(flow.batch * rows * v.dim as f64 * F32),
             ..Layer::default()
         });
     }
@@ -304,6 +313,7 @@ fn conv_stem(v: &Vit, flow: Flow) -> Vec<Layer> {
             kept: 2.0 * y * F32 + x * flow.kernels.narrow,
             working: F32 * (2.0 * x + 2.0 * y),
             flops: 18.0 * input as f64 * y,
+            segment: None,
         });
     }
     let rows = flow.batch * (h * w) as f64;
@@ -331,6 +341,7 @@ fn decoder(v: &VitDecoder, flow: Flow) -> Vec<Layer> {
     let mut out = vec![Layer {
         trained: (v.input * v.dim + v.dim + v.dim) as u64,
         frozen: ((patches + 1) * v.dim) as u64,
+        segment: Some(flow.batch * seen * v.input as f64 * F32),
         ..embed
     }];
     out.extend((0..v.depth).map(|_| block(sizes, tokens, tokens, flow)));
@@ -339,6 +350,7 @@ fn decoder(v: &VitDecoder, flow: Flow) -> Vec<Layer> {
     out.push(Layer {
         trained: (2 * v.dim + v.dim * pixels + pixels) as u64,
         kept: last.kept + norm(rows * v.dim as f64, BlockNorm::Layer, flow),
+        segment: Some(flow.batch * tokens * v.dim as f64 * F32),
         ..last
     });
     out

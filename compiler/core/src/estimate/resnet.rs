@@ -147,6 +147,13 @@ pub fn layers(r: &Resnet, flow: Flow) -> Vec<Layer> {
         (Stem::Imagenet, false) => Some(0),
         (Stem::Imagenet, true) => Some(2),
     };
+    let stems = stem.map_or(1, |last| last + 1);
+    // The shortcut's convolution is listed behind its block's path.
+    let begins = |i: usize, u: &Unit| {
+        let before = i.checked_sub(1).and_then(|i| all.get(i));
+        let ended = before.is_some_and(|u| matches!(u.behind, Behind::Sum | Behind::Nothing));
+        i == stems || (ended && u.behind != Behind::Nothing)
+    };
     let layer = |(i, u): (usize, &Unit)| {
         let [x, y] = [
             flow.batch * (u.input * u.before) as f64,
@@ -185,6 +192,10 @@ pub fn layers(r: &Resnet, flow: Flow) -> Vec<Layer> {
                     false => 2.0 * x + 2.0 * y,
                 },
             flops: 2.0 * (u.kernel * u.kernel * u.input) as f64 * y,
+            segment: match i {
+                0 => Some(0.0),
+                _ => begins(i, u).then_some(x * F32),
+            },
         }
     };
     all.iter().enumerate().map(layer).collect()

@@ -18,12 +18,26 @@ pub struct Step {
     pub forward: f64,
     /// Bytes at the worst moment: values, gradients and what is worked on.
     pub peak: f64,
-    /// Operations of the nets that are trained, the loss included.
+    /// Operations of the nets that are trained, the loss included, and of
+    /// blocks that are computed again.
     pub trained_flops: f64,
+    /// Those of blocks that are computed again.
+    pub again_flops: f64,
     /// Operations of the averages.
     pub average_flops: f64,
     /// Operations of the backward pass.
     pub backward_flops: f64,
+}
+
+/// How a step is computed.
+#[derive(Debug, Clone, Copy)]
+pub struct How {
+    /// What computes the networks.
+    pub kernels: Kernels,
+    /// Micro-batches.
+    pub parts: usize,
+    /// Whether the backward pass computes blocks again.
+    pub by_block: bool,
 }
 
 /// The stages behind a net's name, and whether it is an average.
@@ -46,12 +60,59 @@ struct Run {
     /// Whether something before it is trained, so that its input takes a
     /// gradient.
     carries: bool,
+    /// Whether the backward pass computes its segments again.
+    again: bool,
 }
 
-/// What a step takes in memory and work, in so many micro-batches.
-pub fn step(graph: &Graph, nets: &[Net], kernels: Kernels, parts: usize) -> Step {
+impl Run {
+    /// Bytes that the forward pass leaves for the backward pass.
+    fn kept(&self) -> f64 {
+        let layers = self.layers.iter();
+        match self.again {
+            true => layers.filter_map(|l| l.segment).sum(),
+            false => layers.map(|l| l.kept).sum(),
+        }
+    }
+
+    /// Its layers in pieces whose graph is there at a time, the last first.
+    fn pieces(&self) -> Vec<Piece<'_>> {
+        if !self.again {
+            return vec![Piece {
+                layers: &self.layers,
+                input: 0.0,
+                output: 0.0,
+            }];
+        }
+        let mut output = 0.0;
+        let mut pieces = Vec::new();
+        let mut end = self.layers.len();
+        for (i, layer) in self.layers.iter().enumerate().rev() {
+            let Some(input) = layer.segment else { continue };
+            pieces.push(Piece {
+                layers: self.layers.get(i..end).unwrap_or_default(),
+                input,
+                output,
+            });
+            (end, output) = (i, input);
+        }
+        pieces
+    }
+}
+
+/// Layers whose graph is there at a time.
+struct Piece<'a> {
+    layers: &'a [Layer],
+    /// Bytes of the input and of the output, of what is computed again; the
+    /// input alone was kept.
+    input: f64,
+    output: f64,
+}
+
+/// What a step takes in memory and work.
+pub fn step(graph: &Graph, nets: &[Net], how: How) -> Step {
+    let parts = how.parts;
     if parts < 2 {
-        return piece(graph, nets, kernels);
+        return piece(graph, nets, how);
     }
     let by_image = graph.by_image();
     let own = |id: NodeId| by_image.get(id).copied().unwrap_or(false);
@@ -92,27 +153,37 @@ pub fn step(graph: &Graph, nets: &[Net], kernels: Kernels, parts: usize) -> Step
             given(node);
         }
     }
-    let (part, rest) = (piece(&part, nets, kernels), piece(&rest, nets, kernels));
+    let (part, rest) = (piece(&part, nets, how), piece(&rest, nets, how));
     let times = parts as f64;
     Step {
         forward: held + part.forward.max(rest.forward),
         peak: held + part.peak.max(rest.peak),
         // Once for the embeddings, once more for the gradient.
-        trained_flops: 2.0 * times * part.trained_flops + rest.trained_flops,
+        trained_flops: times * (2.0 * part.trained_flops - part.again_flops) + rest.trained_flops,
+        again_flops: times * part.again_flops + rest.again_flops,
         average_flops: times * part.average_flops + rest.average_flops,
         backward_flops: times * part.backward_flops + rest.backward_flops,
     }
 }
 
 /// What a step takes that is computed in one piece.
-fn piece(graph: &Graph, nets: &[Net], kernels: Kernels) -> Step {
+fn piece(graph: &Graph, nets: &[Net], how: How) -> Step {
     let mut out = Step::default();
+    let by_block = match how.by_block {
+        true => graph.by_block(nets),
+        false => Vec::new(),
+    };
     let mut runs: BTreeMap<NodeId, Run> = BTreeMap::new();
     for (id, node) in graph.nodes.iter().enumerate() {
-        if let Some(run) = run(graph, nets, id, kernels) {
+        let again = by_block.get(id).copied().unwrap_or(false);
+        if let Some(run) = run(graph, nets, id, how.kernels, again) {
             let flops: f64 = run.layers.iter().map(|l| l.flops).sum();
             if run.live {
                 out.trained_flops += flops;
+                if again {
+                    out.trained_flops += flops;
+                    out.again_flops += flops;
+                }
                 // For the weights, and, but for the first layer, the input.
                 let first = run.layers.first().map_or(0.0, |l| l.flops);
                 let spared = if run.carries { 0.0 } else { first };
@@ -138,12 +209,7 @@ fn piece(graph: &Graph, nets: &[Net], kernels: Kernels) -> Step {
     let inside: Vec<f64> = (0..graph.nodes.len())
         .map(|id| internal(graph, id))
         .collect();
-    let of_runs: f64 = runs
-        .values()
-        .filter(|r| r.live)
-        .flat_map(|r| &r.layers)
-        .map(|l| l.kept)
-        .sum();
+    let of_runs: f64 = runs.values().filter(|r| r.live).map(Run::kept).sum();
     // Views are the batch that is in use.
     let held: f64 = (0..graph.nodes.len())
         .filter(|id| !graph.nodes.get(*id).is_some_and(|n| shares(&n.op)))
@@ -165,16 +231,31 @@ fn piece(graph: &Graph, nets: &[Net], kernels: Kernels) -> Step {
     out.peak = out.forward.max(now);
     for (id, node) in graph.nodes.iter().enumerate().rev() {
         if let Some(run) = runs.get(&id).filter(|r| r.live) {
-            let again = seen.contains(&run.owner);
-            for layer in run.layers.iter().rev() {
-                let own = layer.trained as f64 * F32;
-                // The gradient of a second forward joins that of the first.
-                let fresh = if again { 2.0 * own } else { own };
-                out.peak = out.peak.max(now + gradients + layer.working + fresh);
-                if !again {
-                    gradients += own;
+            let joins = seen.contains(&run.owner);
+            for Piece {
+                layers,
+                input,
+                output,
+            } in run.pieces()
+            {
+                if run.again {
+                    now += layers.iter().map(|l| l.kept).sum::<f64>();
                 }
-                now -= layer.kept;
+                // The gradient that came, times the output, and its own; then
+                // it waits at the residual sum.
+                out.peak = out.peak.max(now + gradients + 3.0 * output);
+                for layer in layers.iter().rev() {
+                    let own = layer.trained as f64 * F32;
+                    // The gradient of a second forward joins that of the first.
+                    let fresh = if joins { 2.0 * own } else { own };
+                    let working = layer.working + output + fresh;
+                    out.peak = out.peak.max(now + gradients + working);
+                    if !joins {
+                        gradients += own;
+                    }
+                    now -= layer.kept;
+                }
+                now -= input;
             }
             seen.insert(run.owner.clone());
         } else if !node.reaches.is_empty() {
@@ -192,7 +273,7 @@ fn piece(graph: &Graph, nets: &[Net], kernels: Kernels) -> Step {
     out
 }
 
-fn run(graph: &Graph, nets: &[Net], id: NodeId, kernels: Kernels) -> Option<Run> {
+fn run(graph: &Graph, nets: &[Net], id: NodeId, kernels: Kernels, again: bool) -> Option<Run> {
     let node = graph.nodes.get(id)?;
     let Op::Stage {
         net,
@@ -224,6 +305,7 @@ fn run(graph: &Graph, nets: &[Net], id: NodeId, kernels: Kernels) -> Option<Run>
         layers: layers(&stages.get(*stage)?.module, flow),
         live: !average && node.reaches.contains(net),
         carries: !graph.nodes.get(*input)?.reaches.is_empty(),
+        again,
     })
 }
 

@@ -94,8 +94,15 @@ pub const TRAIN: &[Field] = &[
         "micro_batches",
         COUNT,
         Fallback::Int(1),
-        "equal parts of a batch that are computed one after the other, to save memory; \
-         gradients are averaged",
+        "equal parts of a batch that are computed one after the other, to save memory, with the \
+         loss and the gradient of the whole batch",
+    ),
+    field(
+        "activation_checkpointing",
+        Want::Choice(&["none", "blocks"]),
+        Fallback::Symbol("none"),
+        "what the backward pass computes again, to save memory: the blocks of backbones and \
+         decoders, of which only the inputs are kept",
     ),
     field(
         "precision",

@@ -1,7 +1,7 @@
 //! The block of a transformer, shared by encoders and decoders.
 
 use burn::tensor::Tensor;
-use ssl_plan::{BlockNorm, ParamClass, Schedule};
+use ssl_plan::{BlockNorm, ParamClass};
 
 use super::Visit;
 use super::drop::Drop;
@@ -155,19 +155,4 @@ fn branch(
         Some(drop) => drop.rows(which, x, batch),
         None => x,
     }
-}
-
-/// Every block in order, all tokens; `blocks` of `count`, left out at a rate.
-pub(super) fn run(
-    blocks: &mut [Block],
-    x: Tensor<2>,
-    batch: usize,
-    pass: Pass,
-    (rate, count): (Option<&Schedule>, usize),
-) -> Tensor<2> {
-    let blocks = blocks.iter_mut().enumerate();
-    blocks.fold(x, |x, (i, block)| {
-        let drop = pass.drop(rate, [i, count]);
-        block.forward(x, batch, Queries::All, pass, drop)
-    })
 }

@@ -8,10 +8,11 @@ use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Tensor, module};
 use ssl_plan::{ParamClass, Schedule};
 
-use super::Visit;
 use super::drop::Drop;
 use super::layers::{LayerNorm, Linear, Pass};
+use super::resnet::pooled;
 use super::start::{Param, Scope, Start};
+use super::{Signal, Visit};
 use crate::fused::gelu;
 
 /// Weights start from a normal of this deviation, truncated at a hundred of
@@ -71,43 +72,67 @@ impl Convnext {
         }
     }
 
-    /// `[B, C, H, W]` to `[B, dim]`: the normalised mean over the last map.
-    pub(super) fn forward(&mut self, image: Tensor<4>, pass: Pass) -> Tensor<2> {
-        let x = pass.widen(self.stem.forward(image, pass));
-        let mut x = normed(&self.stem_norm, x);
-        let count = self.stages.iter().map(|s| s.blocks.len()).sum();
-        let mut at = 0;
-        for stage in &self.stages {
-            if let Some((norm, conv)) = &stage.downsample {
-                x = pass.widen(conv.forward(normed(norm, x), pass));
-            }
-            for block in &stage.blocks {
-                let drop = pass.drop(self.drop_path.as_ref(), [at, count]);
-                x = block.forward(x, pass, drop);
-                at += 1;
-            }
-        }
-        let [batch, channels, height, width] = x.dims();
-        let mean = x
-            .reshape([batch, channels, height * width])
-            .mean_dim(2)
-            .reshape([batch, channels]);
-        self.head_norm.forward(mean)
+    fn block_count(&self) -> usize {
+        self.stages.iter().map(|s| s.blocks.len()).sum()
     }
 
-    pub(super) fn visit<V: Visit>(&mut self, visitor: &mut V) {
-        self.stem.visit(visitor);
-        self.stem_norm.visit(visitor);
-        for stage in &mut self.stages {
-            if let Some((norm, conv)) = &mut stage.downsample {
+    /// The stem, every block, and what pools them.
+    pub(super) fn segments(&self) -> usize {
+        self.block_count() + 2
+    }
+
+    /// One segment: all of them in order take `[B, C, H, W]` to `[B, dim]`, the
+    /// normalised mean over the last map.
+    pub(super) fn segment(&self, segment: usize, x: Tensor<4>, pass: Pass) -> Option<Signal> {
+        if segment == 0 {
+            let x = pass.widen(self.stem.forward(x, pass));
+            return Some(Signal::Image(normed(&self.stem_norm, x)));
+        }
+        let count = self.block_count();
+        if segment > count {
+            return Some(Signal::Embedding(self.head_norm.forward(pooled(x))));
+        }
+        self.block(segment - 1, x, pass).map(Signal::Image)
+    }
+
+    /// One of all blocks, with the halving of the map where it is a stage's
+    /// first.
+    fn block(&self, index: usize, x: Tensor<4>, pass: Pass) -> Option<Tensor<4>> {
+        let [stage, block] = self.place(index)?;
+        let stage = &self.stages[stage];
+        let x = match &stage.downsample {
+            Some((norm, conv)) if block == 0 => pass.widen(conv.forward(normed(norm, x), pass)),
+            _ => x,
+        };
+        let drop = pass.drop(self.drop_path.as_ref(), [index, self.block_count()]);
+        Some(stage.blocks[block].forward(x, pass, drop))
+    }
+
+    /// The stage of one of all blocks, and its place there.
+    fn place(&self, mut index: usize) -> Option<[usize; 2]> {
+        for (i, stage) in self.stages.iter().enumerate() {
+            match index.checked_sub(stage.blocks.len()) {
+                Some(rest) => index = rest,
+                None => return Some([i, index]),
+            }
+        }
+        None
+    }
+
+    pub(super) fn visit_segment<V: Visit>(&mut self, segment: usize, visitor: &mut V) {
+        if segment == 0 {
+            self.stem.visit(visitor);
+            self.stem_norm.visit(visitor);
+        } else if let Some([stage, block]) = self.place(segment - 1) {
+            let stage = &mut self.stages[stage];
+            if let (0, Some((norm, conv))) = (block, &mut stage.downsample) {
                 norm.visit(visitor);
                 conv.visit(visitor);
             }
-            for block in &mut stage.blocks {
-                block.visit(visitor);
-            }
+            stage.blocks[block].visit(visitor);
+        } else {
+            self.head_norm.visit(visitor);
         }
-        self.head_norm.visit(visitor);
     }
 }
 

@@ -5,11 +5,11 @@ use burn::tensor::Tensor;
 use ssl_plan::{BlockNorm, ParamClass};
 
 use super::block::{self, Block};
-use super::layers::{LayerNorm, Linear, Pass};
+use super::layers::{LayerNorm, Linear, Pass, Queries};
 use super::mask::Mask;
 use super::position::sincos2d;
 use super::start::{Param, Scope, Start};
-use super::{Kind, Visit};
+use super::{Kind, Signal, Visit};
 
 /// A transformer that fills in hidden patches.
 #[derive(Debug, Clone)]
@@ -67,15 +67,42 @@ impl VitDecoder {
         }
     }
 
-    /// Class token and visible patches `[B, 1 + visible, in]` to all patches
+    /// The tokens, every block, and what makes pixels of them.
+    pub(super) fn segments(&self) -> usize {
+        self.blocks.len() + 2
+    }
+
+    /// One segment: all of them in order take the class token and visible
+    /// patches `[B, 1 + visible, in]` to all patches
     /// `[B, N, patch * patch * channels]`, float32. Without a mask all are
     /// visible. `None` where the tokens are not that many.
-    pub(super) fn forward(
+    pub(super) fn segment(
         &mut self,
-        tokens: Tensor<3>,
+        segment: usize,
+        input: Signal,
         mask: Option<&Mask>,
         pass: Pass,
-    ) -> Option<Tensor<3>> {
+    ) -> Option<Signal> {
+        let Signal::Tokens(x) = input else {
+            return None;
+        };
+        let last = self.segments() - 1;
+        Some(Signal::Tokens(match segment {
+            0 => self.embed(x, mask, pass)?,
+            _ if segment == last => self.predict(x, pass),
+            _ => {
+                let shape = x.dims();
+                let [batch, count, dim] = shape;
+                let block = self.blocks.get_mut(segment - 1)?;
+                let x = x.reshape([batch * count, dim]);
+                let x = block.forward(x, batch, Queries::All, pass, None);
+                x.reshape(shape)
+            }
+        }))
+    }
+
+    /// All tokens with their positions, `[B, 1 + N, dim]`.
+    fn embed(&self, tokens: Tensor<3>, mask: Option<&Mask>, pass: Pass) -> Option<Tensor<3>> {
         let [batch, count, input] = tokens.dims();
         let [_, all, dim] = self.pos_embed.value().dims();
         let fits = match mask {
@@ -93,24 +120,29 @@ impl VitDecoder {
             None => x,
             Some(mask) => mask.fill(x, self.mask_token.value().reshape([1, dim])),
         };
-        let x = (x + self.pos_embed.value()).reshape([batch * all, dim]);
-        let x = block::run(&mut self.blocks, x, batch, pass, (None, 0));
-        // Nobody reads the class token's pixels.
-        let x = x.reshape([batch, all, dim]).slice([0..batch, 1..all]);
+        Some(x + self.pos_embed.value())
+    }
+
+    /// The pixels of all patches. Nobody reads the class token's.
+    fn predict(&self, x: Tensor<3>, pass: Pass) -> Tensor<3> {
+        let [batch, all, dim] = x.dims();
+        let x = x.slice([0..batch, 1..all]);
         let x = self.norm.forward(x.reshape([batch * (all - 1), dim]));
         let x = pass.widen(self.pred.forward(x, pass));
         let [_, pixels] = x.dims();
-        Some(x.reshape([batch, all - 1, pixels]))
+        x.reshape([batch, all - 1, pixels])
     }
 
-    pub(super) fn visit<V: Visit>(&mut self, visitor: &mut V) {
-        self.mask_token.visit(visitor);
-        self.pos_embed.visit(visitor);
-        self.embed.visit(visitor);
-        for block in &mut self.blocks {
+    pub(super) fn visit_segment<V: Visit>(&mut self, segment: usize, visitor: &mut V) {
+        if segment == 0 {
+            self.mask_token.visit(visitor);
+            self.pos_embed.visit(visitor);
+            self.embed.visit(visitor);
+        } else if let Some(block) = self.blocks.get_mut(segment - 1) {
             block.visit(visitor);
+        } else {
+            self.norm.visit(visitor);
+            self.pred.visit(visitor);
         }
-        self.norm.visit(visitor);
-        self.pred.visit(visitor);
     }
 }

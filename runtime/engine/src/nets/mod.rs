@@ -251,12 +251,39 @@ impl Network {
         mode: Mode,
         moment: Option<Moment>,
     ) -> Option<Signal> {
+        let mut segments = 0..self.segments(stage);
+        segments.try_fold(input, |x, segment| {
+            self.forward_segment([stage, segment], x, mask, mode, moment)
+        })
+    }
+
+    /// The segments of a stage, which run in order: of a backbone and of a
+    /// decoder what goes before the blocks, every block, and what comes after
+    /// them; a head is one. 0 where there is no such stage.
+    pub fn segments(&self, stage: usize) -> usize {
+        self.stages
+            .get(stage)
+            .map_or(0, |stage| stage.body.segments())
+    }
+
+    /// One segment of a stage, `[stage, segment]`: what it gives for what the
+    /// one before it gave. A stage is all of its segments in order, whose
+    /// inputs are all that is needed to compute any of them again.
+    pub fn forward_segment(
+        &mut self,
+        [stage, segment]: [usize; 2],
+        input: Signal,
+        mask: Option<&Mask>,
+        mode: Mode,
+        moment: Option<Moment>,
+    ) -> Option<Signal> {
         let pass = Pass {
             mode,
             precision: self.precision,
             moment,
         };
-        self.stages.get_mut(stage)?.body.forward(input, mask, pass)
+        let body = &mut self.stages.get_mut(stage)?.body;
+        body.segment(segment, input, mask, pass)
     }
 
     /// The feature of every stage, `[B, D]` (see [`Signal::feature`]), the
@@ -340,6 +367,14 @@ impl Network {
         }
     }
 
+    /// Walks over the parameters and buffers of one segment, `[stage,
+    /// segment]`; over nothing where there is no such stage.
+    pub fn visit_segment<V: Visit>(&mut self, [stage, segment]: [usize; 2], visitor: &mut V) {
+        if let Some(stage) = self.stages.get_mut(stage) {
+            stage.body.visit_segment(segment, visitor);
+        }
+    }
+
     /// What the keys of a stage's tensors start with, without the last dot.
     pub(crate) fn stage_path(&self, stage: usize) -> Option<&str> {
         self.stages.get(stage).map(|stage| stage.path.as_str())
@@ -376,21 +411,42 @@ impl Network {
         network.visit(&mut Cut);
         network
     }
+
+    /// The same network with parameters that take no gradient, on a device
+    /// that has gradients: what it computes has no graph and is, to the bit,
+    /// what the network itself computes, where a kernel for devices without
+    /// gradients may round otherwise.
+    #[must_use]
+    pub fn untracked(&self) -> Self {
+        struct Cut;
+        impl Visit for Cut {
+            fn tensor<const D: usize>(&mut self, _: &str, _: Kind, tensor: &mut Tensor<D>) {
+                if tensor.is_autodiff() {
+                    *tensor = tensor.clone().without_autodiff().autodiff();
+                }
+            }
+        }
+        let mut network = self.clone();
+        network.visit(&mut Cut);
+        network
+    }
 }
 
 impl Body {
-    fn forward(&mut self, input: Signal, mask: Option<&Mask>, pass: Pass) -> Option<Signal> {
+    fn segment(
+        &mut self,
+        segment: usize,
+        input: Signal,
+        mask: Option<&Mask>,
+        pass: Pass,
+    ) -> Option<Signal> {
         Some(match (self, input) {
-            (Body::Vit(vit), Signal::Image(x)) => vit.forward(x, mask, pass)?,
-            (Body::VitDecoder(decoder), Signal::Tokens(x)) => {
-                Signal::Tokens(decoder.forward(x, mask, pass)?)
-            }
+            (Body::Vit(vit), x) => vit.segment(segment, x, mask, pass)?,
+            (Body::VitDecoder(decoder), x) => decoder.segment(segment, x, mask, pass)?,
             (_, _) if mask.is_some() => return None,
-            (Body::Resnet(resnet), Signal::Image(x)) => Signal::Embedding(resnet.forward(x, pass)),
-            (Body::Convnext(net), Signal::Image(x)) => Signal::Embedding(net.forward(x, pass)),
-            (Body::Vit(_) | Body::Resnet(_) | Body::Convnext(_) | Body::VitDecoder(_), _) => {
-                return None;
-            }
+            (Body::Resnet(resnet), Signal::Image(x)) => resnet.segment(segment, x, pass)?,
+            (Body::Convnext(net), Signal::Image(x)) => net.segment(segment, x, pass)?,
+            (Body::Resnet(_) | Body::Convnext(_), _) => return None,
             (head, Signal::Image(x)) => Signal::Embedding(head.rows(x.flatten(1, 3), pass)?),
             (head, Signal::Embedding(x)) => Signal::Embedding(head.rows(x, pass)?),
             (head, Signal::Tokens(x)) => {
@@ -416,16 +472,32 @@ impl Body {
         })
     }
 
-    fn visit<V: Visit>(&mut self, visitor: &mut V) {
+    fn segments(&self) -> usize {
         match self {
-            Body::Vit(vit) => vit.visit(visitor),
-            Body::Resnet(resnet) => resnet.visit(visitor),
-            Body::Convnext(net) => net.visit(visitor),
+            Body::Vit(vit) => vit.segments(),
+            Body::Resnet(resnet) => resnet.segments(),
+            Body::Convnext(net) => net.segments(),
+            Body::VitDecoder(decoder) => decoder.segments(),
+            Body::Mlp(_) | Body::Linear(_) | Body::Prototypes(_) | Body::L2Normalize { .. } => 1,
+        }
+    }
+
+    fn visit<V: Visit>(&mut self, visitor: &mut V) {
+        for segment in 0..self.segments() {
+            self.visit_segment(segment, visitor);
+        }
+    }
+
+    fn visit_segment<V: Visit>(&mut self, segment: usize, visitor: &mut V) {
+        match self {
+            Body::Vit(vit) => vit.visit_segment(segment, visitor),
+            Body::Resnet(resnet) => resnet.visit_segment(segment, visitor),
+            Body::Convnext(net) => net.visit_segment(segment, visitor),
+            Body::VitDecoder(decoder) => decoder.visit_segment(segment, visitor),
             Body::Mlp(mlp) => mlp.visit(visitor),
             Body::Linear(linear) => linear.visit(visitor),
             Body::Prototypes(prototypes) => prototypes.visit(visitor),
             Body::L2Normalize { .. } => {}
-            Body::VitDecoder(decoder) => decoder.visit(visitor),
         }
     }
 }

@@ -6,10 +6,10 @@ use burn::tensor::ops::{AvgPoolOptions, MaxPoolOptions, PadMode};
 use burn::tensor::{Tensor, module};
 use ssl_plan::{Block as BlockKind, Init, Stem};
 
-use super::Visit;
 use super::layers::{BatchNorm, Conv, Pass};
 use super::selective::SelectiveKernel;
 use super::start::{Scope, Start};
+use super::{Signal, Visit};
 use crate::fused::After;
 
 /// A residual network up to its global average pool.
@@ -48,8 +48,24 @@ impl Resnet {
         }
     }
 
-    /// `[B, C, H, W]` to `[B, width]`: the mean over the last feature map.
-    pub(super) fn forward(&mut self, image: Tensor<4>, pass: Pass) -> Tensor<2> {
+    /// The stem, every block, and the pool.
+    pub(super) fn segments(&self) -> usize {
+        self.blocks.len() + 2
+    }
+
+    /// One segment: all of them in order take `[B, C, H, W]` to `[B, width]`,
+    /// the mean over the last feature map.
+    pub(super) fn segment(&mut self, segment: usize, x: Tensor<4>, pass: Pass) -> Option<Signal> {
+        if segment + 1 == self.segments() {
+            return Some(Signal::Embedding(pooled(x)));
+        }
+        Some(Signal::Image(match segment {
+            0 => self.stem(x, pass),
+            _ => self.blocks.get_mut(segment - 1)?.forward(x, pass),
+        }))
+    }
+
+    fn stem(&mut self, image: Tensor<4>, pass: Pass) -> Tensor<4> {
         let mut x = image;
         for (conv, norm) in &mut self.deep_stem {
             x = norm.forward_then(conv.forward(x, pass), After::Relu, pass);
@@ -62,26 +78,29 @@ impl Resnet {
                 .with_padding([1, 1]);
             x = module::max_pool2d(x, window);
         }
-        for block in &mut self.blocks {
-            x = block.forward(x, pass);
-        }
-        let [batch, channels, height, width] = x.dims();
-        x.reshape([batch, channels, height * width])
-            .mean_dim(2)
-            .reshape([batch, channels])
+        x
     }
 
-    pub(super) fn visit<V: Visit>(&mut self, visitor: &mut V) {
-        for (conv, norm) in &mut self.deep_stem {
-            conv.visit(visitor);
-            norm.visit(visitor);
-        }
-        self.conv1.visit(visitor);
-        self.bn1.visit(visitor);
-        for block in &mut self.blocks {
+    pub(super) fn visit_segment<V: Visit>(&mut self, segment: usize, visitor: &mut V) {
+        if segment == 0 {
+            for (conv, norm) in &mut self.deep_stem {
+                conv.visit(visitor);
+                norm.visit(visitor);
+            }
+            self.conv1.visit(visitor);
+            self.bn1.visit(visitor);
+        } else if let Some(block) = self.blocks.get_mut(segment - 1) {
             block.visit(visitor);
         }
     }
+}
+
+/// The mean of a map: `[B, C, H, W]` to `[B, C]`.
+pub(super) fn pooled(x: Tensor<4>) -> Tensor<2> {
+    let [batch, channels, height, width] = x.dims();
+    x.reshape([batch, channels, height * width])
+        .mean_dim(2)
+        .reshape([batch, channels])
 }
 
 /// Two or three convolutions beside a shortcut.

@@ -109,47 +109,77 @@ impl Vit {
         }
     }
 
-    /// `[B, C, H, W]` to `[B, dim]`, or to the class token and the patches
-    /// `[B, 1 + N, dim]` where all tokens are asked for. Hidden patches are
-    /// left out, and in the number of the tokens too. `None` where the mask is
-    /// of other images.
-    pub(super) fn forward(
+    /// The tokens, every block, and what pools them.
+    pub(super) fn segments(&self) -> usize {
+        self.blocks.len() + 2
+    }
+
+    /// One segment: all of them in order take `[B, C, H, W]` to `[B, dim]`, or
+    /// to the class token and the patches `[B, 1 + N, dim]` where all tokens
+    /// are asked for. Hidden patches are left out, and in the number of the
+    /// tokens too. `None` where the mask is of other images.
+    pub(super) fn segment(
         &mut self,
-        image: Tensor<4>,
+        segment: usize,
+        input: Signal,
         mask: Option<&Mask>,
         pass: Pass,
     ) -> Option<Signal> {
-        let batch = image.dims()[0];
-        let grid = self.stem.grid(&image);
-        if mask.is_some_and(|mask| mask.hidden().dims() != [batch, grid[0] * grid[1]]) {
-            return None;
+        let tokens = match input {
+            Signal::Image(image) if segment == 0 => return self.tokens(image, mask, pass),
+            Signal::Tokens(tokens) if segment > 0 => tokens,
+            Signal::Embedding(first) if segment + 1 == self.segments() => {
+                return Some(Signal::Embedding(self.pooled(self.normed(first))));
+            }
+            _ => return None,
+        };
+        if segment + 1 == self.segments() {
+            return Some(self.finish(tokens));
         }
-        let tokens = self.tokens(image, grid, mask, pass)?;
-        Some(Signal::Embedding(match self.pool {
-            Pool::Cls => {
-                let x = self.first_after_blocks(tokens, batch, pass);
-                self.pooled(self.normed(x))
+        self.block(segment - 1, tokens, pass)
+    }
+
+    /// One block over `[B, N, dim]`. The last one computes the class token
+    /// alone, `[B, dim]`, where nobody reads its other tokens: the same value
+    /// and gradient for less.
+    fn block(&mut self, index: usize, tokens: Tensor<3>, pass: Pass) -> Option<Signal> {
+        let [batch, count, dim] = tokens.dims();
+        let depth = self.blocks.len();
+        let drop = pass.drop(self.drop_path.as_ref(), [index, depth]);
+        let block = self.blocks.get_mut(index)?;
+        let x = tokens.reshape([batch * count, dim]);
+        let alone = self.pool == Pool::Cls && index + 1 == depth && block.is_tokenwise();
+        Some(match alone {
+            true => Signal::Embedding(block.forward(x, batch, Queries::First, pass, drop)),
+            false => {
+                let x = block.forward(x, batch, Queries::All, pass, drop);
+                Signal::Tokens(x.reshape([batch, count, dim]))
             }
-            Pool::Mean | Pool::MeanPatches => {
-                let x = self.after_blocks(tokens, batch, pass);
-                let [_, count, dim] = x.dims();
-                let first = self.extra_tokens();
-                let patches = x.slice([0..batch, first..count]);
-                self.pooled(patches.mean_dim(1).reshape([batch, dim]))
+        })
+    }
+
+    /// The norm and the pool behind the blocks.
+    fn finish(&self, tokens: Tensor<3>) -> Signal {
+        let [batch, count, dim] = tokens.dims();
+        let x = tokens.reshape([batch * count, dim]);
+        if self.pool == Pool::Cls {
+            let x = first_tokens(x, batch);
+            return Signal::Embedding(self.pooled(self.normed(x)));
+        }
+        let x = self.normed(x).reshape([batch, count, dim]);
+        let extra = self.extra_tokens();
+        match self.pool {
+            Pool::Tokens if extra > 1 => {
+                let class = x.clone().slice([0..batch, 0..1]);
+                let patches = x.slice([0..batch, extra..count]);
+                Signal::Tokens(Tensor::cat(vec![class, patches], 1))
             }
-            Pool::Tokens => {
-                let x = self.after_blocks(tokens, batch, pass);
-                let [_, count, _] = x.dims();
-                return Some(Signal::Tokens(match self.extra_tokens() {
-                    0 | 1 => x,
-                    extra => {
-                        let class = x.clone().slice([0..batch, 0..1]);
-                        let patches = x.slice([0..batch, extra..count]);
-                        Tensor::cat(vec![class, patches], 1)
-                    }
-                }));
+            Pool::Tokens => Signal::Tokens(x),
+            Pool::Cls | Pool::Mean | Pool::MeanPatches => {
+                let patches = x.slice([0..batch, extra..count]);
+                Signal::Embedding(self.pooled(patches.mean_dim(1).reshape([batch, dim])))
             }
-        }))
+        }
     }
 
     /// Tokens before the patches.
@@ -157,16 +187,6 @@ impl Vit {
         let tokens = [&self.cls_token, &self.reg_token];
         let count = |token: &Param<3>| token.value().dims()[1];
         tokens.into_iter().flatten().map(count).sum()
-    }
-
-    /// All tokens after the blocks and the norm, `[B, N, dim]`.
-    fn after_blocks(&mut self, tokens: Tensor<2>, batch: usize, pass: Pass) -> Tensor<3> {
-        let depth = self.blocks.len();
-        let rate = (self.drop_path.as_ref(), depth);
-        let x = block::run(&mut self.blocks, tokens, batch, pass, rate);
-        let x = self.normed(x);
-        let [rows, dim] = x.dims();
-        x.reshape([batch, rows / batch, dim])
     }
 
     fn pooled(&self, x: Tensor<2>) -> Tensor<2> {
@@ -183,36 +203,15 @@ impl Vit {
         }
     }
 
-    /// The class token after all blocks. The last block computes nothing else
-    /// where nobody reads its other tokens: the same value and gradient for
-    /// less.
-    fn first_after_blocks(&mut self, tokens: Tensor<2>, batch: usize, pass: Pass) -> Tensor<2> {
-        let depth = self.blocks.len();
-        let rate = (self.drop_path.as_ref(), depth);
-        match self.blocks.split_last_mut() {
-            Some((last, before)) if last.is_tokenwise() => {
-                let x = block::run(before, tokens, batch, pass, rate);
-                let drop = pass.drop(rate.0, [depth - 1, depth]);
-                last.forward(x, batch, Queries::First, pass, drop)
-            }
-            _ => {
-                let x = block::run(&mut self.blocks, tokens, batch, pass, rate);
-                first_tokens(x, batch)
-            }
-        }
-    }
-
-    /// What goes into the blocks, `[B * N, dim]`: the visible patches with
+    /// What goes into the blocks, `[B, N, dim]`: the visible patches with
     /// their positions, behind the class token and the registers where there
-    /// are any.
-    fn tokens(
-        &mut self,
-        image: Tensor<4>,
-        grid: [usize; 2],
-        mask: Option<&Mask>,
-        pass: Pass,
-    ) -> Option<Tensor<2>> {
+    /// are any. `None` where the mask is of other images.
+    fn tokens(&mut self, image: Tensor<4>, mask: Option<&Mask>, pass: Pass) -> Option<Signal> {
         let batch = image.dims()[0];
+        let grid = self.stem.grid(&image);
+        if mask.is_some_and(|mask| mask.hidden().dims() != [batch, grid[0] * grid[1]]) {
+            return None;
+        }
         let patches = self.stem.forward(image, mask, pass)?;
         let [rows, dim] = patches.dims();
         let count = rows / batch;
@@ -235,9 +234,7 @@ impl Vit {
             all.push(token.expand([batch, many, dim]));
         }
         all.push(x);
-        let x = Tensor::cat(all, 1);
-        let [_, tokens, _] = x.dims();
-        Some(x.reshape([batch * tokens, dim]))
+        Some(Signal::Tokens(Tensor::cat(all, 1)))
     }
 
     /// The positions of the class token, `[1, 1, dim]`, and of the patches of
@@ -282,24 +279,24 @@ impl Vit {
         Some(resample(given, dim, prefix, [side, side], self.grid))
     }
 
-    pub(super) fn visit<V: Visit>(&mut self, visitor: &mut V) {
-        let tokens = [
-            &mut self.cls_token,
-            &mut self.reg_token,
-            &mut self.pos_embed,
-        ];
-        for param in tokens.into_iter().flatten() {
-            param.visit(visitor);
-        }
-        self.stem.visit(visitor);
-        for block in &mut self.blocks {
+    pub(super) fn visit_segment<V: Visit>(&mut self, segment: usize, visitor: &mut V) {
+        if segment == 0 {
+            let tokens = [
+                &mut self.cls_token,
+                &mut self.reg_token,
+                &mut self.pos_embed,
+            ];
+            for param in tokens.into_iter().flatten() {
+                param.visit(visitor);
+            }
+            self.stem.visit(visitor);
+        } else if let Some(block) = self.blocks.get_mut(segment - 1) {
             block.visit(visitor);
-        }
-        if let Some(norm) = &mut self.norm {
-            norm.visit(visitor);
-        }
-        if let Some(norm) = &mut self.fc_norm {
-            norm.visit(visitor);
+        } else {
+            let norms = [&mut self.norm, &mut self.fc_norm];
+            for norm in norms.into_iter().flatten() {
+                norm.visit(visitor);
+            }
         }
     }
 }

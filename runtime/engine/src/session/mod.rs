@@ -14,7 +14,7 @@ use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
 use ssl_data::{Dataset, Split};
-use ssl_plan::{Monitor, Plan, Precision};
+use ssl_plan::{Checkpointing, Monitor, Plan, Precision};
 
 use crate::device::{self, DeviceChoice};
 use crate::error::EngineError;
@@ -124,6 +124,9 @@ impl Session {
         let mut model =
             Model::with_frozen(&recipe.nets, train.precision, train.seed, &device, freeze)?;
         let mut step = Step::new(&recipe.step, &knn_features(&plan), recipe.train.seed)?;
+        if train.activation_checkpointing == Checkpointing::Blocks {
+            step.checkpoint_blocks(&recipe.step.by_block(&recipe.nets));
+        }
         let mut optimizer = Optimizer::new(recipe.train.optimizer.clone());
         let mut banks: Vec<Bank> = (recipe.monitors.iter())
             .filter_map(|monitor| match monitor {

@@ -6,6 +6,7 @@
 //! is computed in every step: these change what they hold, and how often a run
 //! logs must not change what it computes.
 
+mod blocks;
 mod border;
 mod memory;
 mod passes;
@@ -22,6 +23,7 @@ use ssl_plan::{Graph, NodeId, Op, Track};
 use crate::error::EngineError;
 use crate::model::Model;
 use crate::nets::{Mask, Mode, Moment, Rows};
+use blocks::Kept;
 use border::Border;
 pub use memory::Held;
 use memory::Memory;
@@ -38,10 +40,21 @@ pub struct Step {
     /// Nodes that are handed out as features.
     features: Vec<NodeId>,
     border: Border,
+    /// Stages that keep the inputs of their blocks alone, by node.
+    checkpointed: Vec<bool>,
     memory: Memory,
     seed: u64,
     /// Measures where time goes; off until somebody puts another here.
     pub(crate) phases: Phases,
+}
+
+/// What a forward pass is of.
+#[derive(Clone, Copy)]
+struct Given<'a> {
+    views: &'a HashMap<String, Tensor<4>>,
+    step: usize,
+    /// Which images of the batch the views are.
+    rows: Rows,
 }
 
 /// What a step's forward pass came to.
@@ -97,6 +110,7 @@ impl Step {
 
         Ok(Step {
             border: Border::new(&graph, &read),
+            checkpointed: vec![false; count],
             graph,
             always,
             features: features.to_vec(),
@@ -173,18 +187,20 @@ impl Step {
         })
     }
 
-    /// Computes the needed nodes that have no value yet.
+    /// Computes the needed nodes that have no value yet. What checkpointed
+    /// stages keep goes to `kept`; without it there is nothing to keep.
     fn compute(
         &mut self,
         values: &mut [Option<Value>],
         needed: &[bool],
         model: &mut Model,
-        views: &HashMap<String, Tensor<4>>,
-        step: usize,
-        rows: Rows,
+        batch: Given,
+        mut kept: Option<&mut Vec<Kept>>,
     ) -> Result<(), EngineError> {
+        let Given { views, step, rows } = batch;
         let Step {
             graph,
+            checkpointed,
             memory,
             seed,
             ..
@@ -209,7 +225,8 @@ impl Step {
                 } => {
                     let input = values[*input].clone();
                     let mask = mask.map(|id| values[id].clone());
-                    Some(forward(model, net, *stage, input, mask, moment)?)
+                    let kept = kept.as_deref_mut().filter(|_| checkpointed[id]);
+                    Some(forward(model, (net, *stage), input, mask, moment, kept)?)
                 }
                 Op::Queue { x, length } => {
                     array(x).and_then(|x| memory.queue(id, *length, &x).map(Value::Array))
@@ -236,14 +253,15 @@ impl Step {
     }
 }
 
-/// One stage of a net in training mode.
+/// One stage of a net in training mode; checkpointed where there is somewhere
+/// to keep what that keeps.
 fn forward(
     model: &mut Model,
-    net: &str,
-    stage: usize,
+    (net, stage): (&str, usize),
     input: Option<Value>,
     mask: Option<Option<Value>>,
     moment: Moment,
+    kept: Option<&mut Vec<Kept>>,
 ) -> Result<Value, EngineError> {
     let member = model
         .member(net)
@@ -259,9 +277,17 @@ fn forward(
         Some(Some(Value::Mask(mask))) => Some(mask),
         Some(_) => return Err(unfit()),
     };
+    let network = &mut member.network;
+    if let Some(all) = kept {
+        let place = blocks::Place { net, stage, moment };
+        let kept = input.and_then(|input| blocks::forward(network, place, input, mask));
+        let kept = kept.ok_or_else(unfit)?;
+        let output = Value::Array(kept.output());
+        all.push(kept);
+        return Ok(output);
+    }
     let input = input.and_then(Value::signal).ok_or_else(unfit)?;
     let input = if detached { input.detach() } else { input };
-    let network = &mut member.network;
     let mask = mask.as_deref();
     let output = network.forward_at(stage, input, mask, Mode::Train, Some(moment));
     output.map(Value::from).ok_or_else(unfit)

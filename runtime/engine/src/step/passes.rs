@@ -6,13 +6,14 @@ use std::collections::HashMap;
 use burn::tensor::{Gradients, Tensor};
 use ssl_plan::NodeId;
 
+use super::blocks::Sum;
 use super::border::{join, surrogate};
 use super::phases::Phase;
 use super::value::{Array, Value};
-use super::{Step, close};
+use super::{Given, Step, close};
 use crate::error::EngineError;
 use crate::model::Model;
-use crate::nets::{Kind, Rows, Visit};
+use crate::nets::Rows;
 
 /// What the passes of a step came to.
 pub struct Computed {
@@ -71,7 +72,6 @@ impl Step {
             scale,
             read_tracks,
         } = passes;
-        let all = Rows::all(batch(views));
         let needed = self.needed(read_tracks);
         let mut values = vec![None; self.graph.nodes.len()];
         let border = match parts {
@@ -85,7 +85,13 @@ impl Step {
         for (id, array) in &border {
             values[*id] = Some(Value::Array(array.clone()));
         }
-        self.compute(&mut values, &needed, model, views, step, all)?;
+        let whole = Given {
+            views,
+            step,
+            rows: Rows::all(batch(views)),
+        };
+        let mut kept = Vec::new();
+        self.compute(&mut values, &needed, model, whole, Some(&mut kept))?;
         let outputs = self.outputs(&values, step, read_tracks)?;
         drop(values);
         let loss = outputs.loss.clone().inner();
@@ -94,6 +100,7 @@ impl Step {
             1.0 => outputs.loss.backward(),
             scale => outputs.loss.mul_scalar(scale).backward(),
         };
+        Step::backward_blocks(model, kept, &mut gradients)?;
         if parts > 1 {
             self.backward_parts(model, views, step, parts, &border, &mut gradients)?;
         }
@@ -123,11 +130,16 @@ impl Step {
             .filter(|&id| needed[id])
             .collect();
         let mut given: Vec<Vec<Array>> = crossing.iter().map(|_| Vec::new()).collect();
-        let mut plain = model.without_gradients();
+        let mut plain = model.untracked();
         for rows in split(views, parts) {
             let mut values = vec![None; self.graph.nodes.len()];
             let of_part = narrow(views, rows);
-            self.compute(&mut values, &needed, &mut plain, &of_part, step, rows)?;
+            let part = Given {
+                views: &of_part,
+                step,
+                rows,
+            };
+            self.compute(&mut values, &needed, &mut plain, part, None)?;
             for (given, &id) in given.iter_mut().zip(&crossing) {
                 given.extend(values[id].take().and_then(Value::array));
             }
@@ -139,6 +151,7 @@ impl Step {
                 let mut array = join(given, rows).ok_or_else(|| {
                     EngineError::plan(format!("node {id} of the step is of no parts"))
                 })?;
+                array.tensor = array.tensor.inner();
                 if self.border.live.contains(&id) {
                     array.tensor = array.tensor.autodiff().require_grad();
                 }
@@ -172,12 +185,19 @@ impl Step {
             let of_part = narrow(views, rows);
             // Running statistics took in this part before.
             let mut again = model.clone();
-            self.compute(&mut values, &needed, &mut again, &of_part, step, rows)?;
+            let part = Given {
+                views: &of_part,
+                step,
+                rows,
+            };
+            let mut kept = Vec::new();
+            self.compute(&mut values, &needed, &mut again, part, Some(&mut kept))?;
             let Some(sum) = surrogate(&values, &leaves, gradients, rows) else {
                 continue;
             };
             drop((values, again));
-            let of_part = sum.backward();
+            let mut of_part = sum.backward();
+            Step::backward_blocks(model, kept, &mut of_part)?;
             model.visit_trained(&mut Sum {
                 into: gradients,
                 from: &of_part,
@@ -217,26 +237,4 @@ fn narrow(views: &Views, rows: Rows) -> Views {
     (views.iter())
         .map(|(name, view)| (name.clone(), cut(view)))
         .collect()
-}
-
-/// Adds the gradients of every trained tensor.
-struct Sum<'a> {
-    into: &'a mut Gradients,
-    from: &'a Gradients,
-}
-
-impl Visit for Sum<'_> {
-    fn tensor<const D: usize>(&mut self, _: &str, kind: Kind, tensor: &mut Tensor<D>) {
-        if !matches!(kind, Kind::Trained(_)) {
-            return;
-        }
-        let Some(new) = tensor.grad(self.from) else {
-            return;
-        };
-        let sum = match tensor.grad(self.into) {
-            Some(old) => old + new,
-            None => new,
-        };
-        tensor.grad_replace(self.into, sum);
-    }
 }

@@ -10,7 +10,7 @@ use ssl_plan::{
     UnaryOp,
 };
 
-use super::{Array, Step, Value, close};
+use super::{Array, Given, Step, Value, close};
 use crate::model::Model;
 
 const ROWS: usize = 6;
@@ -159,15 +159,13 @@ impl Wiring {
         needed[loss] = true;
         close(&graph, &mut needed);
         let views = HashMap::new();
+        let batch = Given {
+            views: &views,
+            step,
+            rows: crate::nets::Rows::all(ROWS),
+        };
         step_graph
-            .compute(
-                &mut values,
-                &needed,
-                &mut model,
-                &views,
-                step,
-                crate::nets::Rows::all(ROWS),
-            )
+            .compute(&mut values, &needed, &mut model, batch, None)
             .unwrap();
         let last = values.pop().unwrap().unwrap();
         last.array().expect("an array")

@@ -517,6 +517,7 @@ pub fn digits(epochs: usize, seed: u64) -> Plan {
                 },
                 precision: Precision::Float32,
                 micro_batches: 1,
+                activation_checkpointing: Checkpointing::None,
                 seed,
                 log_every: 1,
                 checkpoint_every: 100,
