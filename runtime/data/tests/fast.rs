@@ -25,7 +25,7 @@ fn pixels(width: usize, height: usize, seed: usize) -> Vec<u8> {
                     value += 300.0 / (octave + 4) as f64 / (1 + octave) as f64
                         * (along / length * std::f64::consts::TAU).sin();
                 }
-                if (x / 173 + y / 131 + seed) % 3 == 0 {
+                if (x / 173 + y / 131 + seed).is_multiple_of(3) {
                     value = 255.0 - value;
                 }
                 data.push(value.clamp(0.0, 255.0) as u8);
