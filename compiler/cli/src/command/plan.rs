@@ -6,7 +6,9 @@ use std::process::ExitCode;
 use clap::Args;
 use ssl_core::Demand;
 pub use ssl_core::size;
-use ssl_plan::{Clip, Hyper, Module, NetKind, Optimizer, Origin, Plan, Rule, Schedule};
+use ssl_plan::{
+    Checkpointing, Clip, Hyper, Module, NetKind, Optimizer, Origin, Plan, Rule, Schedule,
+};
 
 use super::Subject;
 use crate::{listing, output};
@@ -230,8 +232,12 @@ fn work(w: &mut String, plan: &Plan) {
     let _ = writeln!(w, "\nwork of a step, matrix products and convolutions");
     let whole = f.total() * plan.recipe.train.steps as f64;
     let none = String::new;
+    let again = match plan.recipe.train.activation_checkpointing {
+        Checkpointing::Blocks => "that of blocks once more, in the backward pass".to_owned(),
+        Checkpointing::None => none(),
+    };
     let mut rows = vec![
-        ("forward", flops(f.forward), none()),
+        ("forward", flops(f.forward), again),
         (
             "averages",
             flops(f.averages),
