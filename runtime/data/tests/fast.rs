@@ -9,7 +9,7 @@ use common::moco_views;
 use ssl_data::{Dataset, Split};
 use ssl_plan::{Data, Decode, Interpolation, OnCorrupt, Source, Transform, View};
 
-const IMAGES: usize = 6;
+const IMAGES: usize = 4;
 
 /// Photograph-like: waves of every length, weaker as they shorten, with edges.
 fn pixels(width: usize, height: usize, seed: usize) -> Vec<u8> {
