@@ -41,7 +41,7 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use support::{metrics, root, run};
+use support::{metrics, root, run, run_on_one_core};
 
 /// Below it the features have collapsed.
 const COLLAPSED: f64 = 0.2;
@@ -77,7 +77,7 @@ fn judge(file: &Path, dir: &Path) -> Wiring {
     said.ends(0);
     let out = dir.join(&name);
     let out_text = out.display().to_string();
-    run(
+    run_on_one_core(
         dir,
         &[
             "run", &path, "--out", &out_text, "--device", "cpu", "--quiet",
@@ -107,8 +107,9 @@ fn what_is_warned_of_collapses_and_what_is_passed_does_not() {
     let dir = tempfile::tempdir().expect("a folder");
     let files = Mutex::new(wirings());
     let done = Mutex::new(Vec::new());
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
-        for _ in 0..2 {
+        for _ in 0..threads {
             scope.spawn(|| {
                 loop {
                     let Some(file) = files.lock().expect("no panic").pop() else {

@@ -18,7 +18,7 @@ use bench::Bench;
 use safetensors::SafeTensors;
 use ssl_core::{Demand, Request, STD};
 use ssl_plan::{Module, NetKind, Plan};
-use support::{losses, run};
+use support::{losses, run_on_one_core};
 
 const STEPS: usize = 20;
 
@@ -138,7 +138,7 @@ fn trains(module: &str, pipeline: &str) -> Result<(), String> {
     for s in &set {
         args.extend(["--set", s]);
     }
-    let done = run(dir.path(), &args);
+    let done = run_on_one_core(dir.path(), &args);
     if done.code != 0 {
         return Err(done.text);
     }

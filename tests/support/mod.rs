@@ -87,6 +87,17 @@ pub fn run(dir: &Path, args: &[&str]) -> Done {
         .into()
 }
 
+/// As [`run`], on one core: the caller runs as many side by side as there are.
+/// No number depends on that.
+pub fn run_on_one_core(dir: &Path, args: &[&str]) -> Done {
+    sslc(dir)
+        .env("RAYON_NUM_THREADS", "1")
+        .args(args)
+        .output()
+        .expect("the binary runs")
+        .into()
+}
+
 /// The lines of a run's metrics of one kind.
 pub fn metrics(run: &Path, kind: &str) -> Vec<Value> {
     std::fs::read_to_string(run.join("metrics.jsonl"))
