@@ -225,7 +225,7 @@ def main():
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--steps", type=int, default=3)
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     torch.set_num_threads(os.cpu_count())
     print(
         f"{where(options.device)}; {datetime.date.today()}; torch {torch.__version__}, "

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::lanes::{add, rows_at_once, wide};
 use super::node::{Block, Operation, three, two};
-use super::product::{Matrix, Threads, product};
+use super::product::{Matrix, product_of};
 use super::{gelu, on_host};
 
 /// What follows a linear map.
@@ -52,10 +52,9 @@ impl Operation for Linear {
     fn forward(&self, mut inputs: Vec<Block>, keep: bool) -> (Block, Vec<Block>) {
         let ([rows, k], [out, _]) = (inputs[0].dims(), inputs[1].dims());
         let bias = inputs.get(2).map_or(&[][..], Block::values);
-        let mut y = vec![0.0; rows * out];
         let x = Matrix::rows(inputs[0].values(), [rows, k]);
         let weight = Matrix::rows(inputs[1].values(), [out, k]);
-        product(&mut y, out, x, weight.t(), (false, 1.0), Threads::All);
+        let mut y = product_of(x, weight.t());
 
         let size = rows_at_once(out) * out;
         let shift = |rows: &mut [f32]| {
@@ -81,14 +80,11 @@ impl Operation for Linear {
             });
             return (Block::new(y, [rows, out]), Vec::new());
         }
-        let mut activated = vec![0.0; y.len()];
-        let chunks = y.par_chunks_mut(size.max(1));
-        let chunks = chunks.zip(activated.par_chunks_mut(size.max(1)));
-        chunks.for_each(|(rows, activated)| {
-            shift(rows);
-            activated.copy_from_slice(rows);
-            gelu::forward(activated);
-        });
+        y.par_chunks_mut(size.max(1)).for_each(shift);
+        let mut activated: Vec<f32> = y.par_iter().copied().collect();
+        activated
+            .par_chunks_mut(size.max(1))
+            .for_each(gelu::forward);
         inputs.truncate(2);
         inputs.push(Block::new(y, [rows, out]));
         (Block::new(activated, [rows, out]), inputs)
@@ -113,16 +109,12 @@ impl Operation for Linear {
         };
         let own = Matrix::rows(gradient.values(), [rows, out]);
         let of_x = wanted[0].then(|| {
-            let mut into = vec![0.0; rows * k];
             let weight = Matrix::rows(weight.values(), [out, k]);
-            product(&mut into, k, own, weight, (false, 1.0), Threads::All);
-            Block::new(into, [rows, k])
+            Block::new(product_of(own, weight), [rows, k])
         });
         let of_weight = wanted[1].then(|| {
-            let mut into = vec![0.0; out * k];
             let x = Matrix::rows(x.values(), [rows, k]);
-            product(&mut into, k, own.t(), x, (false, 1.0), Threads::All);
-            Block::new(into, [out, k])
+            Block::new(product_of(own.t(), x), [out, k])
         });
         let wants_bias = wanted.get(2).is_some_and(|wanted| *wanted);
         let of_bias = wants_bias.then(|| Block::new(column_sums(gradient.values(), out), [out]));

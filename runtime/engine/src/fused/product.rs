@@ -66,23 +66,58 @@ pub(super) fn product(
     (added, factor): (bool, f32),
     threads: Threads,
 ) {
-    let ([m, k], [inner, n]) = (a.shape, b.shape);
-    assert_eq!(k, inner, "a product of unlike shapes");
+    let (m, n) = (a.shape[0], b.shape[1]);
     reaches(into.len(), [m, n], [down, 1]);
     assert!(m < 2 || down >= n, "rows that overlap");
+    // SAFETY: every element that is written lies in `into`, as was asserted;
+    // no two of them share a place, and the borrow checker keeps it apart from
+    // a and b.
+    unsafe { multiply(into.as_mut_ptr(), down, a, b, (added, factor), threads) }
+}
+
+/// `a b` in a vector of its own, rows one behind the other, by all threads.
+/// Nothing is written to it before, which one thread would do alone.
+pub(super) fn product_of(a: Matrix, b: Matrix) -> Vec<f32> {
+    let (m, n) = (a.shape[0], b.shape[1]);
+    if a.shape[1] == 0 {
+        return vec![0.0; m * n];
+    }
+    let mut into = Vec::with_capacity(m * n);
+    // SAFETY: there is space for `m n` numbers, and a product that is not
+    // added to what was there reads none and writes each of them.
+    unsafe {
+        multiply(into.as_mut_ptr(), n, a, b, (false, 1.0), Threads::All);
+        into.set_len(m * n);
+    }
+    into
+}
+
+/// # Safety
+///
+/// `into` must be valid for writes at `row * down + column`, for reads too
+/// where the product is `added`, and nobody else may hold these places.
+unsafe fn multiply(
+    into: *mut f32,
+    down: usize,
+    a: Matrix,
+    b: Matrix,
+    (added, factor): (bool, f32),
+    threads: Threads,
+) {
+    let ([m, k], [inner, n]) = (a.shape, b.shape);
+    assert_eq!(k, inner, "a product of unlike shapes");
     let parallelism = match threads {
         Threads::One => Parallelism::None,
         Threads::All => Parallelism::Rayon(0),
     };
-    // SAFETY: every element that is read or written lies in its slice, as was
-    // asserted here and where the matrices were made; no two elements of
-    // `into` share a place, and the borrow checker keeps it apart from a and b.
+    // SAFETY: what is read lies in the slices of a and b, as was asserted when
+    // they were made; what is written is the caller's word.
     unsafe {
         gemm::gemm(
             m,
             n,
             k,
-            into.as_mut_ptr(),
+            into,
             1,
             down as isize,
             added,
