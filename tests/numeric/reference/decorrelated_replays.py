@@ -10,18 +10,15 @@ Barlow Twins gives them a rate of their own, 0.0048 where weights have 0.2.
 Views, backbone and what is stored are those of `mocov3_replay.py`.
 """
 
-import argparse
 import copy
-import json
 import math
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.numpy import load_file, save_file
 from torch import nn
 
-from mocov3_replay import HIDDEN, OUT, SEED, SLICES, STEPS, WARMUP, WIDTH, Encoder, Path, head
+from mocov3_replay import HIDDEN, OUT, SLICES, STEPS, WARMUP, WIDTH, Encoder, head
+from replays import store
 
 # Rates large enough that twenty steps of a batch of 16 move the loss.
 DECAY, MOMENTUM, TRUST = 1.5e-6, 0.9, 0.001
@@ -95,38 +92,5 @@ def train(method, net, views, dtype):
     return losses
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--method", choices=list(VECTORS), required=True)
-    parser.add_argument("--seed", type=int, default=SEED)
-    arguments = parser.parse_args()
-    method = arguments.method
-    fixtures = Path(__file__).resolve().parent.parent / "fixtures"
-    out = fixtures / f"{method}_replay"
-    out.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(1)
-    views = load_file(fixtures / "mocov3_replay" / "views.safetensors")
-    torch.manual_seed(arguments.seed)
-    net = encoder(method)
-    init = {
-        f"encoder.{key}": np.ascontiguousarray(tensor.numpy())
-        for key, tensor in net.state_dict().items()
-        if not key.endswith("num_batches_tracked")
-    }
-    save_file(init, out / "init.safetensors")
-    losses = train(method, net, views, torch.float64)
-    single = train(method, net, views, torch.float32)
-    error = max(abs(a - b) / abs(a) for a, b in zip(losses, single))
-    report = {
-        "torch": torch.__version__,
-        "steps": STEPS,
-        "float64": losses,
-        "float32": single,
-        "largest_relative_difference": error,
-    }
-    (out / "losses.json").write_text(json.dumps(report, indent=2) + "\n")
-    print(f"{method}: {losses[0]:.6f} -> {losses[-1]:.6f}, float32 differs by {error:.1e}")
-
-
 if __name__ == "__main__":
-    main()
+    store(__doc__, list(VECTORS), encoder, train)

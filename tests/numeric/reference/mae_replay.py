@@ -14,7 +14,6 @@ and so they are drawn here.
 """
 
 import copy
-import json
 
 import numpy as np
 import torch
@@ -22,7 +21,7 @@ from safetensors.numpy import load_file, save_file
 from timm.models.vision_transformer import Block, PatchEmbed
 from torch import nn
 
-from mocov3_replay import BATCH, IMAGE, PATCH, SEED, SLICES, STEPS, WARMUP, Path, rate, sincos2d
+from mocov3_replay import BATCH, IMAGE, PATCH, SEED, SLICES, STEPS, WARMUP, Path, rate, sincos2d, write_losses
 
 DIM, HEADS, DEPTH, DECODER, DECODER_HEADS = 32, 4, 2, 16, 2
 GRID = IMAGE // PATCH
@@ -158,16 +157,7 @@ def main():
     save_file(init, out / "init.safetensors")
     losses = train(nets, views, torch.float64)
     single = train(nets, views, torch.float32)
-    error = max(abs(a - b) / abs(a) for a, b in zip(losses, single))
-    report = {
-        "torch": torch.__version__,
-        "steps": STEPS,
-        "float64": losses,
-        "float32": single,
-        "largest_relative_difference": error,
-    }
-    (out / "losses.json").write_text(json.dumps(report, indent=2) + "\n")
-    print(f"mae: {losses[0]:.6f} -> {losses[-1]:.6f}, float32 differs by {error:.1e}")
+    write_losses(out, "mae", losses, single)
 
 
 if __name__ == "__main__":

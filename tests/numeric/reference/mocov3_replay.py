@@ -177,6 +177,22 @@ def train(method, nets, views, dtype):
     return losses, norms
 
 
+def write_losses(out, name, losses, single, versions=None, **more):
+    """Stores the losses in float64 and float32, and says how far apart they are."""
+    error = max(abs(a - b) / abs(a) for a, b in zip(losses, single))
+    report = {
+        "torch": torch.__version__,
+        **(versions or {}),
+        "steps": STEPS,
+        "float64": losses,
+        "float32": single,
+        "largest_relative_difference": error,
+        **more,
+    }
+    (out / "losses.json").write_text(json.dumps(report, indent=2) + "\n")
+    print(f"{name}: {losses[0]:.6f} -> {losses[-1]:.6f}, float32 differs by {error:.1e}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--method", choices=["mocov3", "simclr", "byol"], default="mocov3")
@@ -207,17 +223,7 @@ def main():
     save_file(init, out / "init.safetensors")
     losses, norms = train(method, trained, views, torch.float64)
     single, _ = train(method, trained, views, torch.float32)
-    error = max(abs(a - b) / abs(a) for a, b in zip(losses, single))
-    report = {
-        "torch": torch.__version__,
-        "steps": STEPS,
-        "float64": losses,
-        "float32": single,
-        "largest_relative_difference": error,
-        "norms": norms,
-    }
-    (out / "losses.json").write_text(json.dumps(report, indent=2) + "\n")
-    print(f"{method}: {losses[0]:.6f} -> {losses[-1]:.6f}, float32 differs by {error:.1e}")
+    write_losses(out, method, losses, single, norms=norms)
 
 
 if __name__ == "__main__":

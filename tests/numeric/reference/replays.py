@@ -12,7 +12,6 @@ the rate of that step is 0 and SGD has no velocity, so nothing of it is left.
 
 import argparse
 import copy
-import json
 import math
 
 import numpy as np
@@ -22,7 +21,7 @@ from safetensors.numpy import load_file, save_file
 from torch import nn
 
 from mocov3_replay import BATCH, DECAY, EMA, LR, OUT, SEED, SLICES, STEPS, WARMUP, WIDTH
-from mocov3_replay import Path, backbone, head, rate
+from mocov3_replay import Path, backbone, head, rate, write_losses
 
 CLUSTERS = 24
 
@@ -137,9 +136,10 @@ def train(method, net, views, dtype):
     return losses
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--method", choices=["moco", "swav", "dino"], required=True)
+def store(doc, methods, encoder, train):
+    """Writes the fixture of the method that the command line names."""
+    parser = argparse.ArgumentParser(description=doc.split("\n")[0])
+    parser.add_argument("--method", choices=methods, required=True)
     parser.add_argument("--seed", type=int, default=SEED)
     arguments = parser.parse_args()
     method = arguments.method
@@ -158,17 +158,8 @@ def main():
     save_file(init, out / "init.safetensors")
     losses = train(method, net, views, torch.float64)
     single = train(method, net, views, torch.float32)
-    error = max(abs(a - b) / abs(a) for a, b in zip(losses, single))
-    report = {
-        "torch": torch.__version__,
-        "steps": STEPS,
-        "float64": losses,
-        "float32": single,
-        "largest_relative_difference": error,
-    }
-    (out / "losses.json").write_text(json.dumps(report, indent=2) + "\n")
-    print(f"{method}: {losses[0]:.6f} -> {losses[-1]:.6f}, float32 differs by {error:.1e}")
+    write_losses(out, method, losses, single)
 
 
 if __name__ == "__main__":
-    main()
+    store(__doc__, ["moco", "swav", "dino"], encoder, train)

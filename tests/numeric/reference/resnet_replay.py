@@ -25,7 +25,7 @@ from safetensors.numpy import load_file
 from torch import nn
 
 import formula
-from mocov3_replay import EMA, OUT, SLICES, STEPS, WARMUP, Path, contrastive, head
+from mocov3_replay import EMA, OUT, SLICES, STEPS, WARMUP, Path, contrastive, head, write_losses
 
 LR, DECAY, MOMENTUM, TRUST = 0.05, 1e-6, 0.9, 0.01
 
@@ -107,17 +107,7 @@ def main():
     (out / "init.json").write_text("[\n" + ",\n".join(map(json.dumps, init)) + "\n]\n")
     losses = train(nets, views, torch.float64)
     single = train(nets, views, torch.float32)
-    error = max(abs(a - b) / abs(a) for a, b in zip(losses, single))
-    report = {
-        "torch": torch.__version__,
-        "torchvision": torchvision.__version__,
-        "steps": STEPS,
-        "float64": losses,
-        "float32": single,
-        "largest_relative_difference": error,
-    }
-    (out / "losses.json").write_text(json.dumps(report, indent=2) + "\n")
-    print(f"resnet18: {losses[0]:.6f} -> {losses[-1]:.6f}, float32 differs by {error:.1e}")
+    write_losses(out, "resnet18", losses, single, {"torchvision": torchvision.__version__})
 
 
 if __name__ == "__main__":
