@@ -1,9 +1,25 @@
-//! Matrix products over the `gemm` crate, which picks its kernels by what the
-//! machine can do.
+//! Matrix products in float32, after Goto & van de Geijn (2008): the right
+//! matrix is laid out in panels of columns, two vectors wide, and a kernel
+//! keeps some rows of such a panel's result in registers.
+//!
+//! The `gemm` crate does the same, and did it here before. It splits a product
+//! into one part for each thread, so that one thread that the machine holds up
+//! holds up all of them; here the tasks are many and small, and a product of
+//! great depth is summed in shares. `tests/bench/README.md` has what that
+//! gained. Vectors are those of `pulp`: the same code computes with AVX2,
+//! AVX-512, NEON, or none.
 
 #![allow(unsafe_code)]
 
-use gemm::Parallelism;
+mod kernel;
+mod panels;
+mod split;
+#[cfg(test)]
+mod tests;
+
+use pulp::Arch;
+
+use split::Problem;
 
 /// A matrix that lies in a slice: element `(r, c)` at `r * down + c * across`.
 #[derive(Clone, Copy)]
@@ -16,7 +32,7 @@ pub(super) struct Matrix<'a> {
 impl<'a> Matrix<'a> {
     /// Rows that begin `down` apart.
     pub(super) fn new(values: &'a [f32], shape: [usize; 2], down: usize) -> Self {
-        reaches(values.len(), shape, [down, 1]);
+        reaches(values.len(), shape, down);
         Matrix {
             values,
             shape,
@@ -40,19 +56,19 @@ impl<'a> Matrix<'a> {
     }
 }
 
-/// Stops where a matrix would reach out of its slice.
-fn reaches(length: usize, [rows, columns]: [usize; 2], [down, across]: [usize; 2]) {
+/// Stops where rows would reach out of their slice.
+fn reaches(length: usize, [rows, columns]: [usize; 2], down: usize) {
     if rows > 0 && columns > 0 {
-        assert!((rows - 1) * down + (columns - 1) * across < length);
+        assert!((rows - 1) * down + columns <= length);
     }
 }
 
 /// Who computes a product.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Threads {
     /// The caller alone, being one of many.
     One,
-    /// All of them. Each element is still summed by one, in one order.
+    /// All of them. How a product is split does not depend on their number.
     All,
 }
 
@@ -67,72 +83,26 @@ pub(super) fn product(
     threads: Threads,
 ) {
     let (m, n) = (a.shape[0], b.shape[1]);
-    reaches(into.len(), [m, n], [down, 1]);
+    reaches(into.len(), [m, n], down);
     assert!(m < 2 || down >= n, "rows that overlap");
     // SAFETY: every element that is written lies in `into`, as was asserted;
     // no two of them share a place, and the borrow checker keeps it apart from
     // a and b.
-    unsafe { multiply(into.as_mut_ptr(), down, a, b, (added, factor), threads) }
+    unsafe {
+        Problem::new(into.as_mut_ptr(), down, a, b, (added, factor)).solve(Arch::new(), threads)
+    }
 }
 
 /// `a b` in a vector of its own, rows one behind the other, by all threads.
 /// Nothing is written to it before, which one thread would do alone.
 pub(super) fn product_of(a: Matrix, b: Matrix) -> Vec<f32> {
     let (m, n) = (a.shape[0], b.shape[1]);
-    if a.shape[1] == 0 {
-        return vec![0.0; m * n];
-    }
     let mut into = Vec::with_capacity(m * n);
     // SAFETY: there is space for `m n` numbers, and a product that is not
     // added to what was there reads none and writes each of them.
     unsafe {
-        multiply(into.as_mut_ptr(), n, a, b, (false, 1.0), Threads::All);
+        Problem::new(into.as_mut_ptr(), n, a, b, (false, 1.0)).solve(Arch::new(), Threads::All);
         into.set_len(m * n);
     }
     into
-}
-
-/// # Safety
-///
-/// `into` must be valid for writes at `row * down + column`, for reads too
-/// where the product is `added`, and nobody else may hold these places.
-unsafe fn multiply(
-    into: *mut f32,
-    down: usize,
-    a: Matrix,
-    b: Matrix,
-    (added, factor): (bool, f32),
-    threads: Threads,
-) {
-    let ([m, k], [inner, n]) = (a.shape, b.shape);
-    assert_eq!(k, inner, "a product of unlike shapes");
-    let parallelism = match threads {
-        Threads::One => Parallelism::None,
-        Threads::All => Parallelism::Rayon(0),
-    };
-    // SAFETY: what is read lies in the slices of a and b, as was asserted when
-    // they were made; what is written is the caller's word.
-    unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            into,
-            1,
-            down as isize,
-            added,
-            a.values.as_ptr(),
-            a.strides[1] as isize,
-            a.strides[0] as isize,
-            b.values.as_ptr(),
-            b.strides[1] as isize,
-            b.strides[0] as isize,
-            1.0,
-            factor,
-            false,
-            false,
-            false,
-            parallelism,
-        );
-    }
 }
