@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use super::node::{Block, Operation, two};
 use super::on_host;
-use super::product::{Matrix, Threads, product};
+use super::product::{Matrix, Threads, product, product_of};
 use tile::{Shape, Tile};
 
 /// `[B, in, H, W]` and the weight `[out, in, k, k]`, padded by `k / 2`.
@@ -126,6 +126,13 @@ fn weight_backward(x: &[f32], gradient: &[f32], shape: &Shape) -> Vec<f32> {
     if winograd::fits(shape) {
         return winograd::weight_backward(x, gradient, shape);
     }
+    // Small images of many channels: the shares would be larger than all that
+    // they are made of.
+    if shape.samples * shape.area() * (shape.depth() + shape.out)
+        <= SHARES * shape.depth() * shape.out
+    {
+        return weight_backward_at_once(x, gradient, shape);
+    }
     let samples = shape.group * shape.groups().div_ceil(SHARES);
     let shares: Vec<Vec<f32>> = x
         .par_chunks(samples * shape.channels * shape.input_area())
@@ -154,6 +161,26 @@ fn weight_backward(x: &[f32], gradient: &[f32], shape: &Shape) -> Vec<f32> {
         })
         .collect();
     sum(shares)
+}
+
+/// The gradient of the weight as one product, of the whole batch.
+fn weight_backward_at_once(x: &[f32], gradient: &[f32], shape: &Shape) -> Vec<f32> {
+    let tile = Tile {
+        samples: shape.samples,
+        rows: 0..shape.height,
+    };
+    let width = tile.width(shape);
+    let (out, depth) = (shape.out, shape.depth());
+    let mut columns = vec![0.0; depth * width];
+    let rows = columns.par_chunks_mut(width).enumerate();
+    rows.for_each(|(row, to)| tile.gather_column(x, row, to, shape));
+    let mut results = vec![0.0; out * width];
+    let rows = results.par_chunks_mut(width).enumerate();
+    rows.for_each(|(row, to)| tile.gather_channel(gradient, row, to, shape));
+    product_of(
+        Matrix::rows(&results, [out, width]),
+        Matrix::rows(&columns, [depth, width]).t(),
+    )
 }
 
 /// The sum of shares, in their order.

@@ -109,22 +109,26 @@ impl Tile {
     /// Lays out what the kernels see: a row of pixels for each input channel
     /// and place in the kernel.
     pub(super) fn gather_columns(&self, x: &[f32], to: &mut [f32], shape: &Shape) {
-        let width = self.width(shape);
-        for (depth, to) in to.chunks_exact_mut(width).enumerate() {
-            for (place, to) in to.chunks_exact_mut(shape.width).enumerate() {
-                match self.seen(depth, place, shape) {
-                    None => to.fill(0.0),
-                    Some((begin, inside, first)) => {
-                        to[..inside.start].fill(0.0);
-                        to[inside.end..].fill(0.0);
-                        let to = &mut to[inside];
-                        let from = &x[begin + first..];
-                        match shape.stride {
-                            1 => to.copy_from_slice(&from[..to.len()]),
-                            stride => {
-                                for (to, x) in to.iter_mut().zip(from.iter().step_by(stride)) {
-                                    *to = *x;
-                                }
+        for (depth, to) in to.chunks_exact_mut(self.width(shape)).enumerate() {
+            self.gather_column(x, depth, to, shape);
+        }
+    }
+
+    /// One of those rows.
+    pub(super) fn gather_column(&self, x: &[f32], depth: usize, to: &mut [f32], shape: &Shape) {
+        for (place, to) in to.chunks_exact_mut(shape.width).enumerate() {
+            match self.seen(depth, place, shape) {
+                None => to.fill(0.0),
+                Some((begin, inside, first)) => {
+                    to[..inside.start].fill(0.0);
+                    to[inside.end..].fill(0.0);
+                    let to = &mut to[inside];
+                    let from = &x[begin + first..];
+                    match shape.stride {
+                        1 => to.copy_from_slice(&from[..to.len()]),
+                        stride => {
+                            for (to, x) in to.iter_mut().zip(from.iter().step_by(stride)) {
+                                *to = *x;
                             }
                         }
                     }
@@ -188,12 +192,17 @@ impl Tile {
 
     /// A tile of the result, `[out, width]`, of samples side by side.
     pub(super) fn gather(&self, y: &[f32], to: &mut [f32], shape: &Shape) {
+        for (out, to) in to.chunks_exact_mut(self.samples * shape.area()).enumerate() {
+            self.gather_channel(y, out, to, shape);
+        }
+    }
+
+    /// One channel of it.
+    pub(super) fn gather_channel(&self, y: &[f32], out: usize, to: &mut [f32], shape: &Shape) {
         let area = shape.area();
-        for (out, to) in to.chunks_exact_mut(self.samples * area).enumerate() {
-            for (sample, to) in to.chunks_exact_mut(area).enumerate() {
-                let begin = (sample * shape.out + out) * area;
-                to.copy_from_slice(&y[begin..begin + area]);
-            }
+        for (sample, to) in to.chunks_exact_mut(area).enumerate() {
+            let begin = (sample * shape.out + out) * area;
+            to.copy_from_slice(&y[begin..begin + area]);
         }
     }
 

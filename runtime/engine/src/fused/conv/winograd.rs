@@ -119,41 +119,14 @@ fn convolve(x: &[f32], kernels: &[f32], shape: &Shape, [from, to]: [usize; 2]) -
 
 /// The gradient of the weight, `[out, in, 3, 3]`.
 pub(super) fn weight_backward(x: &[f32], gradient: &[f32], shape: &Shape) -> Vec<f32> {
-    let (out, channels, area) = (shape.out, shape.channels, shape.area());
-    let group = group(shape);
-    let samples = group * shape.samples.div_ceil(group).div_ceil(super::SHARES);
-    let shares: Vec<Vec<f32>> = x
-        .par_chunks(samples * channels * area)
-        .zip(gradient.par_chunks(samples * out * area))
-        .map(|(x, gradient)| {
-            let mut own = vec![0.0; PLACES * out * channels];
-            let mut scratch = Scratch::default();
-            let groups = x.chunks(group * channels * area);
-            for (x, gradient) in groups.zip(gradient.chunks(group * out * area)) {
-                for mut planes in Planes::of(x.len() / (channels * area), shape, WIDTH) {
-                    let tiles = planes.tiles();
-                    let seen = sized(&mut scratch.columns, PLACES * channels * tiles);
-                    wide!(planes.see(x, seen, channels));
-                    let slopes = sized(&mut scratch.results, PLACES * out * tiles);
-                    wide!(planes.slopes(gradient, slopes, out));
-                    for place in 0..PLACES {
-                        let seen = &seen[place * channels * tiles..][..channels * tiles];
-                        let slopes = &slopes[place * out * tiles..][..out * tiles];
-                        product(
-                            &mut own[place * out * channels..][..out * channels],
-                            channels,
-                            Matrix::rows(slopes, [out, tiles]),
-                            Matrix::rows(seen, [channels, tiles]).t(),
-                            (true, 1.0),
-                            Threads::One,
-                        );
-                    }
-                }
-            }
-            own
-        })
-        .collect();
-    let sum = super::sum(shares);
+    let (out, channels) = (shape.out, shape.channels);
+    let tiles = shape.samples * shape.height.div_ceil(2) * shape.width.div_ceil(2);
+    // Small images of many channels: the shares would be larger than all that
+    // they are made of.
+    let sum = match tiles * (out + channels) <= super::SHARES * out * channels {
+        true => places_at_once(x, gradient, shape),
+        false => places_in_shares(x, gradient, shape),
+    };
 
     // `G^T u G`.
     let mut of_weight = vec![0.0; out * channels * 9];
@@ -174,4 +147,114 @@ pub(super) fn weight_backward(x: &[f32], gradient: &[f32], shape: &Shape) -> Vec
             }
         });
     of_weight
+}
+
+/// Some tiles of an input and of the gradient of its result, transformed.
+struct Seen<'a> {
+    tiles: usize,
+    /// `[16, in, tiles]`
+    inputs: &'a [f32],
+    /// `[16, out, tiles]`
+    slopes: &'a [f32],
+}
+
+impl Seen<'_> {
+    /// Adds to the gradient of one place, `[out, in]`.
+    fn add_to(&self, place: usize, own: &mut [f32], shape: &Shape) {
+        let (out, channels, tiles) = (shape.out, shape.channels, self.tiles);
+        let inputs = &self.inputs[place * channels * tiles..][..channels * tiles];
+        let slopes = &self.slopes[place * out * tiles..][..out * tiles];
+        product(
+            own,
+            channels,
+            Matrix::rows(slopes, [out, tiles]),
+            Matrix::rows(inputs, [channels, tiles]).t(),
+            (true, 1.0),
+            Threads::One,
+        );
+    }
+}
+
+/// Transforms a group of samples, in pieces.
+fn see(
+    x: &[f32],
+    gradient: &[f32],
+    shape: &Shape,
+    scratch: &mut Scratch,
+    mut then: impl FnMut(Seen),
+) {
+    let (out, channels) = (shape.out, shape.channels);
+    for mut planes in Planes::of(x.len() / (channels * shape.area()), shape, WIDTH) {
+        let tiles = planes.tiles();
+        let inputs = sized(&mut scratch.columns, PLACES * channels * tiles);
+        wide!(planes.see(x, inputs, channels));
+        let slopes = sized(&mut scratch.results, PLACES * out * tiles);
+        wide!(planes.slopes(gradient, slopes, out));
+        then(Seen {
+            tiles,
+            inputs,
+            slopes,
+        });
+    }
+}
+
+/// The gradients of all places, `[16, out, in]`, summed over groups of samples
+/// apart.
+fn places_in_shares(x: &[f32], gradient: &[f32], shape: &Shape) -> Vec<f32> {
+    let (out, channels, area) = (shape.out, shape.channels, shape.area());
+    let group = group(shape);
+    let samples = group * shape.samples.div_ceil(group).div_ceil(super::SHARES);
+    let shares = x
+        .par_chunks(samples * channels * area)
+        .zip(gradient.par_chunks(samples * out * area))
+        .map(|(x, gradient)| {
+            let mut own = vec![0.0; PLACES * out * channels];
+            let mut scratch = Scratch::default();
+            let groups = x.chunks(group * channels * area);
+            for (x, gradient) in groups.zip(gradient.chunks(group * out * area)) {
+                see(x, gradient, shape, &mut scratch, |seen| {
+                    for (place, own) in own.chunks_exact_mut(out * channels).enumerate() {
+                        seen.add_to(place, own, shape);
+                    }
+                });
+            }
+            own
+        });
+    super::sum(shares.collect())
+}
+
+/// The same, all groups transformed first and each place summed by one.
+fn places_at_once(x: &[f32], gradient: &[f32], shape: &Shape) -> Vec<f32> {
+    let (out, channels, area) = (shape.out, shape.channels, shape.area());
+    let group = group(shape);
+    let seen: Vec<Vec<(usize, Scratch)>> = x
+        .par_chunks(group * channels * area)
+        .zip(gradient.par_chunks(group * out * area))
+        .map(|(x, gradient)| {
+            let mut pieces = Vec::new();
+            see(x, gradient, shape, &mut Scratch::default(), |seen| {
+                let piece = Scratch {
+                    columns: seen.inputs.to_vec(),
+                    results: seen.slopes.to_vec(),
+                };
+                pieces.push((seen.tiles, piece));
+            });
+            pieces
+        })
+        .collect();
+    let mut places = vec![0.0; PLACES * out * channels];
+    places
+        .par_chunks_exact_mut(out * channels)
+        .enumerate()
+        .for_each(|(place, own)| {
+            for (tiles, piece) in seen.iter().flatten() {
+                let seen = Seen {
+                    tiles: *tiles,
+                    inputs: &piece.columns,
+                    slopes: &piece.results,
+                };
+                seen.add_to(place, own, shape);
+            }
+        });
+    places
 }
