@@ -1,5 +1,6 @@
 //! Weights of a run for other libraries: their names, their layout, and the
-//! lines of Python that build the network which the file fits.
+//! lines of Python that build the network which the file fits; or with the
+//! network itself, as ONNX.
 //!
 //! Only the run directory is read: no network is built, no device is asked,
 //! nothing in the directory changes but the files that are written.

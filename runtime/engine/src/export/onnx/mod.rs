@@ -189,13 +189,17 @@ impl Network {
     /// The lines of Python that run it.
     fn usage(&self, out: &Path) -> Vec<String> {
         let (from, values) = (self.input.describe(), self.input.values());
+        let size = match (self.input.any_size, self.input.image) {
+            (true, [height, width]) => format!(", in training {height} x {width}"),
+            (false, _) => String::new(),
+        };
         vec![
             "import onnxruntime".to_owned(),
             format!(
                 "session = onnxruntime.InferenceSession({})",
                 python::quoted(out)
             ),
-            format!("# images: float32 {from}"),
+            format!("# images: float32 {from}{size}"),
             format!("# {values}"),
             format!("[features] = session.run([\"{OUTPUT}\"], {{\"{INPUT}\": images}})"),
         ]
