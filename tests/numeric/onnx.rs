@@ -106,5 +106,6 @@ fn onnxruntime_has_the_same_features() {
         .arg(exported.path())
         .output();
     let done = support::Done::from(done.expect("python runs"));
+    println!("{}", done.text);
     done.ends(0).says(&[&format!("{} agree", NETWORKS.len())]);
 }
