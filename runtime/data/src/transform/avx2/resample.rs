@@ -13,20 +13,20 @@ kernel! {
     pub(in crate::transform) fn turn(rows: &[u8], stride: usize, columns: &mut [Column]) {
         let (blocks, _) = columns.as_chunks_mut::<BYTES>();
         for (b, block) in blocks.iter_mut().enumerate() {
-            // Loops and no `map`: what the standard library calls is compiled
-            // without the instructions and cannot be inlined.
+            // Loops of a fixed length, which are unrolled, and no `map`: what
+            // the standard library calls is compiled without the instructions
+            // and cannot be inlined.
             let mut taken = [_mm256_setzero_si256(); ROWS];
-            for (r, taken) in taken.iter_mut().enumerate() {
+            for r in 0..ROWS {
                 let Some(run) = rows[r * stride + b * BYTES..].first_chunk() else {
                     return;
                 };
-                *taken = load(run);
+                taken[r] = load(run);
             }
             let turned = transpose(taken);
-            let (first, second) = block.split_at_mut(ROWS);
-            for ((turned, first), second) in turned.into_iter().zip(first).zip(second) {
-                store_half(first, _mm256_castsi256_si128(turned));
-                store_half(second, _mm256_extracti128_si256::<1>(turned));
+            for i in 0..ROWS {
+                store_half(&mut block[i], _mm256_castsi256_si128(turned[i]));
+                store_half(&mut block[ROWS + i], _mm256_extracti128_si256::<1>(turned[i]));
             }
         }
     }
@@ -56,11 +56,14 @@ kernel! {
             }
             for (c, made) in made.iter().enumerate() {
                 let turned = turn_back(made);
-                let rows = targets[c].chunks_exact_mut(stride);
-                for (row, turned) in rows.zip(&turned[lane..]) {
-                    if let Some(run) = row[left..].first_chunk_mut() {
-                        store(run, *turned);
-                    }
+                let target = &mut *targets[c];
+                let mut at = left;
+                for turned in &turned[lane..] {
+                    let Some(run) = target.get_mut(at..).and_then(|rest| rest.first_chunk_mut()) else {
+                        break;
+                    };
+                    store(run, *turned);
+                    at += stride;
                 }
             }
         }
@@ -91,10 +94,9 @@ fn weigh(pixels: &[[Column; 3]], weights: &[i32]) -> [__m128i; 3] {
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 fn turn_back(made: &[Column; BYTES]) -> [__m256i; ROWS] {
-    let (first, second) = made.split_at(ROWS);
     let mut taken = [_mm256_setzero_si256(); ROWS];
-    for ((taken, first), second) in taken.iter_mut().zip(first).zip(second) {
-        *taken = _mm256_set_m128i(load_half(second), load_half(first));
+    for i in 0..ROWS {
+        taken[i] = _mm256_set_m128i(load_half(&made[ROWS + i]), load_half(&made[i]));
     }
     transpose(taken)
 }
