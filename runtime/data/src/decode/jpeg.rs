@@ -31,9 +31,9 @@ use crate::image::{Place, Rgb, Wanted};
 /// that a small file of many keeps a thread busy for minutes.
 const MAX_SCANS: c_int = 500;
 
-/// Columns decoded beside the wanted ones: the widest block that chroma
-/// upsampling reads across.
-const MARGIN: usize = 32;
+/// Columns decoded beside the wanted ones: what chroma upsampling reads across,
+/// one value of chroma.
+const MARGIN: usize = 4;
 
 /// A JPEG file whose header has been read.
 pub(crate) struct Jpeg<'a> {

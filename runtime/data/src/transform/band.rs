@@ -23,6 +23,8 @@ pub(super) struct Band {
     line: usize,
     /// Bytes from one row to the next.
     stride: usize,
+    /// Bytes before the first row.
+    skip: usize,
     rows: Vec<u8>,
     /// The rows, turned.
     columns: Vec<Column>,
@@ -44,10 +46,14 @@ impl Band {
         // An odd number of cache lines: the same place of all rows together
         // would take more ways than a cache has.
         self.stride = (self.line.div_ceil(64) | 1) * 64;
-        self.rows.resize(ROWS * self.stride, 0);
+        self.rows.resize(ROWS * self.stride + BLOCK, 0);
+        // libjpeg-turbo writes rows that begin at a multiple of 32 past the
+        // caches, from where they would have to be fetched again.
+        let misaligned = self.rows.as_ptr().addr() + BLOCK / 2;
+        self.skip = BLOCK - misaligned % BLOCK;
         for top in (0..height).step_by(ROWS) {
             self.place = top..height.min(top + ROWS);
-            let rows = self.rows.chunks_exact_mut(self.stride);
+            let rows = self.rows[self.skip..].chunks_exact_mut(self.stride);
             for row in rows.take(self.place.len()) {
                 read(&mut row[..self.line])?;
             }
@@ -63,7 +69,7 @@ impl Band {
 
     /// The bytes of each row.
     pub(super) fn rows(&self) -> impl Iterator<Item = &[u8]> {
-        let rows = self.rows.chunks_exact(self.stride);
+        let rows = self.rows[self.skip..].chunks_exact(self.stride);
         rows.take(self.place.len()).map(|row| &row[..self.line])
     }
 
@@ -71,11 +77,12 @@ impl Band {
     pub(super) fn turn(&mut self) {
         self.columns
             .resize(self.line.next_multiple_of(BLOCK), [0; ROWS]);
+        let rows = &self.rows[self.skip..];
         #[cfg(target_arch = "x86_64")]
-        if super::avx2::turn(&self.rows, self.stride, &mut self.columns) {
+        if super::avx2::turn(rows, self.stride, &mut self.columns) {
             return;
         }
-        turn(&self.rows, self.stride, &mut self.columns);
+        turn(rows, self.stride, &mut self.columns);
     }
 
     /// Each byte of the rows, as [`Band::turn`] has found it; where there are

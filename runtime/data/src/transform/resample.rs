@@ -55,6 +55,11 @@ impl Resizer {
         target.resize(size);
     }
 
+    /// Have the result mirrored left to right, which is no work.
+    pub(super) fn mirror(&mut self) {
+        self.columns.mirror();
+    }
+
     /// Take rows of the source, those after the last ones taken, and write
     /// what can be made of them. The band is turned.
     pub(super) fn take(&mut self, band: &Band, target: &mut Planes) {

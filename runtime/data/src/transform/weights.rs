@@ -16,22 +16,34 @@ pub(super) struct Weights {
     /// `stride` weights for each output pixel.
     values: Vec<i32>,
     stride: usize,
+    most: usize,
     /// The weights of one output pixel before they are rounded.
     shares: Vec<f64>,
 }
 
 impl Weights {
-    /// For each output pixel the first input pixel, and the weights from it on.
+    /// For each output pixel the first input pixel, and the weights from it
+    /// on: as many for each, the last ones 0 where it reads fewer, and these
+    /// may lie beyond the input.
     #[inline]
     pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &[i32])> {
         let values = self.values.chunks_exact(self.stride);
         let bounds = self.bounds.iter().zip(values);
-        bounds.map(|((first, count), values)| (*first, &values[..*count]))
+        bounds.map(|((first, _), values)| (*first, &values[..self.most]))
+    }
+
+    /// Make them those of the output from its last pixel to its first.
+    pub(super) fn mirror(&mut self) {
+        self.bounds.reverse();
+        self.values.reverse();
+        for values in self.values.chunks_exact_mut(self.stride) {
+            values.reverse();
+        }
     }
 
     /// Most weights of an output pixel.
     pub(super) fn most(&self) -> usize {
-        self.stride
+        self.most
     }
 
     /// First input pixel and weights of an output pixel.
@@ -75,6 +87,7 @@ impl Weights {
         let inverse = 1.0 / filter_scale;
 
         self.stride = stride;
+        self.most = 0;
         self.bounds.clear();
         self.values.resize(output * stride, 0);
         self.shares.resize(stride, 0.0);
@@ -94,6 +107,8 @@ impl Weights {
                 let fixed = *share / sum * f64::from(1 << PRECISION);
                 *value = (fixed + 0.5f64.copysign(fixed)) as i32;
             }
+            values[count..].fill(0);
+            self.most = self.most.max(count);
             self.bounds.push((first, count));
         }
     }

@@ -68,6 +68,8 @@ struct Growing {
     resizer: Resizer,
     /// Whether the rows are resampled, or taken as they are.
     resamples: bool,
+    /// The mirror that has been made with the resampling.
+    mirrored: Option<usize>,
 }
 
 impl Work {
@@ -86,11 +88,16 @@ impl Work {
             self.begun += 1;
             let first = operations.first().and_then(|o| leading(o, frame.size));
             view.resamples = first.is_some();
+            view.mirrored = None;
             match first {
                 Some((region, size, interpolation)) => {
                     let (part, edges) = frame.part(region);
                     let image = &mut view.image;
                     view.resizer.start(part, edges, size, interpolation, image);
+                    view.mirrored = early_mirror(operations);
+                    if view.mirrored.is_some() {
+                        view.resizer.mirror();
+                    }
                 }
                 None => view.image.resize(frame.sides),
             }
@@ -126,15 +133,34 @@ impl Work {
     /// Do the operations that a view was begun with, now that it has its rows.
     pub(crate) fn finish(&mut self, view: usize, operations: &[Operation]) -> &Planes {
         let view = &mut self.views[view];
-        let rest = match operations {
-            [_, rest @ ..] if view.resamples => rest,
-            all => all,
-        };
-        for operation in rest {
-            self.steps.step(operation, &mut view.image);
+        for (i, operation) in operations.iter().enumerate() {
+            let done = view.resamples && i == 0 || view.mirrored == Some(i);
+            if !done {
+                self.steps.step(operation, &mut view.image);
+            }
         }
         &view.image
     }
+}
+
+/// A mirror that may as well be made right after the first operation: all
+/// between them treat left and right alike.
+fn early_mirror(operations: &[Operation]) -> Option<usize> {
+    let alike = |operation: &Operation| {
+        matches!(
+            operation,
+            Operation::Brightness { .. }
+                | Operation::Contrast { .. }
+                | Operation::Saturation { .. }
+                | Operation::Hue { .. }
+                | Operation::Grayscale
+                | Operation::GaussianBlur { .. }
+                | Operation::Solarize { .. }
+        )
+    };
+    let mut rest = operations.iter().enumerate().skip(1);
+    let (i, found) = rest.find(|(_, operation)| !alike(operation))?;
+    (*found == Operation::HorizontalFlip).then_some(i)
 }
 
 /// What is cut and resampled by an operation that can be done on decoded rows.

@@ -42,29 +42,53 @@ kernel! {
         stride: usize,
         targets: [&mut [u8]; 3],
     ) {
-        let (pixels, _) = columns.as_chunks::<3>();
-        let mut weights = weights.iter();
-        let mut made = [[[0; ROWS]; BYTES]; 3];
-        for left in (0..stride).step_by(BYTES) {
-            let [red, green, blue] = &mut made;
-            let made_pixels = red.iter_mut().zip(green).zip(blue);
-            for (((red, green), blue), (first, weights)) in made_pixels.zip(&mut weights) {
-                let [r, g, b] = weigh(&pixels[first..], weights);
-                store_half(red, r);
-                store_half(green, g);
-                store_half(blue, b);
-            }
-            for (c, made) in made.iter().enumerate() {
-                let turned = turn_back(made);
-                let target = &mut *targets[c];
-                let mut at = left;
-                for turned in &turned[lane..] {
-                    let Some(run) = target.get_mut(at..).and_then(|rest| rest.first_chunk_mut()) else {
-                        break;
-                    };
-                    store(run, *turned);
-                    at += stride;
-                }
+        match weights.most() {
+            2 => across_by::<2>(columns, weights, lane, stride, targets),
+            3 => across_by::<3>(columns, weights, lane, stride, targets),
+            4 => across_by::<4>(columns, weights, lane, stride, targets),
+            5 => across_by::<5>(columns, weights, lane, stride, targets),
+            6 => across_by::<6>(columns, weights, lane, stride, targets),
+            _ => across_by::<0>(columns, weights, lane, stride, targets),
+        }
+    }
+}
+
+/// With as many weights for each pixel, or any number where that is 0.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn across_by<const TAPS: usize>(
+    columns: &[Column],
+    weights: &Weights,
+    lane: usize,
+    stride: usize,
+    targets: [&mut [u8]; 3],
+) {
+    let (pixels, _) = columns.as_chunks::<3>();
+    let mut weights = weights.iter();
+    let mut made = [[[0; ROWS]; BYTES]; 3];
+    for left in (0..stride).step_by(BYTES) {
+        let [red, green, blue] = &mut made;
+        let made_pixels = red.iter_mut().zip(green).zip(blue);
+        for (((red, green), blue), (first, weights)) in made_pixels.zip(&mut weights) {
+            let pixels = &pixels[first..];
+            let [r, g, b] = match (pixels.first_chunk::<TAPS>(), weights.first_chunk()) {
+                (Some(pixels), Some(weights)) if TAPS > 0 => weigh(pixels, weights),
+                _ => weigh_any(pixels, weights),
+            };
+            store_half(red, r);
+            store_half(green, g);
+            store_half(blue, b);
+        }
+        for (c, made) in made.iter().enumerate() {
+            let turned = turn_back(made);
+            let target = &mut *targets[c];
+            let mut at = left;
+            for turned in &turned[lane..] {
+                let Some(run) = target.get_mut(at..).and_then(|rest| rest.first_chunk_mut()) else {
+                    break;
+                };
+                store(run, *turned);
+                at += stride;
             }
         }
     }
@@ -73,16 +97,39 @@ kernel! {
 /// One pixel of every row.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn weigh(pixels: &[[Column; 3]], weights: &[i32]) -> [__m128i; 3] {
+fn weigh<const TAPS: usize>(pixels: &[[Column; 3]; TAPS], weights: &[i32; TAPS]) -> [__m128i; 3] {
+    let mut sums = [_mm256_set1_epi32(HALF); 6];
+    for i in 0..TAPS {
+        add(&mut sums, &pixels[i], weights[i]);
+    }
+    narrow_three(sums)
+}
+
+/// The same of any number of weights.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn weigh_any(pixels: &[[Column; 3]], weights: &[i32]) -> [__m128i; 3] {
     let mut sums = [_mm256_set1_epi32(HALF); 6];
     for (pixel, weight) in pixels.iter().zip(weights) {
-        let weight = _mm256_set1_epi32(*weight);
-        for (c, column) in pixel.iter().enumerate() {
-            let (above, below) = eights(column);
-            sums[2 * c] = _mm256_add_epi32(sums[2 * c], _mm256_mullo_epi32(above, weight));
-            sums[2 * c + 1] = _mm256_add_epi32(sums[2 * c + 1], _mm256_mullo_epi32(below, weight));
-        }
+        add(&mut sums, pixel, *weight);
     }
+    narrow_three(sums)
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn add(sums: &mut [__m256i; 6], pixel: &[Column; 3], weight: i32) {
+    let weight = _mm256_set1_epi32(weight);
+    for c in 0..3 {
+        let (above, below) = eights(&pixel[c]);
+        sums[2 * c] = _mm256_add_epi32(sums[2 * c], _mm256_mullo_epi32(above, weight));
+        sums[2 * c + 1] = _mm256_add_epi32(sums[2 * c + 1], _mm256_mullo_epi32(below, weight));
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn narrow_three(sums: [__m256i; 6]) -> [__m128i; 3] {
     [
         bytes(sums[0], sums[1]),
         bytes(sums[2], sums[3]),
