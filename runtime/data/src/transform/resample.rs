@@ -83,13 +83,13 @@ impl Resizer {
             && first + weights.len() <= self.between.rows.end
         {
             #[cfg(target_arch = "x86_64")]
-            let wide = super::avx2::pairs(weights, &mut self.pairs);
+            let wide = super::avx2::pairs(weights, stride, &mut self.pairs);
             for (source, target) in self.between.from(first).into_iter().zip(&mut targets) {
                 let Some(target) = target.next() else {
                     continue;
                 };
                 #[cfg(target_arch = "x86_64")]
-                if wide && super::avx2::down(source, stride, &self.pairs, target) {
+                if wide && super::avx2::down(source, &self.pairs, target) {
                     continue;
                 }
                 down(source, stride, weights, target);

@@ -142,8 +142,8 @@ fn narrow_three(sums: [__m256i; 6]) -> [__m128i; 3] {
 #[target_feature(enable = "avx2,fma")]
 fn turn_back(made: &[Column; BYTES]) -> [__m256i; ROWS] {
     let mut taken = [_mm256_setzero_si256(); ROWS];
-    for i in 0..ROWS {
-        taken[i] = _mm256_set_m128i(load_half(&made[ROWS + i]), load_half(&made[i]));
+    for (i, taken) in taken.iter_mut().enumerate() {
+        *taken = _mm256_set_m128i(load_half(&made[ROWS + i]), load_half(&made[i]));
     }
     transpose(taken)
 }
@@ -151,60 +151,107 @@ fn turn_back(made: &[Column; BYTES]) -> [__m256i; ROWS] {
 /// Bits of the lower part of a weight; the upper one has 16 with its sign.
 const LOWER: u32 = 11;
 
-/// The upper and the lower parts of two weights: two taps are summed at once.
-pub(in crate::transform) type Pair = [i32; 2];
+/// Two rows and what they are weighed by: two taps are summed at once.
+#[derive(Debug)]
+pub(in crate::transform) struct Pair {
+    /// Where they begin.
+    rows: [usize; 2],
+    /// The upper parts of both weights and the lower ones.
+    parts: [i32; 2],
+}
 
-/// The weights of a row of the vertical pass in pairs, where that is done
-/// here.
-pub(in crate::transform) fn pairs(weights: &[i32], pairs: &mut Vec<Pair>) -> bool {
-    let both = |a: i32, b: i32| (a & 0xFFFF) | b << 16;
+/// The taps of a row of the vertical pass in pairs, where that is done here.
+pub(in crate::transform) fn pairs(weights: &[i32], stride: usize, pairs: &mut Vec<Pair>) -> bool {
     const MASK: i32 = (1 << LOWER) - 1;
-    let pair = |a: i32, b: i32| [both(a >> LOWER, b >> LOWER), both(a & MASK, b & MASK)];
-    let (two, one) = weights.as_chunks();
+    let both = |a: i32, b: i32| (a & 0xFFFF) | b << 16;
     pairs.clear();
-    pairs.extend(two.iter().map(|[a, b]| pair(*a, *b)));
-    pairs.extend(one.iter().map(|a| pair(*a, 0)));
+    for (k, taps) in weights.chunks(2).enumerate() {
+        // The last of an odd number has no other: its weight is 0.
+        let (a, b) = (taps[0], taps.get(1).copied().unwrap_or(0));
+        let first = 2 * k * stride;
+        pairs.push(Pair {
+            rows: [first, first + (taps.len() - 1) * stride],
+            parts: [both(a >> LOWER, b >> LOWER), both(a & MASK, b & MASK)],
+        });
+    }
     available()
 }
 
 kernel! {
     /// One row of the vertical pass, of rows that have whole registers.
-    pub(in crate::transform) fn down(
-        source: &[u8],
-        stride: usize,
-        pairs: &[Pair],
-        target: &mut [u8],
-    ) {
-        let (runs, rest) = target.as_chunks_mut();
-        let mut left = 0;
-        for run in runs {
-            store(run, weigh_down(&source[left..], stride, pairs));
-            left += BYTES;
-        }
-        if !rest.is_empty() {
-            let mut run = [0; BYTES];
-            store(&mut run, weigh_down(&source[left..], stride, pairs));
-            rest.copy_from_slice(&run[..rest.len()]);
+    pub(in crate::transform) fn down(source: &[u8], pairs: &[Pair], target: &mut [u8]) {
+        match pairs.len() {
+            1 => down_by::<1>(source, pairs, target),
+            2 => down_by::<2>(source, pairs, target),
+            3 => down_by::<3>(source, pairs, target),
+            _ => down_by::<0>(source, pairs, target),
         }
     }
 }
 
-/// 32 columns, each summed over its rows.
+/// By so many pairs, or by any number where that is 0.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn weigh_down(taps: &[u8], width: usize, pairs: &[Pair]) -> __m256i {
-    let zero = _mm256_setzero_si256();
-    let mut upper = [zero; 4];
-    let mut lower = [_mm256_set1_epi32(HALF); 4];
-    for (k, [high, low]) in pairs.iter().enumerate() {
-        let at = 2 * k * width;
-        let Some(above) = taps[at..].first_chunk() else {
-            break;
+fn down_by<const PAIRS: usize>(source: &[u8], pairs: &[Pair], target: &mut [u8]) {
+    let few = pairs.first_chunk::<PAIRS>();
+    let mut left = 0;
+    for run in target.chunks_mut(BYTES) {
+        let mut sums = Sums::new();
+        match few {
+            Some(pairs) if PAIRS > 0 => {
+                for pair in pairs {
+                    sums.add(source, left, pair);
+                }
+            }
+            _ => {
+                for pair in pairs {
+                    sums.add(source, left, pair);
+                }
+            }
+        }
+        let found = sums.bytes();
+        match run.first_chunk_mut() {
+            Some(run) => store(run, found),
+            None => {
+                let mut all = [0; BYTES];
+                store(&mut all, found);
+                run.copy_from_slice(&all[..run.len()]);
+            }
+        }
+        left += BYTES;
+    }
+}
+
+/// 32 columns, each summed over its rows.
+struct Sums {
+    upper: [__m256i; 4],
+    lower: [__m256i; 4],
+}
+
+impl Sums {
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn new() -> Self {
+        Sums {
+            upper: [_mm256_setzero_si256(); 4],
+            lower: [_mm256_set1_epi32(HALF); 4],
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn add(&mut self, source: &[u8], left: usize, pair: &Pair) {
+        let [above, below] = pair.rows;
+        let (Some(above), Some(below)) = (
+            source[above + left..].first_chunk(),
+            source[below + left..].first_chunk(),
+        ) else {
+            return;
         };
-        // The last of an odd number has no other: its weight is 0.
-        let below = taps.get(at + width..).and_then(|rest| rest.first_chunk());
-        let (above, below) = (load(above), load(below.unwrap_or(above)));
-        let (high, low) = (_mm256_set1_epi32(*high), _mm256_set1_epi32(*low));
+        let (above, below) = (load(above), load(below));
+        let zero = _mm256_setzero_si256();
+        let [high, low] = pair.parts;
+        let (high, low) = (_mm256_set1_epi32(high), _mm256_set1_epi32(low));
         let first = _mm256_unpacklo_epi8(above, below);
         let second = _mm256_unpackhi_epi8(above, below);
         let taken = [
@@ -214,17 +261,22 @@ fn weigh_down(taps: &[u8], width: usize, pairs: &[Pair]) -> __m256i {
             _mm256_unpackhi_epi8(second, zero),
         ];
         for i in 0..4 {
-            upper[i] = _mm256_add_epi32(upper[i], _mm256_madd_epi16(taken[i], high));
-            lower[i] = _mm256_add_epi32(lower[i], _mm256_madd_epi16(taken[i], low));
+            self.upper[i] = _mm256_add_epi32(self.upper[i], _mm256_madd_epi16(taken[i], high));
+            self.lower[i] = _mm256_add_epi32(self.lower[i], _mm256_madd_epi16(taken[i], low));
         }
     }
-    const SHIFT: i32 = PRECISION as i32;
-    let mut sums = lower;
-    for i in 0..4 {
-        let upper = _mm256_slli_epi32::<{ LOWER as i32 }>(upper[i]);
-        sums[i] = _mm256_srai_epi32::<SHIFT>(_mm256_add_epi32(upper, lower[i]));
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn bytes(self) -> __m256i {
+        const SHIFT: i32 = PRECISION as i32;
+        let mut sums = self.lower;
+        for (sum, upper) in sums.iter_mut().zip(self.upper) {
+            let upper = _mm256_slli_epi32::<{ LOWER as i32 }>(upper);
+            *sum = _mm256_srai_epi32::<SHIFT>(_mm256_add_epi32(upper, *sum));
+        }
+        narrow(sums)
     }
-    narrow(sums)
 }
 
 /// Turn 16 x 16 bytes over their diagonal, in both halves of the registers.

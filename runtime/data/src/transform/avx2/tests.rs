@@ -166,8 +166,8 @@ fn resampling() {
                 for (first, weights) in (0..output).filter_map(|row| weights.get(row)) {
                     let source = &source[first * stride..];
                     let (mut found, mut expected) = (vec![0; width], vec![0; width]);
-                    assert!(super::pairs(weights, &mut pairs));
-                    assert!(super::down(source, stride, &pairs, &mut found));
+                    assert!(super::pairs(weights, stride, &mut pairs));
+                    assert!(super::down(source, &pairs, &mut found));
                     resample::down(source, stride, weights, &mut expected);
                     assert!(found == expected, "{input} rows to {output}");
                 }
