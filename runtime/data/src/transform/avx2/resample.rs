@@ -260,9 +260,9 @@ impl Sums {
             _mm256_unpacklo_epi8(second, zero),
             _mm256_unpackhi_epi8(second, zero),
         ];
-        for i in 0..4 {
-            self.upper[i] = _mm256_add_epi32(self.upper[i], _mm256_madd_epi16(taken[i], high));
-            self.lower[i] = _mm256_add_epi32(self.lower[i], _mm256_madd_epi16(taken[i], low));
+        for ((upper, lower), taken) in self.upper.iter_mut().zip(&mut self.lower).zip(&taken) {
+            *upper = _mm256_add_epi32(*upper, _mm256_madd_epi16(*taken, high));
+            *lower = _mm256_add_epi32(*lower, _mm256_madd_epi16(*taken, low));
         }
     }
 
