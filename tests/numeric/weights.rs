@@ -3,6 +3,8 @@
 
 #[path = "libraries.rs"]
 mod libraries;
+#[path = "onnx.rs"]
+mod onnx;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -122,9 +124,18 @@ fn what_is_exported_comes_back_and_what_does_not_fit_is_told() {
     assert_eq!(losses(&at.join("part")), losses(&at.join("stage")));
 
     for (args, reason) in [
-        (&["onnx"][..], "`onnx` is not written"),
+        (
+            &["keras"][..],
+            "choose from `timm`, `torchvision`, `hf`, `moco-v3`, `onnx`",
+        ),
         (&["timm", "--net", "predictor"], "has no place in timm"),
         (&["timm", "--net", "foo"], "choose from `encoder.backbone`"),
+        (
+            &["onnx", "--net", "predictor"],
+            "backbones alone are written",
+        ),
+        (&["onnx", "--out", "x.pth"], "with the end `.onnx`"),
+        (&["hf", "--out", "x.onnx"], "which `--format onnx` writes"),
     ] {
         export(args).ends(2).says(&[reason]);
     }

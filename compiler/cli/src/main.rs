@@ -86,7 +86,7 @@ enum Command {
     Fmt(command::fmt::Options),
     /// Train, judge and export
     Run(command::run::Options),
-    /// Write the weights of a run in the names of timm, torchvision or others
+    /// Write the weights of a run in the names of timm, torchvision or others, or as ONNX
     Export(command::export::Options),
     /// Measure how fast a file trains, and where the time of a step goes
     Bench(command::bench::Options),

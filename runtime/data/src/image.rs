@@ -1,7 +1,9 @@
 //! Pixels between decoding and the batch.
 
+use std::convert::Infallible;
+
 /// A rectangle of an image in pixels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Region {
     /// First row.
     pub top: usize,
@@ -156,11 +158,11 @@ impl Planes {
         [red, green, blue]
     }
 
-    /// Take the pixels of an image.
-    pub(crate) fn copy(&mut self, image: &Rgb) {
-        self.resize([image.height, image.width]);
-        let [red, green, blue] = self.channels_mut();
-        let (pixels, _) = image.data.as_chunks::<3>();
+    /// Take rows of pixels from one on.
+    pub(crate) fn copy<'a>(&mut self, top: usize, rows: impl Iterator<Item = &'a [u8]>) {
+        let start = top * self.width;
+        let [red, green, blue] = self.channels_mut().map(|channel| &mut channel[start..]);
+        let pixels = rows.flat_map(|row| row.as_chunks::<3>().0);
         let channels = red.iter_mut().zip(green).zip(blue);
         for (((red, green), blue), pixel) in channels.zip(pixels) {
             [*red, *green, *blue] = *pixel;
@@ -193,13 +195,18 @@ pub(crate) struct Part<'a> {
 }
 
 impl<'a> Part<'a> {
-    /// First and last edge of its rows and of its columns.
-    pub(crate) fn edges(&self) -> [[f64; 2]; 2] {
-        [[0.0, self.height as f64], [0.0, self.width as f64]]
-    }
-
     /// The bytes of a row.
     pub(crate) fn row(&self, y: usize) -> &'a [u8] {
         &self.data[y * self.stride..y * self.stride + self.width * 3]
+    }
+
+    /// What writes its rows one after the other.
+    pub(crate) fn reader(self) -> impl FnMut(&mut [u8]) -> Result<(), Infallible> {
+        let mut y = 0;
+        move |row| {
+            row.copy_from_slice(self.row(y));
+            y += 1;
+            Ok(())
+        }
     }
 }

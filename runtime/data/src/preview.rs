@@ -3,7 +3,7 @@
 use ssl_plan::View;
 
 use crate::dataset::Split;
-use crate::image::{Region, Rgb, Wanted};
+use crate::image::Rgb;
 use crate::philox::Philox;
 use crate::pipeline::Tools;
 use crate::render::render;
@@ -40,8 +40,7 @@ impl Dataset {
         let recipes: Vec<Recipe> = views.iter().map(Recipe::new).collect::<Result<_, _>>()?;
         let mut tools = Tools::default();
         let name = images.name(sample);
-        let whole = |[height, width]: [usize; 2]| Wanted::exact(Region::whole(width, height));
-        let image = match images.load(sample, &mut tools.bytes, whole) {
+        let image = match images.load_file(sample, &mut tools.bytes) {
             Ok(Loaded::Kept(image)) => image.clone(),
             Ok(Loaded::Part(image, _)) => image,
             Err(unreadable) => {

@@ -6,8 +6,8 @@ use crate::image::{Place, Region, Wanted};
 use crate::philox::Stream;
 use crate::pipeline::Tools;
 use crate::report::CorruptFile;
-use crate::source::{Images, Loaded};
-use crate::transform::{Decoded, Recipe, wanted};
+use crate::source::{Coming, Images, Loaded};
+use crate::transform::{Frame, Recipe, wanted};
 
 /// Write the views of a sample into their targets, one for each recipe;
 /// `streams` gives the random numbers of a view. With `fast` an image is
@@ -27,6 +27,7 @@ pub(crate) fn render(
 ) -> Result<Result<(), CorruptFile>, DataError> {
     let mut drawn = Vec::with_capacity(recipes.len());
     let mut size = [0, 0];
+    let mut part = Region::whole(0, 0);
     let loaded = images.load(sample, &mut tools.bytes, |found| {
         size = found;
         drawn.extend((0..).zip(recipes).map(|(i, r)| r.draw(&streams(i), size)));
@@ -34,22 +35,45 @@ pub(crate) fn render(
         let parts = drawn.iter().map(|operations| wanted(operations, size));
         let all = Wanted::exact(Region::whole(size[1], size[0]));
         let found = parts.reduce(Wanted::and).unwrap_or(all);
+        part = found.region;
         Wanted {
             eighths: if fast { found.eighths } else { 8 },
             ..found
         }
     });
-    let loaded = match loaded {
-        Ok(loaded) => loaded,
-        Err(unreadable) => return Ok(Err(corrupt(images, sample, &unreadable))),
-    };
-    let (image, place) = match &loaded {
-        Loaded::Kept(image) => (*image, Place::WHOLE),
-        Loaded::Part(image, place) => (image, *place),
-    };
-    let decoded = Decoded { image, place, size };
-    for ((recipe, operations), target) in recipes.iter().zip(&drawn).zip(targets) {
-        recipe.apply(&decoded, operations, &mut tools.work, target)?;
+    let views = || drawn.iter().map(Vec::as_slice);
+    let work = &mut tools.work;
+    let taken = loaded.and_then(|coming| {
+        let loaded = match coming {
+            Coming::Rows(mut rows) => {
+                let (sides, place) = (rows.sides(), rows.place());
+                let frame = Frame { size, sides, place };
+                work.begin(views(), frame);
+                return work.take(frame, |row| rows.read(row));
+            }
+            Coming::Here(loaded) => loaded,
+        };
+        let (image, place) = match &loaded {
+            Loaded::Kept(image) => (*image, Place::WHOLE),
+            Loaded::Part(image, place) => (image, *place),
+        };
+        // Of a whole image the part that the views read.
+        let (part, place) = if place == Place::WHOLE {
+            (image.part(part), Place::exact([part.top, part.left]))
+        } else {
+            (image.part(Region::whole(image.width, image.height)), place)
+        };
+        let sides = [part.height, part.width];
+        let frame = Frame { size, sides, place };
+        work.begin(views(), frame);
+        let Ok(()) = work.take(frame, part.reader());
+        Ok(())
+    });
+    if let Err(unreadable) = taken {
+        return Ok(Err(corrupt(images, sample, &unreadable)));
+    }
+    for (i, ((recipe, operations), target)) in recipes.iter().zip(&drawn).zip(targets).enumerate() {
+        recipe.finish(i, operations, size, &mut tools.work, target)?;
     }
     Ok(Ok(()))
 }

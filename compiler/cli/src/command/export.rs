@@ -18,11 +18,11 @@ pub struct Options {
     /// trained]
     #[arg(long, value_name = "NET.STAGE")]
     net: Option<String>,
-    /// Whose names and layout: timm, torchvision, hf, moco-v3
+    /// Whose names and layout: timm, torchvision, hf, moco-v3; or the network itself: onnx
     #[arg(long, value_name = "FORMAT", add = complete::formats())]
     format: Format,
-    /// The file, ending in .safetensors, .pt, .pth or .pth.tar; with `--format hf` a folder
-    /// [default: in RUN/export]
+    /// The file, ending in .safetensors, .pt, .pth or .pth.tar; with `--format onnx` in .onnx; with
+    /// `--format hf` a folder [default: in RUN/export]
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::AnyPath)]
     out: Option<PathBuf>,
 }

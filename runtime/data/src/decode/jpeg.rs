@@ -31,9 +31,9 @@ use crate::image::{Place, Rgb, Wanted};
 /// that a small file of many keeps a thread busy for minutes.
 const MAX_SCANS: c_int = 500;
 
-/// Columns decoded beside the wanted ones: the widest block that chroma
-/// upsampling reads across.
-const MARGIN: usize = 32;
+/// Columns decoded beside the wanted ones: what chroma upsampling reads across,
+/// one value of chroma.
+const MARGIN: usize = 4;
 
 /// A JPEG file whose header has been read.
 pub(crate) struct Jpeg<'a> {
@@ -106,9 +106,9 @@ impl<'a> Jpeg<'a> {
         self.size
     }
 
-    /// Decode a region and, left and above, as much beside it as the blocks
-    /// of the format ask for.
-    pub(crate) fn decode(mut self, wanted: Wanted) -> Result<(Rgb, Place), Unreadable> {
+    /// Begin to decode a region and, left and right, as much beside it as the
+    /// blocks of the format ask for.
+    pub(crate) fn rows(mut self, wanted: Wanted) -> Result<Rows<'a>, Unreadable> {
         let Wanted { region, eighths } = wanted;
         let full_width = (self.size[1] * eighths).div_ceil(8);
         // First and behind the last, of the pixels that are put out.
@@ -154,7 +154,6 @@ impl<'a> Jpeg<'a> {
             }
         })?;
         let width = width as usize;
-        let line = width * channels;
         if decoder.output_width as usize != width || decoder.output_components as usize != channels
         {
             return Err(Unreadable::Jpeg(
@@ -162,31 +161,95 @@ impl<'a> Jpeg<'a> {
             ));
         }
 
-        let mut raw = vec![0; line * height];
-        for row in raw.chunks_exact_mut(line) {
-            let mut lines = [row.as_mut_ptr()];
-            // SAFETY: `row` has the `output_width * output_components` bytes
-            // that one scanline takes.
-            let read = guard(|| unsafe { jpeg_read_scanlines(decoder, lines.as_mut_ptr(), 1) })?;
-            if read != 1 {
-                return Err(Unreadable::Jpeg("it ends early".into()));
-            }
+        let origin = [top, offset as usize].map(|at| (at * 8) as f64 / eighths as f64);
+        Ok(Rows {
+            jpeg: self,
+            sides: [height, width],
+            place: Place { origin, eighths },
+            channels,
+            raw: Vec::new(),
+        })
+    }
+}
+
+/// The rows of a JPEG file, decoded as they are asked for.
+pub(crate) struct Rows<'a> {
+    jpeg: Jpeg<'a>,
+    sides: [usize; 2],
+    place: Place,
+    channels: usize,
+    /// A row of other than three channels.
+    raw: Vec<u8>,
+}
+
+impl Rows<'_> {
+    /// Number of rows, and of pixels in each.
+    pub(crate) fn sides(&self) -> [usize; 2] {
+        self.sides
+    }
+
+    /// Where they lie in the image.
+    pub(crate) fn place(&self) -> Place {
+        self.place
+    }
+
+    /// Write the next row, three bytes a pixel.
+    ///
+    /// # Errors
+    /// The file is damaged in it or before.
+    pub(crate) fn read(&mut self, row: &mut [u8]) -> Result<(), Unreadable> {
+        let [_, width] = self.sides;
+        if row.len() != width * 3 {
+            return Err(Unreadable::Jpeg("a row of another length is read".into()));
         }
-        if let Some(damage) = self.state.damage.take() {
+        let target = match self.channels {
+            3 => &mut *row,
+            channels => {
+                self.raw.resize(width * channels, 0);
+                &mut self.raw[..]
+            }
+        };
+        let mut lines = [target.as_mut_ptr()];
+        let state = &mut self.jpeg.state;
+        // SAFETY: `target` has the `output_width * output_components` bytes
+        // that one scanline takes.
+        let read =
+            guard(|| unsafe { jpeg_read_scanlines(&mut state.decoder, lines.as_mut_ptr(), 1) })?;
+        if let Some(damage) = state.damage.take() {
             return Err(Unreadable::Jpeg(damage));
         }
-        let data = match channels {
-            1 => raw.iter().flat_map(|v| [*v; 3]).collect(),
-            4 => raw.chunks_exact(4).flat_map(cmyk_to_rgb).collect(),
-            _ => raw,
-        };
-        let image = Rgb {
+        if read != 1 {
+            return Err(Unreadable::Jpeg("it ends early".into()));
+        }
+        let (pixels, _) = row.as_chunks_mut::<3>();
+        match self.channels {
+            1 => {
+                for (pixel, gray) in pixels.iter_mut().zip(&self.raw) {
+                    *pixel = [*gray; 3];
+                }
+            }
+            4 => {
+                for (pixel, inks) in pixels.iter_mut().zip(self.raw.as_chunks().0) {
+                    *pixel = cmyk_to_rgb(*inks);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Decode all of them.
+    pub(crate) fn collect(mut self) -> Result<(Rgb, Place), Unreadable> {
+        let [height, width] = self.sides;
+        let mut image = Rgb {
             width,
             height,
-            data,
+            data: vec![0; height * width * 3],
         };
-        let origin = [top, offset as usize].map(|at| (at * 8) as f64 / eighths as f64);
-        Ok((image, Place { origin, eighths }))
+        for row in image.data.chunks_exact_mut(width * 3) {
+            self.read(row)?;
+        }
+        Ok((image, self.place))
     }
 }
 
@@ -205,7 +268,7 @@ fn ends(scans: &[u8]) -> bool {
 }
 
 /// Adobe's inverted CMYK, as Pillow assumes for every file of four channels.
-fn cmyk_to_rgb(pixel: &[u8]) -> [u8; 3] {
+fn cmyk_to_rgb(pixel: [u8; 4]) -> [u8; 3] {
     let light = u32::from(pixel[3]);
     [pixel[0], pixel[1], pixel[2]].map(|ink| {
         let product = u32::from(255 - ink) * light + 128;

@@ -9,6 +9,7 @@ mod png;
 mod tiff;
 mod webp;
 
+pub(crate) use jpeg::Rows;
 use orientation::Orientation;
 
 use crate::image::{Place, Region, Rgb, Wanted};
@@ -84,6 +85,14 @@ pub(crate) struct Opened<'a> {
     orientation: Orientation,
 }
 
+/// An image that is being decoded.
+pub(crate) enum Decoding<'a> {
+    /// Its pixels and where they lie.
+    Done(Rgb, Place),
+    /// Its rows, one by one.
+    Rows(Rows<'a>),
+}
+
 enum Format<'a> {
     Jpeg(jpeg::Jpeg<'a>),
     Png(Box<png::Png<'a>>),
@@ -131,6 +140,20 @@ impl<'a> Opened<'a> {
         matches!(self.file, Format::Jpeg(_))
     }
 
+    /// Begin to decode at least what is wanted, which lies inside, and at
+    /// least as finely.
+    pub(crate) fn start(self, wanted: Wanted) -> Result<Decoding<'a>, Unreadable> {
+        match self.file {
+            Format::Jpeg(image) if self.orientation.is_upright() => {
+                Ok(Decoding::Rows(image.rows(wanted)?))
+            }
+            _ => {
+                let (image, place) = self.decode(wanted)?;
+                Ok(Decoding::Done(image, place))
+            }
+        }
+    }
+
     /// Decode at least what is wanted, which lies inside, and at least as
     /// finely. The second value is where the result lies in the image.
     pub(crate) fn decode(self, wanted: Wanted) -> Result<(Rgb, Place), Unreadable> {
@@ -165,7 +188,7 @@ impl Format<'_> {
 
     fn decode(self, wanted: Wanted) -> Result<(Rgb, Place), Unreadable> {
         let whole = match self {
-            Format::Jpeg(image) => return image.decode(wanted),
+            Format::Jpeg(image) => return image.rows(wanted)?.collect(),
             Format::Png(image) => image.decode(),
             Format::Webp(image) => image.decode(),
             Format::Bmp(image) => image.decode(),

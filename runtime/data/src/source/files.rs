@@ -44,12 +44,9 @@ pub(crate) fn read(path: &Path, bytes: &mut Vec<u8>) -> Result<(), Unreadable> {
     if found.len() > MAX_FILE_BYTES {
         return Err(Unreadable::TooManyBytes(found.len()));
     }
-    let mut file = File::open(path)?;
-    bytes.clear();
-    bytes.reserve(found.len() as usize);
-    Read::by_ref(&mut file)
-        .take(MAX_FILE_BYTES)
-        .read_to_end(bytes)?;
+    // In one piece, and over what the buffer holds of the file before.
+    bytes.resize(found.len() as usize, 0);
+    File::open(path)?.read_exact(bytes)?;
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::files;
 use super::set::Set;
-use crate::decode::{Opened, Unreadable};
+use crate::decode::{Decoding, Opened, Rows, Unreadable};
 use crate::image::{Place, Region, Rgb, Wanted};
 
 /// A set with more images than this keeps none: too few would fit to matter.
@@ -70,6 +70,23 @@ pub(crate) enum Loaded<'a> {
     Kept(&'a Rgb),
     /// A part of it and where it lies.
     Part(Rgb, Place),
+}
+
+/// An image that views are made of.
+pub(crate) enum Coming<'a> {
+    /// It is there, or the part of it that was asked for.
+    Here(Loaded<'a>),
+    /// The rows that were asked for, decoded one by one.
+    Rows(Rows<'a>),
+}
+
+impl<'a> From<Decoding<'a>> for Coming<'a> {
+    fn from(decoding: Decoding<'a>) -> Self {
+        match decoding {
+            Decoding::Done(image, place) => Coming::Here(Loaded::Part(image, place)),
+            Decoding::Rows(rows) => Coming::Rows(rows),
+        }
+    }
 }
 
 impl Images {
@@ -150,32 +167,32 @@ impl Images {
         }
     }
 
-    /// Load an image: `plan` is told its height and width and says which part
-    /// is wanted.
-    pub(crate) fn load(
-        &self,
+    /// Load an image, or begin to: `plan` is told its height and width and says
+    /// which part is wanted.
+    pub(crate) fn load<'a>(
+        &'a self,
         sample: u32,
-        bytes: &mut Vec<u8>,
+        bytes: &'a mut Vec<u8>,
         plan: impl FnOnce([usize; 2]) -> Wanted,
-    ) -> Result<Loaded<'_>, Unreadable> {
+    ) -> Result<Coming<'a>, Unreadable> {
         let slot = self.cache.images.get(sample as usize);
         if let Some(image) = slot.and_then(OnceLock::get) {
             plan([image.height, image.width]);
-            return Ok(Loaded::Kept(image));
+            return Ok(Coming::Here(Loaded::Kept(image)));
         }
         let (store, index) = self.place(sample).ok_or(Unreadable::Empty)?;
         match store.fetch(index, bytes)? {
             Fetched::Kept(image) => {
                 plan([image.height, image.width]);
-                return Ok(Loaded::Kept(image));
+                return Ok(Coming::Here(Loaded::Kept(image)));
             }
             Fetched::Made(image) => {
                 plan([image.height, image.width]);
                 let size = image.data.len();
-                return Ok(match slot {
+                return Ok(Coming::Here(match slot {
                     Some(slot) if self.cache.reserve(size) => self.cache.keep(slot, image, size),
                     _ => Loaded::Part(image, Place::WHOLE),
-                });
+                }));
             }
             Fetched::Encoded => {}
         }
@@ -190,14 +207,12 @@ impl Images {
             // A file may be damaged beyond the region alone: that the cache
             // had room for it must not make it unreadable.
             match opened.decode(Wanted::exact(Region::whole(width, height))) {
-                Ok((image, _)) => return Ok(self.cache.keep(slot, image, size)),
+                Ok((image, _)) => return Ok(Coming::Here(self.cache.keep(slot, image, size))),
                 Err(_) => self.cache.release(size),
             }
-            let (image, place) = Opened::new(bytes, self.how.exif)?.decode(wanted)?;
-            return Ok(Loaded::Part(image, place));
+            return Ok(Opened::new(bytes, self.how.exif)?.start(wanted)?.into());
         }
-        let (image, place) = opened.decode(wanted)?;
-        Ok(Loaded::Part(image, place))
+        Ok(opened.start(wanted)?.into())
     }
 }
 

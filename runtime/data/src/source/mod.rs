@@ -16,7 +16,7 @@ mod shards;
 
 pub(crate) use files::expand;
 pub(crate) use folder::Folder;
-pub(crate) use images::{Images, Loaded, Reading};
+pub(crate) use images::{Coming, Images, Loaded, Reading};
 pub(crate) use open::{Portion, open, paths};
 pub(crate) use recorded::Recorded;
 pub(crate) use set::Labels;

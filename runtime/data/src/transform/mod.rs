@@ -4,6 +4,7 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+mod band;
 mod blur;
 mod color;
 mod crop;
@@ -15,15 +16,18 @@ mod sample;
 mod tone;
 mod values;
 mod warp;
+mod weights;
+mod work;
 
 use ssl_plan::{Interpolation, Sampling, Transform, View};
 
 pub use erase::Eraser;
 pub(crate) use erase::Normals;
 pub use policy::{RandAugmentDraw, rand_augment, rand_augment_choices};
+pub(crate) use work::{Frame, Work};
 
 use crate::DataError;
-use crate::image::{Part, Place, Planes, Region, Rgb, Wanted};
+use crate::image::{Planes, Region, Rgb, Wanted};
 use crate::philox::{Philox, Stream};
 
 /// One step on 8-bit RGB with its parameters drawn. Each gives the bytes of
@@ -237,23 +241,23 @@ impl Recipe {
         sample::operations(&self.transforms, stream, size)
     }
 
-    /// Apply drawn operations to the decoded part of an image and write
-    /// `[3, H, W]` floats.
+    /// Finish a view that [`Work::begin`] has begun with these operations and
+    /// write `[3, H, W]` floats. `size` is the whole image's.
     ///
     /// # Errors
     /// The result has not the view's size.
-    pub(crate) fn apply(
+    pub(crate) fn finish(
         &self,
-        decoded: &Decoded<'_>,
+        index: usize,
         operations: &[Operation],
+        size: [usize; 2],
         work: &mut Work,
         target: &mut [f32],
     ) -> Result<(), DataError> {
         let erasing = |o: &Operation| matches!(o, Operation::Erase { .. });
         let first = operations.iter().position(erasing);
         let (operations, erasures) = operations.split_at(first.unwrap_or(operations.len()));
-        work.apply(decoded, operations);
-        let image = &work.image;
+        let image = work.finish(index, operations);
         if [image.height, image.width] != self.size {
             return Err(DataError::View {
                 view: self.name.clone(),
@@ -261,7 +265,7 @@ impl Recipe {
                     "its transforms make {} pixels of an image of {}, but the networks expect {}; \
                      end them with a crop",
                     by([image.height, image.width]),
-                    by([decoded.size[0], decoded.size[1]]),
+                    by(size),
                     by(self.size)
                 ),
             });
@@ -293,39 +297,6 @@ pub fn draw(
     sample::operations(&view.transforms, &stream, size)
 }
 
-/// A decoded image, or the part of it that the operations read.
-pub(crate) struct Decoded<'a> {
-    /// Its pixels.
-    pub(crate) image: &'a Rgb,
-    /// Where they lie in the whole.
-    pub(crate) place: Place,
-    /// Height and width of the whole.
-    pub(crate) size: [usize; 2],
-}
-
-impl Decoded<'_> {
-    /// The decoded pixels that a region of the whole touches, and where its
-    /// edges lie among them: at whole pixels where nothing was shrunk.
-    fn part(&self, region: Region) -> (Part<'_>, [[f64; 2]; 2]) {
-        let sides = [self.image.height, self.image.width];
-        let edges = self.place.edges(region);
-        let [(top, rows), (left, columns)] = [0, 1].map(|axis| {
-            let [from, to] = edges[axis];
-            let first = (from.floor().max(0.0) as usize).min(sides[axis].saturating_sub(1));
-            let end = (to.ceil() as usize).clamp(first + 1, sides[axis].max(1));
-            (first, end - first)
-        });
-        let part = self.image.part(Region {
-            top,
-            left,
-            height: rows,
-            width: columns,
-        });
-        let within = |[from, to]: [f64; 2], first: usize| [from - first as f64, to - first as f64];
-        (part, [within(edges[0], top), within(edges[1], left)])
-    }
-}
-
 /// The part of an image that operations read, a leading crop or all of it, and
 /// how finely: never at fewer pixels than a leading resize puts out.
 pub(crate) fn wanted(operations: &[Operation], [height, width]: [usize; 2]) -> Wanted {
@@ -346,125 +317,11 @@ pub(crate) fn wanted(operations: &[Operation], [height, width]: [usize; 2]) -> W
 /// Apply operations to an image.
 pub fn apply(image: &Rgb, operations: &[Operation]) -> Rgb {
     let mut work = Work::default();
-    let decoded = Decoded {
-        image,
-        place: Place::WHOLE,
-        size: [image.height, image.width],
-    };
-    work.apply(&decoded, operations);
-    work.image.to_rgb()
-}
-
-/// Buffers of one worker: an augmentation allocates nothing once they have
-/// grown.
-#[derive(Debug, Default)]
-pub(crate) struct Work {
-    image: Planes,
-    other: Planes,
-    resample: resample::ResampleWork,
-    blur: blur::BlurWork,
-}
-
-impl Work {
-    fn apply(&mut self, decoded: &Decoded<'_>, operations: &[Operation]) {
-        let mut rest = operations;
-        let first = match operations.first() {
-            Some(Operation::ResizedCrop {
-                region,
-                size,
-                interpolation,
-            }) => Some((*region, *size, *interpolation)),
-            Some(Operation::Resize {
-                size,
-                interpolation,
-            }) => {
-                let whole = Region::whole(decoded.size[1], decoded.size[0]);
-                Some((whole, *size, *interpolation))
-            }
-            _ => None,
-        };
-        if let Some((region, size, interpolation)) = first {
-            rest = &operations[1..];
-            let (part, within) = decoded.part(region);
-            let work = &mut self.resample;
-            resample::resize(part, within, size, interpolation, work, &mut self.image);
-        } else {
-            self.image.copy(decoded.image);
-        }
-        for operation in rest {
-            self.step(operation);
-        }
-    }
-
-    fn step(&mut self, operation: &Operation) {
-        let image = &mut self.image;
-        match *operation {
-            // As a first step they are done on the decoded image, where they
-            // belong; here they are rare.
-            Operation::ResizedCrop {
-                region,
-                size,
-                interpolation,
-            } => {
-                let source = image.to_rgb();
-                let work = &mut self.resample;
-                let part = source.part(region);
-                resample::resize(part, part.edges(), size, interpolation, work, image);
-            }
-            Operation::Resize {
-                size,
-                interpolation,
-            } => {
-                let source = image.to_rgb();
-                let whole = source.part(Region::whole(source.width, source.height));
-                let work = &mut self.resample;
-                resample::resize(whole, whole.edges(), size, interpolation, work, image);
-            }
-            Operation::CenterCrop { size } => {
-                crop::center(image, size, &mut self.other);
-                std::mem::swap(&mut self.image, &mut self.other);
-            }
-            Operation::Brightness { factor } => color::brightness(image, factor),
-            Operation::Contrast { factor } => color::contrast(image, factor),
-            Operation::Saturation { factor } => color::saturation(image, factor),
-            Operation::Hue { turns } => color::hue(image, turns),
-            Operation::Grayscale => color::grayscale(image),
-            Operation::GaussianBlur { sigma } => {
-                blur::gaussian_blur(image, sigma, &mut self.blur);
-            }
-            Operation::Solarize { threshold } => color::solarize(image, threshold),
-            Operation::SolarizeAdd { add } => {
-                color::map(image, |v| if v < 128 { v.saturating_add(add) } else { v });
-            }
-            Operation::Posterize { bits } => {
-                let mask = u8::MAX.checked_shl(8 - u32::from(bits.min(8))).unwrap_or(0);
-                color::map(image, |v| v & mask);
-            }
-            Operation::Equalize => tone::equalize(image),
-            Operation::Autocontrast => tone::autocontrast(image),
-            Operation::Invert => color::map(image, |v| 255 - v),
-            Operation::Sharpness { factor } => tone::sharpness(image, factor, &mut self.other),
-            Operation::Rotate {
-                degrees,
-                sampling,
-                fill,
-            } => {
-                warp::rotate(image, degrees, sampling, fill, &mut self.other);
-                std::mem::swap(&mut self.image, &mut self.other);
-            }
-            Operation::Affine {
-                matrix,
-                sampling,
-                fill,
-            } => {
-                warp::affine(image, &matrix, sampling, fill, &mut self.other);
-                std::mem::swap(&mut self.image, &mut self.other);
-            }
-            Operation::HorizontalFlip => crop::flip(image),
-            Operation::VerticalFlip => crop::flip_down(image),
-            Operation::Erase { region, .. } => erase::blacken(image, region),
-        }
-    }
+    let frame = Frame::whole([image.height, image.width]);
+    work.begin([operations], frame);
+    let whole = image.part(Region::whole(image.width, image.height));
+    let Ok(()) = work.take(frame, whole.reader());
+    work.finish(0, operations).to_rgb()
 }
 
 fn by([height, width]: [usize; 2]) -> String {

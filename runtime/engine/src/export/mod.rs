@@ -1,11 +1,13 @@
 //! Weights of a run for other libraries: their names, their layout, and the
-//! lines of Python that build the network which the file fits.
+//! lines of Python that build the network which the file fits; or with the
+//! network itself, as ONNX.
 //!
 //! Only the run directory is read: no network is built, no device is asked,
 //! nothing in the directory changes but the files that are written.
 
 mod convnext;
 mod moco;
+mod onnx;
 mod python;
 mod resnet;
 mod source;
@@ -36,15 +38,18 @@ pub enum Format {
     /// The checkpoint of the MoCo v3 repository, both encoders and the
     /// predictor.
     MocoV3,
+    /// The network and its weights as one ONNX model.
+    Onnx,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Format; 4] = [
+    pub const ALL: [Format; 5] = [
         Format::Timm,
         Format::Torchvision,
         Format::Hf,
         Format::MocoV3,
+        Format::Onnx,
     ];
 
     /// Its name on the command line.
@@ -54,6 +59,7 @@ impl Format {
             Format::Torchvision => "torchvision",
             Format::Hf => "hf",
             Format::MocoV3 => "moco-v3",
+            Format::Onnx => "onnx",
         }
     }
 }
@@ -69,11 +75,9 @@ impl FromStr for Format {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let found = Format::ALL.into_iter().find(|f| f.name() == text);
-        found.ok_or_else(|| match text {
-            "onnx" => "`onnx` is not written; load the file of another format in Python, and \
-                       let `torch.onnx.export` write it"
-                .to_owned(),
-            _ => "choose from `timm`, `torchvision`, `hf` and `moco-v3`".to_owned(),
+        found.ok_or_else(|| {
+            let names = Format::ALL.map(|format| format!("`{format}`"));
+            format!("choose from {}", names.join(", "))
         })
     }
 }
@@ -157,12 +161,23 @@ pub fn export(
     format: Format,
     out: Option<&Path>,
 ) -> Result<Exported, ExportError> {
-    let package = package(run, chosen, format).map_err(|why| ExportError::Unfit {
+    let unfit = |why| ExportError::Unfit {
         net: chosen.name.clone(),
         format,
         way: way_out(run, chosen, format),
         why,
-    })?;
+    };
+    if format == Format::Onnx {
+        let network = onnx::network(run, chosen).map_err(unfit)?;
+        return network.write(&onnx::place(run, chosen, out)?);
+    }
+    let package = package(run, chosen, format).map_err(unfit)?;
+    if let Some(out) = out.filter(|out| onnx::is_named(out)) {
+        return Err(ExportError::Out(format!(
+            "`{}` is named as an ONNX file, which `--format onnx` writes",
+            out.display()
+        )));
+    }
     let out = match out {
         Some(out) => out.to_path_buf(),
         None => run.path.join("export").join(match format {
@@ -206,7 +221,7 @@ pub fn export(
     })
 }
 
-/// The stage as a format has it, or why it has no such network.
+/// The stage as a format of weights has it, or why it has no such network.
 fn package(run: &Run, chosen: &Chosen, format: Format) -> Result<Package, String> {
     if format == Format::MocoV3 {
         return moco::package(run, chosen);
@@ -216,19 +231,17 @@ fn package(run: &Run, chosen: &Chosen, format: Format) -> Result<Package, String
         Module::Vit(plan) => match format {
             Format::Timm => vit::timm(plan, tensors),
             Format::Torchvision => vit::torchvision(plan, tensors),
-            Format::Hf | Format::MocoV3 => vit::hf(plan, tensors),
+            _ => vit::hf(plan, tensors),
         },
         Module::Resnet(plan) => match format {
             Format::Timm => resnet::timm(plan, tensors),
             Format::Torchvision => resnet::torchvision(plan, tensors),
-            Format::Hf | Format::MocoV3 => resnet::hf(plan, tensors),
+            _ => resnet::hf(plan, tensors),
         },
         Module::Convnext(plan) => match format {
             Format::Timm => convnext::timm(plan, tensors),
             Format::Torchvision => convnext::torchvision(plan, tensors),
-            Format::Hf | Format::MocoV3 => {
-                Err("ConvNeXt is written for timm and torchvision".to_owned())
-            }
+            _ => Err("ConvNeXt is written for timm and torchvision".to_owned()),
         },
         other => Err(format!("it has no {}", kind(other))),
     }
@@ -236,9 +249,13 @@ fn package(run: &Run, chosen: &Chosen, format: Format) -> Result<Package, String
 
 /// What fits in place of a format that does not.
 fn way_out(run: &Run, chosen: &Chosen, format: Format) -> String {
+    let fits = |format| match format {
+        Format::Onnx => onnx::network(run, chosen).is_ok(),
+        _ => package(run, chosen, format).is_ok(),
+    };
     let fits: Vec<String> = Format::ALL
         .into_iter()
-        .filter(|other| *other != format && package(run, chosen, *other).is_ok())
+        .filter(|other| *other != format && fits(*other))
         .map(|other| format!("`--format {other}`"))
         .collect();
     match fits.is_empty() {

@@ -52,7 +52,7 @@ pub(super) fn size(image: [usize; 2]) -> String {
 }
 
 /// A path as a Python string.
-fn quoted(path: &Path) -> String {
+pub(super) fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }

@@ -9,13 +9,16 @@ use super::{BYTES, kernel, load, narrow, store};
 /// Values beside a row or column that repeat its ends.
 const BESIDE: usize = 2;
 
-/// A row or a strip of columns, in registers.
+/// Rows that each pass along them goes over at once.
+const ROWS: usize = 8;
+
+/// A strip of columns, in registers.
 type Strip = Vec<[u8; BYTES]>;
 
 /// Buffers that outlive one image.
 #[derive(Debug, Default)]
 pub(in crate::transform) struct BoxWork {
-    /// A row with its ends repeated, and the same after one pass.
+    /// A few rows with their ends repeated, and the same after one pass.
     rows: [Vec<u8>; 2],
     /// The image in strips of columns.
     strips: Strip,
@@ -57,20 +60,29 @@ fn passes<const WAY: u8>(channel: &mut [u8], width: usize, weights: Weights, wor
         strips,
         other,
     } = work;
+    let line = (count + 1) * BYTES + 2 * BESIDE;
     for row in [&mut *row, &mut *next] {
-        row.resize((count + 1) * BYTES + 2 * BESIDE, 0);
+        row.resize(ROWS * line, 0);
     }
     strips.resize(count * tall, [0; BYTES]);
     other.resize(tall, [0; BYTES]);
 
-    for (y, line) in channel.chunks_exact(width).enumerate() {
-        row[BESIDE..BESIDE + width].copy_from_slice(line);
-        along::<WAY>(row, next, width, factors);
-        along::<WAY>(next, row, width, factors);
-        along::<WAY>(row, next, width, factors);
-        let (runs, _) = next[BESIDE..].as_chunks::<BYTES>();
-        for (strip, run) in strips.chunks_exact_mut(tall).zip(runs) {
-            strip[BESIDE + y] = *run;
+    // A pass over a few rows before the next pass over them: what has just
+    // been written can only be read so soon in the pieces it was written in.
+    for (group, lines) in channel.chunks(ROWS * width).enumerate() {
+        let used = lines.len() / width * line;
+        let (row, next) = (&mut row[..used], &mut next[..used]);
+        for (row, line) in row.chunks_exact_mut(line).zip(lines.chunks_exact(width)) {
+            row[BESIDE..BESIDE + width].copy_from_slice(line);
+        }
+        along::<WAY>(row, next, line, width, factors);
+        along::<WAY>(next, row, line, width, factors);
+        along::<WAY>(row, next, line, width, factors);
+        for (r, next) in next.chunks_exact(line).enumerate() {
+            let (runs, _) = next[BESIDE..].as_chunks::<BYTES>();
+            for (strip, run) in strips.chunks_exact_mut(tall).zip(runs) {
+                strip[BESIDE + group * ROWS + r] = *run;
+            }
         }
     }
     for (s, strip) in strips.chunks_exact_mut(tall).enumerate() {
@@ -80,31 +92,43 @@ fn passes<const WAY: u8>(channel: &mut [u8], width: usize, weights: Weights, wor
         let left = s * BYTES;
         let wide = BYTES.min(width - left);
         for (line, run) in channel.chunks_exact_mut(width).zip(&other[BESIDE..]) {
-            line[left..left + wide].copy_from_slice(&run[..wide]);
+            match line[left..].first_chunk_mut() {
+                Some(target) => *target = *run,
+                None => line[left..].copy_from_slice(&run[..wide]),
+            }
         }
     }
 }
 
-/// One pass along a row.
+/// One pass along rows of `width` values that are `line` apart.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn along<const WAY: u8>(source: &mut [u8], target: &mut [u8], width: usize, factors: Factors) {
-    let (first, last) = (source[BESIDE], source[BESIDE + width - 1]);
-    source[..BESIDE].fill(first);
-    source[BESIDE + width..][..BESIDE].fill(last);
-    let (targets, _) = target[BESIDE..].as_chunks_mut::<BYTES>();
-    let runs = width.div_ceil(BYTES);
-    for (i, target) in targets[..runs].iter_mut().enumerate() {
-        const SEEN: usize = BYTES + 2 * BESIDE;
-        let Some(seen) = source[i * BYTES..].first_chunk::<SEEN>() else {
-            return;
-        };
-        let at = |x: usize| match seen[x..].first_chunk() {
-            Some(run) => load(run),
-            None => _mm256_setzero_si256(),
-        };
-        let values = [at(0), at(1), at(2), at(3), at(4)];
-        store(target, sum::<WAY>(values, factors));
+fn along<const WAY: u8>(
+    source: &mut [u8],
+    target: &mut [u8],
+    line: usize,
+    width: usize,
+    factors: Factors,
+) {
+    let lines = source.chunks_exact_mut(line);
+    for (source, target) in lines.zip(target.chunks_exact_mut(line)) {
+        let (first, last) = (source[BESIDE], source[BESIDE + width - 1]);
+        source[..BESIDE].fill(first);
+        source[BESIDE + width..][..BESIDE].fill(last);
+        let (targets, _) = target[BESIDE..].as_chunks_mut::<BYTES>();
+        let runs = width.div_ceil(BYTES);
+        for (i, target) in targets[..runs].iter_mut().enumerate() {
+            const SEEN: usize = BYTES + 2 * BESIDE;
+            let Some(seen) = source[i * BYTES..].first_chunk::<SEEN>() else {
+                return;
+            };
+            let at = |x: usize| match seen[x..].first_chunk() {
+                Some(run) => load(run),
+                None => _mm256_setzero_si256(),
+            };
+            let values = [at(0), at(1), at(2), at(3), at(4)];
+            store(target, sum::<WAY>(values, factors));
+        }
     }
 }
 

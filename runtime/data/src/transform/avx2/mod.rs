@@ -17,7 +17,7 @@ mod values;
 pub(super) use blur::{BoxWork, boxes, reaches};
 pub(super) use color::{blend, grayscale, hue, luminance_sum, saturation, solarize};
 pub(super) use mirror::flip;
-pub(super) use resample::{ColumnWork, Pair, horizontal, vertical};
+pub(super) use resample::{Pair, across, down, pairs, turn};
 pub(super) use values::{Affine, values};
 
 use std::arch::x86_64::*;

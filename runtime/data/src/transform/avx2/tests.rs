@@ -3,9 +3,11 @@
 
 use ssl_plan::Interpolation;
 
-use super::{Affine, BoxWork, ColumnWork, available};
+use super::{Affine, BYTES, BoxWork, available};
 use crate::Philox;
-use crate::image::{Planes, Region, Rgb};
+use crate::image::Planes;
+use crate::transform::band::{self, ROWS};
+use crate::transform::weights::Weights;
 use crate::transform::{blur, color, portable, resample};
 
 /// Bytes without a pattern.
@@ -127,37 +129,48 @@ fn resampling() {
     if !available() {
         return;
     }
-    let sizes = [1, 2, 5, 11, 31, 32, 33, 47, 100, 224];
-    for (n, input) in sizes.into_iter().enumerate() {
-        for output in sizes {
+    const SIZES: [usize; 10] = [1, 2, 5, 11, 31, 32, 33, 47, 100, 224];
+    let mut weights = Weights::default();
+    for input in SIZES {
+        let stride = (input * 3).next_multiple_of(BYTES);
+        let rows = noise(input as u64, stride * ROWS);
+        let mut columns = vec![[0; ROWS]; stride];
+        assert!(super::turn(&rows, stride, &mut columns));
+        let mut expected = columns.clone();
+        band::turn(&rows, stride, &mut expected);
+        assert!(columns == expected, "{input} columns");
+        for (n, output) in SIZES.into_iter().enumerate() {
             for interpolation in [Interpolation::Bilinear, Interpolation::Bicubic] {
-                let height = [1, 7, 16, 17, 40][n % 5];
-                let whole = Rgb {
-                    width: input + 3,
-                    height: height + 2,
-                    data: noise(n as u64, (input + 3) * (height + 2) * 3),
-                };
-                let part = whole.part(Region {
-                    top: 1,
-                    left: 2,
-                    height,
-                    width: input,
-                });
-                let weights =
-                    resample::Weights::new(input, [0.0, input as f64], output, interpolation);
-                let (mut found, mut expected) = (Planes::default(), Planes::default());
-                let mut work = ColumnWork::default();
-                assert!(super::horizontal(part, &weights, &mut work, &mut found));
-                resample::horizontal(part, &weights, &mut Vec::new(), &mut expected);
-                assert!(found.data == expected.data, "{input} to {output}");
+                weights.set(input, [0.0, input as f64], output, interpolation);
+                let stride = output.next_multiple_of(BYTES);
+                let (lane, height) = [(0, 16), (0, 1), (5, 4), (15, 1)][n % 4];
+                let mut made = [
+                    [0, 1, 2].map(|_| vec![0; stride * height]),
+                    Default::default(),
+                ];
+                made[1] = made[0].clone();
+                let [found, expected] = &mut made;
+                let targets = found.each_mut().map(Vec::as_mut_slice);
+                assert!(super::across(&columns, &weights, lane, stride, targets));
+                let targets = expected.each_mut().map(Vec::as_mut_slice);
+                resample::across_plain(&columns, &weights, lane, stride, targets);
+                let rows = found.iter().flat_map(|c| c.chunks(stride));
+                let others = expected.iter().flat_map(|c| c.chunks(stride));
+                for (row, other) in rows.zip(others) {
+                    assert!(row[..output] == other[..output], "{input} to {output}");
+                }
 
-                let width = 32 + n * 7;
-                let source = noise(n as u64, width * input);
-                let (mut found, mut expected) = (vec![0; width * output], vec![0; width * output]);
-                let pairs = &mut Vec::new();
-                assert!(super::vertical(&source, &weights, width, pairs, &mut found));
-                resample::vertical(&source, &weights, width, &mut expected);
-                assert!(found == expected, "{input} rows to {output}");
+                let (width, mut pairs) = (3 + n * 7, Vec::new());
+                let stride = width.next_multiple_of(BYTES);
+                let source = noise(n as u64, stride * input);
+                for (first, weights) in (0..output).filter_map(|row| weights.get(row)) {
+                    let source = &source[first * stride..];
+                    let (mut found, mut expected) = (vec![0; width], vec![0; width]);
+                    assert!(super::pairs(weights, stride, &mut pairs));
+                    assert!(super::down(source, &pairs, &mut found));
+                    resample::down(source, stride, weights, &mut expected);
+                    assert!(found == expected, "{input} rows to {output}");
+                }
             }
         }
     }

@@ -35,38 +35,38 @@ impl Affine {
 }
 
 kernel! {
-    /// Write the floats of 8-bit values, past the caches where the target lies
-    /// as it must for that: a batch is larger than they are, and what they
-    /// hold is needed for the next image.
+    /// Write the floats of 8-bit values, past the caches: a batch is larger
+    /// than they are, and what they hold is needed for the next image.
     pub(in crate::transform) fn values(source: &[u8], target: &mut [f32], affine: Affine) {
-        let past = target.as_ptr().addr().is_multiple_of(16);
+        // Up to where whole registers may be written so.
+        let head = target.as_ptr().align_offset(size_of::<__m256>()).min(target.len());
+        let (before, target) = target.split_at_mut(head);
+        let (first, source) = source.split_at(head.min(source.len()));
+        some(first, before, affine);
         let (sources, rest) = source.as_chunks::<LANES>();
-        let (targets, other) = target.as_chunks_mut::<LANES>();
+        let (targets, after) = target.as_chunks_mut::<LANES>();
         for (source, target) in sources.iter().zip(targets) {
-            let found = eight(source, affine);
-            let target = target.as_mut_ptr();
-            if past {
-                // SAFETY: the 8 floats that are borrowed are written, at an
-                // address that is a multiple of 16 as the first one is.
-                unsafe {
-                    _mm_stream_ps(target, _mm256_castps256_ps128(found));
-                    _mm_stream_ps(target.add(4), _mm256_extractf128_ps::<1>(found));
-                }
-            } else {
-                // SAFETY: the 8 floats that are borrowed are written.
-                unsafe { _mm256_storeu_ps(target, found) }
-            }
+            // SAFETY: the 8 floats that are borrowed are written, at an
+            // address that is a multiple of 32 as the first one is.
+            unsafe { _mm256_stream_ps(target.as_mut_ptr(), eight(source, affine)) }
         }
+        some(rest, after, affine);
         // What went past the caches is not ordered with what tells other
         // threads that it is there.
         _mm_sfence();
-        let mut padded = [0; LANES];
-        padded[..rest.len()].copy_from_slice(rest);
-        let mut found = [0.0; LANES];
-        // SAFETY: 8 floats of the array are written.
-        unsafe { _mm256_storeu_ps(found.as_mut_ptr(), eight(&padded, affine)) }
-        other.copy_from_slice(&found[..other.len()]);
     }
+}
+
+/// The floats of fewer than 8 values.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn some(source: &[u8], target: &mut [f32], affine: Affine) {
+    let mut padded = [0; LANES];
+    padded[..source.len()].copy_from_slice(source);
+    let mut found = [0.0; LANES];
+    // SAFETY: 8 floats of the array are written.
+    unsafe { _mm256_storeu_ps(found.as_mut_ptr(), eight(&padded, affine)) }
+    target.copy_from_slice(&found[..target.len()]);
 }
 
 #[inline]
