@@ -130,13 +130,26 @@ fn units(r: &Resnet, image: [usize; 2]) -> Vec<Unit> {
     all
 }
 
-/// Numbers of the gradient of a weight while its shares are summed: as many as
-/// the kernel has, or as Winograd's tiles have where they serve.
-fn shares(u: &Unit) -> f64 {
-    const SHARES: usize = 8;
+/// Numbers beside the gradient of a weight while it is summed: shares as large
+/// as the kernel, or as Winograd's tiles where they serve; or, where that is
+/// less, all that it is made of.
+fn shares(u: &Unit, batch: f64) -> f64 {
+    const SHARES: f64 = 8.0;
+    let [input, output] = [u.input as f64, u.output as f64];
     let tiled = u.kernel == 3 && u.before == u.after && u.input.min(u.output) >= 16;
-    let places = if tiled { 16 } else { u.kernel * u.kernel };
-    (SHARES * places * u.input * u.output) as f64
+    let (places, depth, columns) = match tiled {
+        true => (16.0, input, batch * u.after as f64 / 4.0),
+        false => {
+            let area = (u.kernel * u.kernel) as f64;
+            (1.0, area * input, batch * u.after as f64)
+        }
+    };
+    let [weight, made_of] = [depth * output, columns * (depth + output)];
+    places
+        * match made_of <= SHARES * weight {
+            true => made_of + weight,
+            false => SHARES * weight,
+        }
 }
 
 /// Its layers in order, the stem's pool with the stem.
@@ -185,7 +198,7 @@ pub fn layers(r: &Resnet, flow: Flow) -> Vec<Layer> {
                 * match flow.kernels.fused {
                     // The gradients of both sides, and the shares of the
                     // weight's.
-                    true => x + y + shares(u),
+                    true => x + y + shares(u, flow.batch),
                     // The gradients of both sides, and both sides in another
                     // order.
                     false if u.first => x + 3.0 * y,

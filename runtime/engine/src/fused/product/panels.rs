@@ -66,6 +66,7 @@ impl Lay<'_> {
 
     /// Where the terms lie side by side: turned in tiles.
     #[inline(always)]
+    #[allow(clippy::needless_range_loop)]
     unsafe fn of_columns(self, width: usize) {
         let (b, count) = (&self.problem.b, self.terms.len());
         let down = b.strides[1];
