@@ -115,7 +115,7 @@ fn batches(recipe: &Recipe) -> (u64, u64) {
 
 /// What a step takes of the host for a byte that it uses at its peak: the
 /// allocator keeps freed pages for the sizes that they had, as measured.
-const ALLOCATOR: f64 = 1.1;
+const ALLOCATOR: f64 = 1.2;
 
 /// Parameters stage by stage.
 fn parameters(nets: &[Net], freeze: &[String]) -> Vec<ParameterCount> {
