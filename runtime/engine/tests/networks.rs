@@ -339,6 +339,29 @@ fn mlp_with_every_kind_of_layer() {
     );
 }
 
+/// SimCLR's norms, which have a scale and no shift, before a ReLU and alone.
+#[test]
+fn mlp_with_norms_without_shift() {
+    let layer = |input, output, activation| MlpLayer {
+        input,
+        output,
+        bias: false,
+        norm: Some(Norm::Batch {
+            affine: true,
+            shift: false,
+            eps: 1e-5,
+            momentum: 0.1,
+        }),
+        activation,
+    };
+    let mlp = Mlp {
+        layers: vec![layer(12, 24, Some(Activation::Relu)), layer(24, 8, None)],
+        init: Init::Pytorch,
+    };
+    let input = Input::Embedding([9, 12]);
+    check("mlp_unshifted", Module::Mlp(mlp), input, TOLERANCE);
+}
+
 #[test]
 fn resnet18_with_the_imagenet_stem() {
     let resnet = resnet(Block::Basic, [2, 2, 2, 2], Stem::Imagenet);

@@ -116,6 +116,24 @@ def mlp():
     )
 
 
+class Unshifted(nn.BatchNorm1d):
+    """BatchNorm with a scale and no shift (`center=False` in SimCLR's code)."""
+
+    def __init__(self, width):
+        super().__init__(width)
+        self.register_parameter("bias", None)
+
+
+def mlp_unshifted():
+    return nn.Sequential(
+        nn.Linear(12, 24, bias=False),
+        Unshifted(24),
+        nn.ReLU(),
+        nn.Linear(24, 8, bias=False),
+        Unshifted(8),
+    )
+
+
 class TokenBatchNorm(nn.BatchNorm1d):
     """BatchNorm over all tokens of the batch, in the place of a LayerNorm."""
 
@@ -178,6 +196,7 @@ CASES = {
     "vit_mean": (lambda: vit(class_token=False, global_pool="avg"), (3, 3, 8, 8)),
     "vit_plain": (lambda: vit(img_size=(8, 12), pos_embed="none", num_heads=4), (2, 3, 8, 12)),
     "mlp": (mlp, (9, 12)),
+    "mlp_unshifted": (mlp_unshifted, (9, 12)),
     "vit_batch": (vit_batch, (3, 3, 8, 8)),
     "vit_resized": (Resized, (3, 3, 12, 10)),
     "mlp_gelu": (
