@@ -132,7 +132,8 @@ fn units(r: &Resnet, image: [usize; 2]) -> Vec<Unit> {
 
 /// Numbers beside the gradient of a weight while it is summed: shares as large
 /// as the kernel, or as Winograd's tiles where they serve; or, where that is
-/// less, all that it is made of.
+/// less, all that it is made of: the rule of `sums_at_once` in the engine's
+/// `fused/conv.rs`.
 fn shares(u: &Unit, batch: f64) -> f64 {
     const SHARES: f64 = 8.0;
     let [input, output] = [u.input as f64, u.output as f64];

@@ -121,16 +121,21 @@ fn backward(gradient: &[f32], weight: &[f32], shape: &Shape) -> Vec<f32> {
 /// Groups of samples whose shares of the weight's gradient are summed apart.
 const SHARES: usize = 8;
 
+/// Whether a weight's gradient, the product of `[out, columns]` and `[columns,
+/// depth]`, is better summed at once: small images of many channels, whose
+/// shares would be larger than all that they are made of. The estimate of a
+/// step's memory (`shares` in `compiler/core/src/estimate/resnet.rs`) goes by
+/// the same rule.
+fn sums_at_once(columns: usize, depth: usize, out: usize) -> bool {
+    columns * (depth + out) <= SHARES * depth * out
+}
+
 /// The gradient of the weight.
 fn weight_backward(x: &[f32], gradient: &[f32], shape: &Shape) -> Vec<f32> {
     if winograd::fits(shape) {
         return winograd::weight_backward(x, gradient, shape);
     }
-    // Small images of many channels: the shares would be larger than all that
-    // they are made of.
-    if shape.samples * shape.area() * (shape.depth() + shape.out)
-        <= SHARES * shape.depth() * shape.out
-    {
+    if sums_at_once(shape.samples * shape.area(), shape.depth(), shape.out) {
         return weight_backward_at_once(x, gradient, shape);
     }
     let samples = shape.group * shape.groups().div_ceil(SHARES);

@@ -121,9 +121,7 @@ fn convolve(x: &[f32], kernels: &[f32], shape: &Shape, [from, to]: [usize; 2]) -
 pub(super) fn weight_backward(x: &[f32], gradient: &[f32], shape: &Shape) -> Vec<f32> {
     let (out, channels) = (shape.out, shape.channels);
     let tiles = shape.samples * shape.height.div_ceil(2) * shape.width.div_ceil(2);
-    // Small images of many channels: the shares would be larger than all that
-    // they are made of.
-    let sum = match tiles * (out + channels) <= super::SHARES * out * channels {
+    let sum = match super::sums_at_once(tiles, channels, out) {
         true => places_at_once(x, gradient, shape),
         false => places_in_shares(x, gradient, shape),
     };
