@@ -2,6 +2,8 @@
 
 use ssl_plan::*;
 
+use super::modules::{head, stage, tiny_vit};
+
 const DIM: usize = 64;
 const HIDDEN: usize = 512;
 const OUT: usize = 128;
@@ -231,57 +233,27 @@ fn nets(steps: f64) -> Vec<Net> {
 
 fn vit() -> Vit {
     Vit {
-        image: [8, 8],
-        channels: 3,
-        patch: 2,
         dim: DIM,
-        depth: 2,
         heads: 4,
         hidden: 4 * DIM,
-        pool: Pool::Cls,
         position: Position::Sincos2d,
         frozen_patch_projection: true,
-        mlp_norm: BlockNorm::Layer,
-        final_norm: true,
-        norm_eps: 1e-6,
-        init: Init::MocoV3,
-        stem: PatchStem::Linear,
-        pool_norm: false,
-        register_tokens: 0,
-        qk_norm: false,
-        layer_scale: None,
-        drop_path: None,
+        ..tiny_vit()
     }
 }
 
-/// Linear maps without bias, BatchNorm and ReLU between them, a BatchNorm
-/// without scale and shift at the end.
 fn mlp(name: Option<&str>, widths: &[usize]) -> Stage {
-    let count = widths.len() - 1;
-    let layers = widths.windows(2).enumerate().map(|(i, pair)| {
-        let last = i + 1 == count;
-        MlpLayer {
-            input: pair[0],
-            output: pair[1],
-            bias: false,
-            norm: Some(Norm::Batch {
-                affine: !last,
-                shift: true,
-                eps: 1e-5,
-                momentum: 0.1,
-            }),
-            activation: (!last).then_some(Activation::Relu),
-        }
-    });
+    let [first, .., last] = *widths else {
+        panic!("a head has layers");
+    };
+    let head = Mlp {
+        init: Init::MocoV3,
+        ..head(widths)
+    };
     Stage {
-        name: name.map(Into::into),
-        module: Module::Mlp(Mlp {
-            layers: layers.collect(),
-            init: Init::MocoV3,
-        }),
-        input: Shape::Embedding { dim: widths[0] },
-        output: Shape::Embedding { dim: widths[count] },
-        frozen_steps: 0,
+        input: Shape::Embedding { dim: first },
+        output: Shape::Embedding { dim: last },
+        ..stage(name, Module::Mlp(head))
     }
 }
 

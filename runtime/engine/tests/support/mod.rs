@@ -1,7 +1,9 @@
-//! What the tests of networks share: Plan modules in short, walks that collect,
+//! What the tests of networks share: Plan modules, walks that collect,
 //! and the formula that fills large networks in every language.
 
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
+
+mod modules;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -9,10 +11,8 @@ use std::path::PathBuf;
 use burn::tensor::{Gradients, Tensor, TensorData};
 use ssl_engine::nets::{Kind, Network, Visit};
 use ssl_engine::weights::{self, NamedTensor, Unexpected};
-use ssl_plan::{
-    Activation, Block, BlockNorm, Init, Mlp, MlpLayer, Module, Norm, PatchStem, Pool, Position,
-    Resnet, Shape, Stage, Stem, Vit,
-};
+
+pub use modules::{batch_norm, head, large_vit, resnet, stage, tiny_vit};
 
 pub fn fixtures(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -24,101 +24,6 @@ pub fn fixtures(name: &str) -> PathBuf {
 pub fn fixture(name: &str) -> HashMap<String, NamedTensor> {
     let tensors = weights::read(&fixtures(name)).expect("the fixture is there");
     tensors.into_iter().map(|t| (t.key.clone(), t)).collect()
-}
-
-/// A stage; the networks do not read the shapes.
-pub fn stage(name: Option<&str>, module: Module) -> Stage {
-    let shape = Shape::Embedding { dim: 0 };
-    Stage {
-        name: name.map(str::to_owned),
-        module,
-        input: shape,
-        output: shape,
-        frozen_steps: 0,
-    }
-}
-
-/// The tiny ViT of the fixtures.
-pub fn tiny_vit() -> Vit {
-    Vit {
-        image: [8, 8],
-        channels: 3,
-        patch: 2,
-        dim: 16,
-        depth: 2,
-        heads: 2,
-        hidden: 64,
-        pool: Pool::Cls,
-        position: Position::Learned,
-        frozen_patch_projection: false,
-        mlp_norm: BlockNorm::Layer,
-        final_norm: true,
-        norm_eps: 1e-6,
-        init: Init::MocoV3,
-        stem: PatchStem::Linear,
-        pool_norm: false,
-        register_tokens: 0,
-        qk_norm: false,
-        layer_scale: None,
-        drop_path: None,
-    }
-}
-
-/// MoCo v3's ViT-S, or wider.
-pub fn large_vit(dim: usize) -> Vit {
-    Vit {
-        image: [224, 224],
-        patch: 16,
-        dim,
-        depth: 12,
-        heads: 12,
-        hidden: 4 * dim,
-        position: Position::Sincos2d,
-        frozen_patch_projection: true,
-        ..tiny_vit()
-    }
-}
-
-pub fn resnet(block: Block, layers: [usize; 4], stem: Stem) -> Resnet {
-    Resnet {
-        image: [32, 32],
-        channels: 3,
-        block,
-        layers,
-        stem,
-        width: 1,
-        selective_kernel: false,
-        zero_init_residual: false,
-        norm_eps: 1e-5,
-        norm_momentum: 0.1,
-        init: Init::Torchvision,
-    }
-}
-
-pub fn batch_norm(affine: bool) -> Option<Norm> {
-    Some(Norm::Batch {
-        affine,
-        shift: true,
-        eps: 1e-5,
-        momentum: 0.1,
-    })
-}
-
-/// A head over the given widths: BatchNorm and ReLU between the layers, the
-/// last norm without affine parameters, no biases.
-pub fn head(widths: &[usize]) -> Mlp {
-    let last = widths.len() - 2;
-    let layer = |(i, pair): (usize, &[usize])| MlpLayer {
-        input: pair[0],
-        output: pair[1],
-        bias: false,
-        norm: batch_norm(i < last),
-        activation: (i < last).then_some(Activation::Relu),
-    };
-    Mlp {
-        layers: widths.windows(2).enumerate().map(layer).collect(),
-        init: Init::Pytorch,
-    }
 }
 
 /// Key, kind and values of every tensor, in order.

@@ -1,14 +1,16 @@
 //! The file of every kind of network and of every option, read again: what a
 //! runtime would refuse before it looks at a number.
 
+#[path = "../../../tests/support/modules.rs"]
+mod modules;
+
 use std::collections::HashSet;
 use std::path::Path;
 
 use prost::Message;
-use ssl_plan::{
-    Block, BlockNorm, Convnext, Init, Module, PatchStem, Pool, Position, Resnet, Shape, Stage,
-    Stem, Vit,
-};
+use ssl_plan::{Block, BlockNorm, Convnext, Module, PatchStem, Pool, Position, Resnet, Stem, Vit};
+
+use modules::{resnet, stage, tiny_vit};
 
 use super::proto::{EXTERNAL, ModelProto};
 use super::{Input, Network, of_module};
@@ -18,42 +20,14 @@ use crate::weights::NamedTensor;
 fn vit() -> Vit {
     Vit {
         image: [8, 16],
-        channels: 3,
         patch: 4,
-        dim: 16,
-        depth: 2,
-        heads: 2,
         hidden: 24,
-        pool: Pool::Cls,
-        position: Position::Learned,
-        frozen_patch_projection: false,
-        mlp_norm: BlockNorm::Layer,
-        final_norm: true,
-        norm_eps: 1e-6,
-        init: Init::Timm,
-        stem: PatchStem::Linear,
-        pool_norm: false,
-        register_tokens: 0,
-        qk_norm: false,
-        layer_scale: None,
-        drop_path: None,
+        ..tiny_vit()
     }
 }
 
-fn resnet() -> Resnet {
-    Resnet {
-        image: [32, 32],
-        channels: 3,
-        block: Block::Bottleneck,
-        layers: [1, 2, 1, 1],
-        stem: Stem::Imagenet,
-        width: 1,
-        selective_kernel: false,
-        zero_init_residual: false,
-        norm_eps: 1e-5,
-        norm_momentum: 0.1,
-        init: Init::Torchvision,
-    }
+fn residual() -> Resnet {
+    resnet(Block::Bottleneck, [1, 2, 1, 1], Stem::Imagenet)
 }
 
 fn convnext() -> Convnext {
@@ -110,13 +84,13 @@ fn every() -> Vec<Module> {
                 block,
                 stem,
                 selective_kernel,
-                ..resnet()
+                ..residual()
             }));
         }
     }
     modules.push(Module::Resnet(Resnet {
         width: 2,
-        ..resnet()
+        ..residual()
     }));
     for layer_scale in [None, Some(1e-6)] {
         modules.push(Module::Convnext(Convnext {
@@ -129,14 +103,7 @@ fn every() -> Vec<Module> {
 
 /// The tensors that the engine has for a module, each of one value.
 fn tensors(module: &Module) -> Vec<NamedTensor> {
-    let whole = Shape::Embedding { dim: 1 };
-    let stage = Stage {
-        name: None,
-        module: module.clone(),
-        input: whole,
-        output: whole,
-        frozen_steps: 0,
-    };
+    let stage = stage(None, module.clone());
     let outline = nets::Network::outline("net", &[stage]).into_iter();
     outline
         .map(|(key, _, shape)| NamedTensor {
