@@ -147,6 +147,18 @@ pub struct Exported {
     pub usage: Vec<String>,
 }
 
+/// What a format makes of a stage, by how it is written.
+enum Content {
+    /// The weights of a library that has its networks in Python.
+    Library(Package),
+    /// The weights in a folder, with a configuration.
+    Folder(Package),
+    /// A checkpoint of the MoCo v3 repository.
+    MocoV3(Package),
+    /// The network itself.
+    Onnx(onnx::Network),
+}
+
 /// Writes a stage of a run, or for [`Format::MocoV3`] its whole net, in a
 /// format. `out` is a file, for [`Format::Hf`] a folder; without it, one in
 /// the run directory's `export`. Its ending says how: `.safetensors`, or
@@ -161,101 +173,123 @@ pub fn export(
     format: Format,
     out: Option<&Path>,
 ) -> Result<Exported, ExportError> {
-    let unfit = |why| ExportError::Unfit {
+    let content = content(run, chosen, format).map_err(|why| ExportError::Unfit {
         net: chosen.name.clone(),
         format,
         way: way_out(run, chosen, format),
         why,
-    };
-    if format == Format::Onnx {
-        let network = onnx::network(run, chosen).map_err(unfit)?;
-        return network.write(&onnx::place(run, chosen, out)?);
-    }
-    let package = package(run, chosen, format).map_err(unfit)?;
-    if let Some(out) = out.filter(|out| onnx::is_named(out)) {
-        return Err(ExportError::Out(format!(
-            "`{}` is named as an ONNX file, which `--format onnx` writes",
-            out.display()
-        )));
-    }
-    let out = match out {
-        Some(out) => out.to_path_buf(),
-        None => run.path.join("export").join(match format {
-            Format::Hf => format!("{}.hf", chosen.name),
-            Format::MocoV3 => format!("{}.moco-v3.pth.tar", chosen.net),
-            _ => format!("{}.{format}.safetensors", chosen.name),
-        }),
-    };
-    let mut files = Vec::new();
-    if format == Format::Hf {
-        let weights = out.join("model.safetensors");
-        write(&weights, |writer| encode(writer, &package.tensors))?;
-        let config = out.join("config.json");
-        let text = serde_json::to_string_pretty(&package.config).unwrap_or_default();
-        write(&config, |writer| {
-            writer.write_all(format!("{text}\n").as_bytes())
-        })?;
-        files.extend([weights, config]);
-    } else {
-        let torch = is_torch(&out);
-        if format == Format::MocoV3 && !torch {
-            return Err(ExportError::Out(format!(
-                "the MoCo v3 repository reads what `torch.save` wrote; name `{}` with the end \
-                 `.pth.tar`",
-                out.display()
-            )));
-        }
-        let arch = &package.architecture;
-        write(&out, |writer| match (torch, format) {
-            (false, _) => encode(writer, &package.tensors),
-            (true, Format::MocoV3) => moco::encode(writer, arch, run.step, &package.tensors),
-            (true, _) => weights::pytorch::encode(writer, &package.tensors, &[]),
-        })?;
-        files.push(out.clone());
-    }
-    Ok(Exported {
+    })?;
+    let out = place(run, chosen, format, out)?;
+    let exported = |files, package: Package, usage| Exported {
         files,
         tensors: package.tensors.len(),
-        usage: python::usage(format, &package, &out),
+        usage,
         architecture: package.architecture,
-    })
+    };
+    match content {
+        Content::Onnx(network) => network.write(&out),
+        Content::Library(package) => {
+            write(&out, |writer| match is_torch(&out) {
+                true => weights::pytorch::encode(writer, &package.tensors, &[]),
+                false => encode(writer, &package.tensors),
+            })?;
+            let usage = python::of_file(&package, &out);
+            Ok(exported(vec![out], package, usage))
+        }
+        Content::Folder(package) => {
+            let weights = out.join("model.safetensors");
+            write(&weights, |writer| encode(writer, &package.tensors))?;
+            let config = out.join("config.json");
+            let text = serde_json::to_string_pretty(&package.config).unwrap_or_default();
+            write(&config, |writer| {
+                writer.write_all(format!("{text}\n").as_bytes())
+            })?;
+            let usage = python::of_folder(&package, &out);
+            Ok(exported(vec![weights, config], package, usage))
+        }
+        Content::MocoV3(package) => {
+            let arch = &package.architecture;
+            write(&out, |writer| {
+                moco::encode(writer, arch, run.step, &package.tensors)
+            })?;
+            let usage = python::of_checkpoint(&package, &out);
+            Ok(exported(vec![out], package, usage))
+        }
+    }
 }
 
-/// The stage as a format of weights has it, or why it has no such network.
-fn package(run: &Run, chosen: &Chosen, format: Format) -> Result<Package, String> {
-    if format == Format::MocoV3 {
-        return moco::package(run, chosen);
+/// The stage as a format has it, or why it has no such network.
+fn content(run: &Run, chosen: &Chosen, format: Format) -> Result<Content, String> {
+    let (module, tensors) = (&chosen.module, || run.stage(chosen));
+    let none = |other| Err(format!("it has no {}", kind(other)));
+    match format {
+        Format::Timm => match module {
+            Module::Vit(plan) => vit::timm(plan, tensors()),
+            Module::Resnet(plan) => resnet::timm(plan, tensors()),
+            Module::Convnext(plan) => convnext::timm(plan, tensors()),
+            other => none(other),
+        }
+        .map(Content::Library),
+        Format::Torchvision => match module {
+            Module::Vit(plan) => vit::torchvision(plan, tensors()),
+            Module::Resnet(plan) => resnet::torchvision(plan, tensors()),
+            Module::Convnext(plan) => convnext::torchvision(plan, tensors()),
+            other => none(other),
+        }
+        .map(Content::Library),
+        Format::Hf => match module {
+            Module::Vit(plan) => vit::hf(plan, tensors()),
+            Module::Resnet(plan) => resnet::hf(plan, tensors()),
+            Module::Convnext(_) => Err("ConvNeXt is written for timm and torchvision".to_owned()),
+            other => none(other),
+        }
+        .map(Content::Folder),
+        Format::MocoV3 => moco::package(run, chosen).map(Content::MocoV3),
+        Format::Onnx => onnx::network(run, chosen).map(Content::Onnx),
     }
-    let tensors = run.stage(chosen);
-    match &chosen.module {
-        Module::Vit(plan) => match format {
-            Format::Timm => vit::timm(plan, tensors),
-            Format::Torchvision => vit::torchvision(plan, tensors),
-            _ => vit::hf(plan, tensors),
-        },
-        Module::Resnet(plan) => match format {
-            Format::Timm => resnet::timm(plan, tensors),
-            Format::Torchvision => resnet::torchvision(plan, tensors),
-            _ => resnet::hf(plan, tensors),
-        },
-        Module::Convnext(plan) => match format {
-            Format::Timm => convnext::timm(plan, tensors),
-            Format::Torchvision => convnext::torchvision(plan, tensors),
-            _ => Err("ConvNeXt is written for timm and torchvision".to_owned()),
-        },
-        other => Err(format!("it has no {}", kind(other))),
+}
+
+/// The file or the folder that is written: `out`, whose name must not ask for
+/// another format, or one in the run directory.
+fn place(
+    run: &Run,
+    chosen: &Chosen,
+    format: Format,
+    out: Option<&Path>,
+) -> Result<PathBuf, ExportError> {
+    let Some(out) = out else {
+        let name = match format {
+            Format::Timm | Format::Torchvision => format!("{}.{format}.safetensors", chosen.name),
+            Format::Hf => format!("{}.hf", chosen.name),
+            Format::MocoV3 => format!("{}.moco-v3.pth.tar", chosen.net),
+            Format::Onnx => format!("{}.onnx", chosen.name),
+        };
+        return Ok(run.path.join("export").join(name));
+    };
+    let shown = out.display();
+    match format {
+        Format::Onnx if !onnx::is_named(out) => Err(ExportError::Out(format!(
+            "`{shown}` is not named as an ONNX file; name it with the end `.onnx`"
+        ))),
+        Format::Onnx => Ok(out.to_path_buf()),
+        Format::Timm | Format::Torchvision | Format::Hf | Format::MocoV3 if onnx::is_named(out) => {
+            Err(ExportError::Out(format!(
+                "`{shown}` is named as an ONNX file, which `--format onnx` writes"
+            )))
+        }
+        Format::MocoV3 if !is_torch(out) => Err(ExportError::Out(format!(
+            "the MoCo v3 repository reads what `torch.save` wrote; name `{shown}` with the end \
+             `.pth.tar`"
+        ))),
+        Format::Timm | Format::Torchvision | Format::Hf | Format::MocoV3 => Ok(out.to_path_buf()),
     }
 }
 
 /// What fits in place of a format that does not.
 fn way_out(run: &Run, chosen: &Chosen, format: Format) -> String {
-    let fits = |format| match format {
-        Format::Onnx => onnx::network(run, chosen).is_ok(),
-        _ => package(run, chosen, format).is_ok(),
-    };
     let fits: Vec<String> = Format::ALL
         .into_iter()
-        .filter(|other| *other != format && fits(*other))
+        .filter(|other| *other != format && content(run, chosen, *other).is_ok())
         .map(|other| format!("`--format {other}`"))
         .collect();
     match fits.is_empty() {

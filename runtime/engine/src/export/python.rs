@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Format, Package};
+use super::Package;
 
 /// A call with keyword arguments.
 #[derive(Debug, Default)]
@@ -57,43 +57,48 @@ pub(super) fn quoted(path: &Path) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// The lines that build the network and load the file.
-pub(super) fn usage(format: Format, package: &Package, out: &Path) -> Vec<String> {
-    if format == Format::MocoV3 {
-        let arch = &package.architecture;
-        return match arch.contains('(') || arch.contains(' ') {
-            false => vec![format!(
-                "python main_lincls.py -a {arch} --pretrained {}",
-                out.display()
-            )],
-            // A size that the repository has no name for.
-            true => vec![
-                format!("# the network: {arch}"),
-                "import torch".to_owned(),
-                format!(
-                    "state = torch.load({}, weights_only=True)[\"state_dict\"]",
-                    quoted(out)
-                ),
-            ],
-        };
-    }
-    let mut lines = package.python.clone();
-    if format == Format::Hf {
-        for line in &mut lines {
-            *line = line.replace("FOLDER", &quoted(out));
-        }
-        return lines;
-    }
-    let load = match super::is_torch(out) {
-        true => {
-            lines.insert(0, "import torch".to_owned());
-            format!("torch.load({}, weights_only=True)", quoted(out))
-        }
-        false => {
-            lines.insert(0, "from safetensors.torch import load_file".to_owned());
-            format!("load_file({})", quoted(out))
-        }
+/// The lines that build the network and load a file of its weights.
+pub(super) fn of_file(package: &Package, out: &Path) -> Vec<String> {
+    let (import, load) = match super::is_torch(out) {
+        true => (
+            "import torch",
+            format!("torch.load({}, weights_only=True)", quoted(out)),
+        ),
+        false => (
+            "from safetensors.torch import load_file",
+            format!("load_file({})", quoted(out)),
+        ),
     };
+    let mut lines = vec![import.to_owned()];
+    lines.extend(package.python.iter().cloned());
     lines.push(format!("model.load_state_dict({load}, strict=True)"));
     lines
+}
+
+/// The lines that load a folder, which they call `FOLDER`.
+pub(super) fn of_folder(package: &Package, out: &Path) -> Vec<String> {
+    let lines = package.python.iter();
+    lines
+        .map(|line| line.replace("FOLDER", &quoted(out)))
+        .collect()
+}
+
+/// The command of the MoCo v3 repository that takes its checkpoint.
+pub(super) fn of_checkpoint(package: &Package, out: &Path) -> Vec<String> {
+    let arch = &package.architecture;
+    match arch.contains('(') || arch.contains(' ') {
+        false => vec![format!(
+            "python main_lincls.py -a {arch} --pretrained {}",
+            out.display()
+        )],
+        // A size that the repository has no name for.
+        true => vec![
+            format!("# the network: {arch}"),
+            "import torch".to_owned(),
+            format!(
+                "state = torch.load({}, weights_only=True)[\"state_dict\"]",
+                quoted(out)
+            ),
+        ],
+    }
 }

@@ -15,7 +15,7 @@ mod resnet;
 mod tests;
 mod vit;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ssl_plan::{Module, Plan, Transform};
 
@@ -203,25 +203,6 @@ impl Network {
             format!("# {values}"),
             format!("[features] = session.run([\"{OUTPUT}\"], {{\"{INPUT}\": images}})"),
         ]
-    }
-}
-
-/// The file: `out`, which must be named as one, or one in the run directory.
-pub(super) fn place(
-    run: &Run,
-    chosen: &Chosen,
-    out: Option<&Path>,
-) -> Result<PathBuf, ExportError> {
-    match out {
-        None => Ok(run
-            .path
-            .join("export")
-            .join(format!("{}.onnx", chosen.name))),
-        Some(out) if is_named(out) => Ok(out.to_path_buf()),
-        Some(out) => Err(ExportError::Out(format!(
-            "`{}` is not named as an ONNX file; name it with the end `.onnx`",
-            out.display()
-        ))),
     }
 }
 
