@@ -342,6 +342,17 @@ fn write(
     write_whole(&Disk, &folder.join(name), &mut fill).map_err(failed)
 }
 
+/// Removes a file, where there is one.
+fn remove(path: &Path) -> Result<(), ExportError> {
+    match std::fs::remove_file(path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(ExportError::Write {
+            path: path.to_path_buf(),
+            source,
+        }),
+        _ => Ok(()),
+    }
+}
+
 fn encode(mut writer: &mut dyn io::Write, tensors: &[NamedTensor]) -> io::Result<()> {
     match weights::encode(&mut writer, tensors) {
         Ok(()) => Ok(()),

@@ -156,17 +156,18 @@ fn normalized(plan: &Plan) -> Option<[[f64; 3]; 2]> {
 
 impl Network {
     /// Writes it, with the values of its weights in a second file where they
-    /// are too many for one.
+    /// are too many for one; where they are not, the second file of an earlier
+    /// export goes.
     pub(super) fn write(self, out: &Path) -> Result<Exported, ExportError> {
         self.write_within(LIMIT, out)
     }
 
     fn write_within(mut self, limit: usize, out: &Path) -> Result<Exported, ExportError> {
+        let mut name = out.file_name().unwrap_or_default().to_os_string();
+        name.push(".data");
+        let beside = out.with_file_name(&name);
         let mut files = vec![out.to_path_buf()];
         if self.model.size() > limit {
-            let mut name = out.file_name().unwrap_or_default().to_os_string();
-            name.push(".data");
-            let beside = out.with_file_name(&name);
             let data = self.model.detach(&name.to_string_lossy());
             super::write(&beside, |writer| {
                 data.iter().try_for_each(|(gap, bytes)| {
@@ -174,9 +175,12 @@ impl Network {
                     writer.write_all(bytes)
                 })
             })?;
+            super::write(out, |writer| self.model.write(writer))?;
             files.push(beside);
+        } else {
+            super::write(out, |writer| self.model.write(writer))?;
+            super::remove(&beside)?;
         }
-        super::write(out, |writer| self.model.write(writer))?;
         let (from, width) = (self.input.describe(), self.width);
         Ok(Exported {
             files,

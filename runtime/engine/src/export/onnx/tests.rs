@@ -211,8 +211,8 @@ fn weights_that_are_too_many_lie_in_a_file_beside() {
     let path = dir.path().join("net.onnx");
     let module = Module::Convnext(convnext());
     let given = tensors(&module);
-    let network = network(&module, given.clone()).expect("it fits");
-    let written = network.write_within(1000, &path).expect("written");
+    let make = || network(&module, given.clone()).expect("it fits");
+    let written = make().write_within(1000, &path).expect("written");
     assert_eq!(
         written.files,
         [path.clone(), dir.path().join("net.onnx.data")]
@@ -242,4 +242,9 @@ fn weights_that_are_too_many_lie_in_a_file_beside() {
         found += 1;
     }
     assert_eq!(found, given.len());
+
+    // One file alone leaves nothing of the two before.
+    let written = make().write(&path).expect("written");
+    assert_eq!(written.files, [path]);
+    assert_eq!(std::fs::read_dir(dir.path()).expect("read").count(), 1);
 }
