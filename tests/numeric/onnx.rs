@@ -57,15 +57,9 @@ const NETWORKS: [(&str, &str, usize, [usize; 2]); 9] = [
 
 #[test]
 fn onnxruntime_has_the_same_features() {
-    let python = std::env::var("SSLC_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let there = Command::new(&python)
-        .args(["-c", "import onnx, onnxruntime"])
-        .output()
-        .is_ok_and(|o| o.status.success());
-    if !there {
-        eprintln!("skipped: `{python}` has no onnx and onnxruntime; name one by SSLC_PYTHON");
+    let Some(python) = support::python(&["onnx", "onnxruntime"]) else {
         return;
-    }
+    };
     let exported = tempfile::tempdir().expect("a folder");
     for (name, backbone, side, [height, width]) in NETWORKS {
         let dir = tempfile::tempdir().expect("a folder");

@@ -146,15 +146,9 @@ fn what_is_exported_comes_back_and_what_does_not_fit_is_told() {
 /// networks as they start.
 #[test]
 fn other_libraries_have_the_same_features() {
-    let python = std::env::var("SSLC_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let there = Command::new(&python)
-        .args(["-c", "import timm, torchvision, safetensors"])
-        .output()
-        .is_ok_and(|o| o.status.success());
-    if !there {
-        eprintln!("skipped: `{python}` has no timm and torchvision; name one by SSLC_PYTHON");
+    let Some(python) = support::python(&["timm", "torchvision", "safetensors"]) else {
         return;
-    }
+    };
     let dir = tempfile::tempdir().expect("a folder");
     let at = dir.path();
     trained(at);

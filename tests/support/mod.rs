@@ -4,6 +4,7 @@
 
 pub mod formula;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -17,6 +18,28 @@ pub fn root() -> PathBuf {
 /// A file of `examples/`.
 pub fn example(name: &str) -> PathBuf {
     root().join("examples").join(name)
+}
+
+/// The Python that `SSLC_PYTHON` names, or else `python3`, where it has all of
+/// the packages. Where it has not, the terminal is told that this test is
+/// skipped, past the capture of what a test prints.
+pub fn python(packages: &[&str]) -> Option<String> {
+    let python = std::env::var("SSLC_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let done = Command::new(&python)
+        .args(["-c", &format!("import {}", packages.join(", "))])
+        .output();
+    if done.is_ok_and(|done| done.status.success()) {
+        return Some(python);
+    }
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or_default();
+    let packages = packages.join(", ");
+    let told = writeln!(
+        std::io::stderr(),
+        "skipped {test}: `{python}` has not all of {packages}; name one that has by SSLC_PYTHON"
+    );
+    told.expect("standard error is open");
+    None
 }
 
 /// The binary, without colours, in a folder.
