@@ -1,14 +1,14 @@
 //! Bare names whose meaning depends on the place: variants, views, nets,
 //! parameter classes, norms; and what is said of a name that means nothing.
 
-use ssl_diagnostics::{Code, Diagnostic};
+use ssl_diagnostics::{Code, Diagnostic, Fix};
 use ssl_syntax::ast::{Expr, ExprKind, Ident, Path, SectionKind};
 
 use super::Checker;
 use super::eval::Scope;
 use crate::merge::{NetBody, Setting};
 use crate::names::{self, Meant};
-use crate::schema::{Want, fields_of, functions};
+use crate::schema::{Want, fields_of, function, functions};
 use crate::value::Value;
 
 impl Checker<'_> {
@@ -234,17 +234,51 @@ impl Checker<'_> {
                 }
             }
         }
-        self.report(
-            Diagnostic::error(
-                Code::UNKNOWN_NAME,
-                format!("`{text}` stands for nothing here"),
-            )
-            .at(path.span, "not a constant, not a field")
-            .maybe_help(
-                Some(format!("define it: `param {text}: Float = ...`"))
-                    .filter(|_| !text.contains('.')),
-            )
-            .near(&text, known.iter().map(String::as_str)),
-        );
+        let unknown = Diagnostic::error(
+            Code::UNKNOWN_NAME,
+            format!("`{text}` stands for nothing here"),
+        )
+        .at(path.span, "not a constant, not a field");
+        self.report(match self.argument_named(&text, scope) {
+            Some(full) => unknown
+                .help(format!("did you mean `{full}`?"))
+                .maybe_fix(Some(Fix::maybe(format!("write `{full}`"), path.span, full))),
+            None => unknown
+                .maybe_help(
+                    Some(format!("define it: `param {text}: Float = ...`"))
+                        .filter(|_| !text.contains('.')),
+                )
+                .near(&text, known.iter().map(String::as_str)),
+        });
+    }
+
+    /// The path of an argument that a setting has been given by this name, as
+    /// it is written in a scope: `lr` is `optimizer.lr`.
+    fn argument_named(&self, name: &str, scope: Scope) -> Option<String> {
+        let effective = self.source.effective;
+        let sections = [
+            (SectionKind::Data, &effective.data),
+            (SectionKind::Train, &effective.train),
+        ];
+        for (kind, settings) in sections {
+            for field in fields_of(kind) {
+                let (Want::Call(group), Some(setting)) = (field.want, settings.get(field.name))
+                else {
+                    continue;
+                };
+                let called = match &setting.expr.kind {
+                    ExprKind::Call { callee, .. } => callee.segments.last(),
+                    _ => continue,
+                };
+                let called = called.and_then(|called| function(group, &called.name));
+                if called.is_some_and(|called| called.params.iter().any(|p| p.name == name)) {
+                    return Some(match scope == Scope::Section(kind) {
+                        true => format!("{}.{name}", field.name),
+                        false => format!("{}.{}.{name}", kind.keyword(), field.name),
+                    });
+                }
+            }
+        }
+        None
     }
 }

@@ -1,11 +1,12 @@
 //! Lists of calls: transforms, monitors, evaluations.
 
 use ssl_diagnostics::{Code, Diagnostic};
-use ssl_syntax::ast::Ident;
+use ssl_syntax::ast::{ExprKind, Ident};
 
 use super::assign::set_argument;
 use super::{Change, Entry};
-use crate::names::Meant;
+use crate::names::{Meant, nearest};
+use crate::schema::functions;
 
 /// Applies one change to a list of entries.
 pub fn change_entries(
@@ -36,6 +37,7 @@ pub fn change_entries(
                 None => entries.len(),
                 Some(p) => match position(entries, &p.anchor.name) {
                     Some(i) => i + usize::from(p.after),
+                    None if misspelt(entries, &p.anchor.name) => entries.len(),
                     None => {
                         diagnostics.push(unknown(entries, &p.anchor, "to stand next to"));
                         entries.len()
@@ -63,7 +65,11 @@ pub fn change_entries(
                         name.name
                     )),
                 ),
-                None => diagnostics.push(unknown(entries, name, "to set")),
+                None => {
+                    if !misspelt(entries, &name.name) {
+                        diagnostics.push(unknown(entries, name, "to set"));
+                    }
+                }
             }
         }
         Change::Drop { name } => {
@@ -72,6 +78,19 @@ pub fn change_entries(
             }
         }
     }
+}
+
+/// Whether an entry calls no function, and by a slip of this name, which is
+/// one: that is told where the entry stands.
+fn misspelt(entries: &[Entry], name: &str) -> bool {
+    let known = |name: &str| functions().iter().any(|f| f.name == name);
+    let called = |entry: &Entry| match &entry.call.expr.kind {
+        ExprKind::Call { callee: path, .. } | ExprKind::Path(path) => path.segments.last().cloned(),
+        _ => None,
+    };
+    let called: Vec<Ident> = entries.iter().filter_map(called).collect();
+    let slips = called.iter().map(|c| c.name.as_str());
+    known(name) && nearest(name, slips.filter(|slip| !known(slip))).is_some()
 }
 
 pub(super) fn remove_entry(list: &mut Vec<Entry>, name: &Ident) -> bool {

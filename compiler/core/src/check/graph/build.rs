@@ -269,7 +269,7 @@ impl Builder<'_, '_> {
                         format!("`{}` stands for nothing here", name.name),
                     )
                     .at(name.span, "not a name of the step")
-                    .near(&name.name, known),
+                    .meant(&name.name, known),
                 );
                 return None;
             }
