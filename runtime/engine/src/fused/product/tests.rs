@@ -1,5 +1,7 @@
 //! Products against sums in float64, of every way to split them.
 
+use std::time::Instant;
+
 use pulp::Arch;
 
 use super::split::Problem;
@@ -169,4 +171,81 @@ fn products_are_the_same_by_any_number_of_threads() {
 fn unlike_shapes_are_refused() {
     let x = [0.0; 6];
     super::product_of(Matrix::rows(&x, [2, 3]), Matrix::rows(&x, [2, 3]));
+}
+
+/// A row of the table of `tests/bench/README.md` a line: GFLOP/s of the crate and
+/// of ours, each the median of turns that alternate.
+#[test]
+#[ignore = "prints speeds, for a machine that does nothing else"]
+fn speed_beside_the_crate() {
+    const TURNS: usize = 15;
+    for (size, turned) in [
+        ([8320, 192, 768], [false, false]),
+        ([8320, 768, 192], [false, false]),
+        ([768, 8320, 192], [true, false]),
+        ([128, 4096, 4096], [false, false]),
+        ([65, 64, 65], [false, true]),
+    ] {
+        let sides = Sides::new(size, turned);
+        let work = 2.0 * size.iter().product::<usize>() as f64;
+        let repeats = (2e8 / work).ceil() as usize;
+        for threads in [1, 4] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+            let mut seconds = [vec![], vec![]];
+            pool.expect("a pool").install(|| {
+                let [a, b] = sides.matrices();
+                for _ in 0..TURNS {
+                    for (of, taken) in [by_the_crate, super::product_of].iter().zip(&mut seconds) {
+                        let start = Instant::now();
+                        for _ in 0..repeats {
+                            std::hint::black_box(of(a, b));
+                        }
+                        taken.push(start.elapsed().as_secs_f64() / repeats as f64);
+                    }
+                }
+            });
+            let [theirs, ours] = seconds.map(|mut taken| {
+                taken.sort_by(f64::total_cmp);
+                work / taken[TURNS / 2] / 1e9
+            });
+            println!("{size:?} by {threads}: {theirs:.0}, {ours:.0}");
+        }
+    }
+}
+
+/// What the engine did before: see the module.
+fn by_the_crate(a: Matrix, b: Matrix) -> Vec<f32> {
+    let ([m, k], n) = (a.shape, b.shape[1]);
+    let mut into = Vec::with_capacity(m * n);
+    let strides = |x: Matrix| x.strides.map(|stride| stride as isize);
+    let ([down, across], [deeper, beside]) = (strides(a), strides(b));
+    let (left, right) = (a.values.as_ptr(), b.values.as_ptr());
+    let parallelism = gemm::Parallelism::Rayon(0);
+    // SAFETY: there is space for `m n` numbers, each is written and none read;
+    // what is read lies in a and b.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            into.as_mut_ptr(),
+            1,
+            n as isize,
+            false,
+            left,
+            across,
+            down,
+            right,
+            beside,
+            deeper,
+            0.0,
+            1.0,
+            false,
+            false,
+            false,
+            parallelism,
+        );
+        into.set_len(m * n);
+    }
+    into
 }
