@@ -3,10 +3,8 @@
 #[path = "../support/bench.rs"]
 mod bench;
 
-use std::path::Path;
-
-use bench::Bench;
-use ssl_core::{Demand, Request, STD};
+use bench::planned;
+use ssl_core::STD;
 use ssl_engine::DeviceChoice;
 use ssl_engine::nets::Network;
 use ssl_plan::NetKind;
@@ -25,14 +23,7 @@ fn every_network_of_the_library_has_as_many_as_planned() {
             let mine = format!(
                 "use std.{module}\n\npipeline mine extends {module}.{name} {{\n  train.seed = 1\n}}\n"
             );
-            let request = Request {
-                path: "mine.ssl".into(),
-                pipeline: Some("mine".into()),
-                demand: Demand::Run,
-                ..Request::default()
-            };
-            let plan = ssl_core::compile(&request, &Bench(|_: &Path| Some(mine.clone()))).plan;
-            let plan = plan.expect("the library compiles");
+            let plan = planned(&mine, &[]);
             for net in &plan.recipe.nets {
                 let NetKind::Stages { stages } = &net.kind else {
                     continue;

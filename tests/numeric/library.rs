@@ -14,9 +14,9 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bench::Bench;
+use bench::planned;
 use safetensors::SafeTensors;
-use ssl_core::{Demand, Request, STD};
+use ssl_core::STD;
 use ssl_plan::{Module, NetKind, Plan};
 use support::{losses, run_on_one_core};
 
@@ -29,19 +29,6 @@ fn mine(module: &str, pipeline: &str) -> String {
         return head + "  drop eval.knn\n  data.batch = 48\n}\n";
     }
     head + "  drop data.samples, eval.knn\n  data {\n    source = digits()\n    batch  = 16\n  }\n}\n"
-}
-
-fn plan(text: &str) -> Plan {
-    let request = Request {
-        path: "mine.ssl".into(),
-        pipeline: Some("mine".into()),
-        demand: Demand::Run,
-        ..Request::default()
-    };
-    let world = Bench(|_: &Path| Some(text.to_owned()));
-    let out = ssl_core::compile(&request, &world);
-    out.plan
-        .unwrap_or_else(|| panic!("{text}: {:?}", out.diagnostics))
 }
 
 /// What makes a plan of any size one of seconds.
@@ -108,7 +95,7 @@ fn tensors(run: &Path, step: usize) -> BTreeMap<String, Vec<u8>> {
 fn trains(module: &str, pipeline: &str) -> Result<(), String> {
     let dir = tempfile::tempdir().expect("a folder");
     let text = mine(module, pipeline);
-    let plan = plan(&text);
+    let plan = planned(&text, &[]);
     std::fs::write(dir.path().join("mine.ssl"), &text).expect("a file");
     let mut set: Vec<String> = [
         "train.schedule=constant(optimizer.lr)",

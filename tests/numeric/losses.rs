@@ -7,14 +7,14 @@
 
 #[path = "../support/bench.rs"]
 mod bench;
+#[path = "../support/formula.rs"]
+mod formula;
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
 
-use bench::Bench;
+use bench::planned;
 use burn::tensor::{Device, Tensor, TensorData};
 use serde_json::Value;
-use ssl_core::{Demand, Request};
 use ssl_engine::model::Model;
 use ssl_engine::nets::{Kind, Visit};
 use ssl_engine::step::{Passes, Step};
@@ -50,30 +50,12 @@ pipeline p {{
 }}
 "
     );
-    let request = Request {
-        path: "p.ssl".into(),
-        demand: Demand::Run,
-        ..Request::default()
-    };
-    let world = Bench(|_: &Path| Some(text.clone()));
-    let out = ssl_core::compile(&request, &world);
-    out.plan
-        .unwrap_or_else(|| panic!("{loss}: {:?}", out.diagnostics))
+    planned(&text, &[])
 }
 
 /// `formula.array` of the reference scripts.
 fn array(stream: u32, count: usize) -> Vec<f32> {
-    (1..=count as u32)
-        .map(|i| {
-            let mut h = i.wrapping_add(stream.wrapping_mul(0x9E37_79B9));
-            h ^= h >> 16;
-            h = h.wrapping_mul(0x85EB_CA6B);
-            h ^= h >> 13;
-            h = h.wrapping_mul(0xC2B2_AE35);
-            h ^= h >> 16;
-            (f64::from(h) / 2_f64.powi(31) - 1.0) as f32
-        })
-        .collect()
+    formula::uniform(stream, count).map(|x| x as f32).collect()
 }
 
 /// The linear map in the place of the encoder.

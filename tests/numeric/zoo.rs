@@ -8,10 +8,7 @@
 #[path = "../support/bench.rs"]
 mod bench;
 
-use std::path::Path;
-
-use bench::Bench;
-use ssl_core::{Demand, Request};
+use bench::planned;
 use ssl_engine::nets::{Kind, Network};
 use ssl_engine::optim::layers_behind;
 use ssl_plan::{NetKind, Stage};
@@ -116,17 +113,7 @@ fn compiled(network: &Reference) -> (Stage, u64) {
 ",
         network.image, network.text
     );
-    let request = Request {
-        path: "p.ssl".into(),
-        demand: Demand::Run,
-        ..Request::default()
-    };
-    let world = Bench(|_: &Path| Some(text.clone()));
-    let out = ssl_core::compile(&request, &world);
-    let name = &network.name;
-    let plan = out
-        .plan
-        .unwrap_or_else(|| panic!("{name}: {:?}", out.diagnostics));
+    let (name, plan) = (&network.name, planned(&text, &[]));
     let counted = plan.estimate.parameters[0].trained + plan.estimate.parameters[0].frozen;
     match plan.recipe.nets.into_iter().next().expect("a net").kind {
         NetKind::Stages { stages } => (stages.into_iter().next().expect("a stage"), counted),

@@ -2,8 +2,23 @@
 
 use std::path::{Path, PathBuf};
 
-use ssl_core::{DatasetInfo, World, WorldError};
-use ssl_plan::Source;
+use ssl_core::{DatasetInfo, Demand, Request, World, WorldError};
+use ssl_plan::{Plan, Source};
+
+/// The plan of a text with one pipeline, in which nothing is wrong.
+#[allow(dead_code)]
+#[track_caller]
+pub fn planned(text: &str, set: &[&str]) -> Plan {
+    let request = Request {
+        path: "mine.ssl".into(),
+        set: set.iter().map(|s| (*s).to_owned()).collect(),
+        demand: Demand::Run,
+        ..Request::default()
+    };
+    let out = ssl_core::compile(&request, &Bench(|_: &Path| Some(text.to_owned())));
+    let said = ssl_diagnostics::render_short(&out.map, &out.diagnostics);
+    out.plan.unwrap_or_else(|| panic!("{said}\n{text}"))
+}
 
 /// A world in which there are digits, a folder of images without labels and
 /// ImageNet, and the source files that the function knows.

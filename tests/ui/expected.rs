@@ -4,29 +4,15 @@
 #[path = "../support/bench.rs"]
 mod bench;
 
-use bench::Bench;
-use ssl_core::{Demand, Request};
+use bench::planned;
 use ssl_plan::{Expected, Plan};
-
-fn plan(text: &str, set: &[&str]) -> Plan {
-    let request = Request {
-        path: "mine.ssl".into(),
-        pipeline: Some("mine".into()),
-        set: set.iter().map(|s| (*s).to_owned()).collect(),
-        demand: Demand::Run,
-        ..Request::default()
-    };
-    let out = ssl_core::compile(&request, &Bench(|_: &std::path::Path| Some(text.into())));
-    let said = ssl_diagnostics::render_short(&out.map, &out.diagnostics);
-    out.plan.expect(&said)
-}
 
 /// A pipeline of the library, extended.
 fn expected(pipeline: &str, set: &[&str]) -> Expected {
     let (module, _) = pipeline.split_once('.').expect("MODULE.PIPELINE");
     let text =
         format!("use std.{module}\n\npipeline mine extends {pipeline} {{\n  train.seed = 1\n}}\n");
-    plan(&text, set).expected
+    planned(&text, set).expected
 }
 
 fn constant(of: Option<&ssl_plan::Schedule>) -> Option<f64> {
@@ -137,7 +123,10 @@ fn nt_xent(rows: &[[f64; 3]; 8], temperature: f64) -> f64 {
 #[test]
 fn no_features_go_below_the_least_loss() {
     let text = CONTRAST.replace("LOSS", "nt_xent(p, q, temperature: 0.5)");
-    let found = plan(&text, &[]).expected.least.expect("it can be derived");
+    let found = planned(&text, &[])
+        .expected
+        .least
+        .expect("it can be derived");
     assert!(found.exact);
     let least = constant(Some(&found.value)).expect("a number");
     let corners = [
@@ -163,14 +152,14 @@ fn no_features_go_below_the_least_loss() {
         assert!(nt_xent(&near, 0.5) >= least - 1e-12, "{near:?}");
     }
     let text = CONTRAST.replace("LOSS", "-nt_xent(p, q, temperature: 0.5)");
-    assert_eq!(plan(&text, &[]).expected.least, None);
+    assert_eq!(planned(&text, &[]).expected.least, None);
 }
 
 /// 2T ln N moves with T.
 #[test]
 fn a_temperature_that_moves_takes_the_loss_along() {
     let text = CONTRAST.replace("LOSS", "info_nce(p, q, temperature: cosine(1 -> 0.2))");
-    let plan = plan(&text, &[]);
+    let plan = planned(&text, &[]);
     let last = plan.recipe.train.steps as f64 - 1.0;
     let collapsed = plan.expected.collapsed.expect("it can be derived");
     close(Some(collapsed.at(0.0)), 2.0 * 4f64.ln());

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use ssl_core::{size, thousands};
 use ssl_data::CorruptReport;
 use ssl_engine::Observer;
 use ssl_engine::judge::{Evaluation, Protocol, Reading, When};
@@ -12,7 +13,6 @@ use ssl_engine::session::{Start, StepDone, Summary};
 use ssl_plan::Plan;
 
 use crate::chart;
-use crate::command::plan::{size, thousands};
 use crate::output;
 
 /// Time between two lines where there is no terminal to draw on.

@@ -8,6 +8,7 @@ use ssl_diagnostics::SourceMap;
 use ssl_plan::Resolved;
 
 use crate::schema::{Group, Want, function};
+use crate::thousands;
 
 /// What a look at a folder told.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -183,7 +184,7 @@ pub fn text(
         "images"
     };
     let _ = writeln!(w, "use std.{module}\n");
-    let count = thousands(folder.samples);
+    let count = thousands(folder.samples as u64);
     let with = start.backbone.as_ref();
     let with = with.map_or(String::new(), |b| format!(" with another backbone, {b}"));
     let _ = writeln!(
@@ -197,7 +198,7 @@ pub fn text(
     backbone(w, start, base, answers.image);
     data(w, base, folder, answers);
     let _ = writeln!(w, "\ntrain {{");
-    let steps = format!("{} steps", thousands(steps(folder, answers)));
+    let steps = format!("{} steps", thousands(steps(folder, answers) as u64));
     set(w, base, "train.epochs", answers.epochs, &steps);
     if short {
         let _ = writeln!(w, "// The method's own warm-up is longer than this run.");
@@ -374,16 +375,4 @@ fn styled(text: String) -> String {
         Some(file) => ssl_syntax::format(&map, file).text,
         None => text,
     }
-}
-
-fn thousands(n: usize) -> String {
-    let digits = n.to_string();
-    let mut out = String::new();
-    for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(c);
-    }
-    out
 }

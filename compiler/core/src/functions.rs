@@ -433,25 +433,10 @@ impl Body<'_> {
 /// The names of an expression outside of comprehensions, and those.
 fn collect(e: &Expr, inner: &mut Vec<Expr>, seen: &mut Vec<(ssl_syntax::ast::Path, bool)>) {
     match &e.kind {
-        ExprKind::For { .. } => inner.push(e.clone()),
+        ExprKind::For { .. } => return inner.push(e.clone()),
         ExprKind::Path(path) => seen.push((path.clone(), false)),
-        ExprKind::List(items) => items.iter().for_each(|i| collect(i, inner, seen)),
-        ExprKind::Call { callee, args, .. } => {
-            seen.push((callee.clone(), true));
-            args.iter().for_each(|a| collect(&a.value, inner, seen));
-        }
-        ExprKind::Neg(x) => collect(x, inner, seen),
-        ExprKind::Binary {
-            left: a, right: b, ..
-        }
-        | ExprKind::Range {
-            low: a, high: b, ..
-        }
-        | ExprKind::Ramp { from: a, to: b }
-        | ExprKind::Then { first: a, next: b } => {
-            collect(a, inner, seen);
-            collect(b, inner, seen);
-        }
+        ExprKind::Call { callee, .. } => seen.push((callee.clone(), true)),
         _ => {}
     }
+    walk::parts(e, &mut |part| collect(part, inner, seen));
 }

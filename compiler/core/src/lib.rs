@@ -39,6 +39,7 @@ pub use mend::{Mended, mend_file};
 pub use names::nearest;
 pub use program::STD;
 pub use sweep::{Sweep, Variant};
+pub use value::thousands;
 pub use whole::{Whole, check_file};
 pub use world::{DatasetInfo, Demand, RecordedInfo, World, WorldError};
 

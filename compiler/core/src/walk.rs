@@ -34,12 +34,19 @@ pub fn block(block: &Block, see: &mut dyn FnMut(&Path, bool)) {
 pub fn expr(e: &Expr, see: &mut dyn FnMut(&Path, bool)) {
     match &e.kind {
         ExprKind::Path(path) => see(path, false),
-        ExprKind::List(items) => items.iter().for_each(|i| expr(i, see)),
-        ExprKind::Call { callee, args, .. } => {
-            see(callee, true);
-            args.iter().for_each(|a| expr(&a.value, see));
-        }
-        ExprKind::Neg(x) => expr(x, see),
+        ExprKind::Call { callee, .. } => see(callee, true),
+        _ => {}
+    }
+    parts(e, &mut |part| expr(part, see));
+}
+
+/// Calls `see` with every expression that stands directly in another, as it is
+/// written: of a comprehension the lists, the filter and the body.
+pub fn parts<'e>(e: &'e Expr, see: &mut dyn FnMut(&'e Expr)) {
+    match &e.kind {
+        ExprKind::List(items) => items.iter().for_each(see),
+        ExprKind::Call { args, .. } => args.iter().for_each(|a| see(&a.value)),
+        ExprKind::Neg(x) => see(x),
         ExprKind::Binary {
             left: a, right: b, ..
         }
@@ -48,22 +55,23 @@ pub fn expr(e: &Expr, see: &mut dyn FnMut(&Path, bool)) {
         }
         | ExprKind::Ramp { from: a, to: b }
         | ExprKind::Then { first: a, next: b } => {
-            expr(a, see);
-            expr(b, see);
+            see(a);
+            see(b);
         }
         ExprKind::For {
             binds,
             filter,
             body,
         } => {
-            binds.iter().for_each(|(_, list)| expr(list, see));
-            filter.iter().for_each(|f| expr(f, see));
-            expr(body, see);
+            binds.iter().for_each(|(_, list)| see(list));
+            filter.iter().for_each(|f| see(f));
+            see(body);
         }
         ExprKind::Number { .. }
         | ExprKind::Quantity { .. }
         | ExprKind::Text(_)
         | ExprKind::Bool(_)
+        | ExprKind::Path(_)
         | ExprKind::Missing => {}
     }
 }

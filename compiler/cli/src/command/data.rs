@@ -7,11 +7,10 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde_json::json;
-use ssl_core::size;
+use ssl_core::{size, thousands};
 use ssl_data::{Dataset, Split, Survey};
 use ssl_plan::{Data, View};
 
-use super::plan::thousands;
 use super::{Choice, images};
 use crate::{complete, output};
 

@@ -428,10 +428,10 @@ fn write(
         let bytes = e.weight_bytes + e.gradient_bytes + e.optimizer_bytes + e.activation_bytes;
         said += &format!(
             "  {} steps of {} images, {} parameters, about {} of memory\n",
-            super::plan::thousands(plan.recipe.train.steps as u64),
+            ssl_core::thousands(plan.recipe.train.steps as u64),
             plan.recipe.data.batch,
-            super::plan::thousands(trained + frozen),
-            super::plan::size(bytes),
+            ssl_core::thousands(trained + frozen),
+            ssl_core::size(bytes),
         );
     }
     let file = super::run::quoted(out);

@@ -4,10 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use ssl_core::size;
+use ssl_core::{size, thousands};
 use ssl_data::{Form, Pack, Packed, Split};
 
-use super::plan::thousands;
 use super::{Choice, images};
 use crate::{complete, output};
 

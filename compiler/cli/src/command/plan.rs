@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use ssl_core::Demand;
-pub use ssl_core::size;
+use ssl_core::{size, thousands};
 use ssl_plan::{
     Checkpointing, Clip, Hyper, Module, NetKind, Optimizer, Origin, Plan, Rule, Schedule,
 };
@@ -321,17 +321,4 @@ pub fn origin(origin: &Origin) -> String {
         Origin::Default => "default".into(),
         Origin::Derived { path } => format!("from {path}"),
     }
-}
-
-/// `1234567` as `1,234,567`.
-pub fn thousands(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::new();
-    for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(c);
-    }
-    out
 }

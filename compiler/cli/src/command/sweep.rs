@@ -5,11 +5,10 @@ use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::Value;
-use ssl_core::{Compilation, Demand, Sweep};
+use ssl_core::{Compilation, Demand, Sweep, size, thousands};
 use ssl_engine::Outcome;
 use ssl_plan::Plan;
 
-use super::plan::{size, thousands};
 use super::run::{Machine, train};
 use super::{Choice, table};
 use crate::comparison::{self, Variant};

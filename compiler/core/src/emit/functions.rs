@@ -4,12 +4,13 @@
 use std::fmt::Write;
 
 use ssl_diagnostics::{SourceMap, Span};
-use ssl_syntax::ast::{Expr, ExprKind, Function, Path, Stmt, StmtKind};
+use ssl_syntax::ast::{Expr, Function, Path, Stmt, StmtKind};
 
 use crate::Compilation;
 use crate::merge::Effective;
 use crate::print::Printer;
 use crate::program::Program;
+use crate::walk;
 
 /// The functions to write, in the order of their first call.
 pub(super) struct Functions<'a> {
@@ -148,35 +149,9 @@ fn free(name: &str, taken: &[String]) -> String {
 
 /// The callees in an expression.
 fn calls_in(expr: &Expr, out: &mut Vec<Path>) {
-    match &expr.kind {
-        ExprKind::Call { callee, args, .. } => {
-            out.push(callee.clone());
-            args.iter().for_each(|a| calls_in(&a.value, out));
+    walk::expr(expr, &mut |path, called| {
+        if called {
+            out.push(path.clone());
         }
-        ExprKind::List(items) => items.iter().for_each(|i| calls_in(i, out)),
-        ExprKind::Neg(x) => calls_in(x, out),
-        ExprKind::Binary {
-            left: a, right: b, ..
-        }
-        | ExprKind::Range {
-            low: a, high: b, ..
-        }
-        | ExprKind::Ramp { from: a, to: b }
-        | ExprKind::Then { first: a, next: b } => {
-            calls_in(a, out);
-            calls_in(b, out);
-        }
-        ExprKind::For {
-            binds,
-            filter,
-            body,
-        } => {
-            binds.iter().for_each(|(_, list)| calls_in(list, out));
-            if let Some(filter) = filter {
-                calls_in(filter, out);
-            }
-            calls_in(body, out);
-        }
-        _ => {}
-    }
+    });
 }

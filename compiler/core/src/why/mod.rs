@@ -15,6 +15,7 @@ use crate::Compilation;
 use crate::merge::{Effective, Layer};
 use crate::print::Printer;
 use crate::schema::{Field, fields_of};
+use crate::walk;
 use ssl_syntax::ast::SectionKind;
 use trace::{Found, Told};
 
@@ -314,29 +315,11 @@ impl Explainer<'_> {
 
 /// Every dotted name in an expression that is no called function.
 fn paths_in(expr: &Expr, out: &mut Vec<String>) {
-    match &expr.kind {
-        ExprKind::Path(path) => out.push(crate::print::dotted(path)),
-        ExprKind::List(items) => items.iter().for_each(|i| paths_in(i, out)),
-        ExprKind::Call { args, .. } => args.iter().for_each(|a| paths_in(&a.value, out)),
-        ExprKind::Neg(x) => paths_in(x, out),
-        ExprKind::Binary { left, right, .. } => {
-            paths_in(left, out);
-            paths_in(right, out);
+    walk::expr(expr, &mut |path, called| {
+        if !called {
+            out.push(crate::print::dotted(path));
         }
-        ExprKind::Range { low, high, .. } => {
-            paths_in(low, out);
-            paths_in(high, out);
-        }
-        ExprKind::Ramp { from, to } => {
-            paths_in(from, out);
-            paths_in(to, out);
-        }
-        ExprKind::Then { first, next } => {
-            paths_in(first, out);
-            paths_in(next, out);
-        }
-        _ => {}
-    }
+    });
 }
 
 /// A span with the line that it begins on.

@@ -12,14 +12,14 @@ mod scan;
 mod slips;
 
 use pest::Parser;
-use ssl_diagnostics::{Diagnostic, FileId, SourceMap, Span};
+use ssl_diagnostics::{Diagnostic, FileId, SourceFile, SourceMap, Span};
 use ssl_grammar::{Rule, SslParser};
 
 use crate::{Trivia, ast};
 use balance::balanced;
 use build::Builder;
 use explain::Stop;
-use reports::{Mark, Reports};
+use reports::Reports;
 use scan::scan;
 
 pub(crate) use patched::Patched;
@@ -50,12 +50,7 @@ pub fn parse_file(map: &SourceMap, file: FileId) -> Parsed {
         return parsed;
     };
     let mut out = Reports::default();
-    let text = Patched::new(&source.text, source.base);
-    let scan = scan(&text, &mut out);
-    let mark = out.mark();
-    let (text, rescan) = balanced(text, &scan, &mut out);
-    let text = text.plain(rescan.as_ref().unwrap_or(&scan));
-    let known = places(&scan, &out, mark);
+    let (text, scan, known) = read(source, &mut out);
     let mut dangling = Vec::new();
     let mut builder = Builder {
         text: &text,
@@ -86,12 +81,7 @@ pub fn parse_assignment(map: &SourceMap, file: FileId) -> (Option<ast::Stmt>, Ve
     let Some(source) = map.file(file) else {
         return (None, Vec::new());
     };
-    let text = Patched::new(&source.text, source.base);
-    let scan = scan(&text, &mut out);
-    let mark = out.mark();
-    let (text, rescan) = balanced(text, &scan, &mut out);
-    let text = text.plain(rescan.as_ref().unwrap_or(&scan));
-    let known = places(&scan, &out, mark);
+    let (text, _, known) = read(source, &mut out);
     let mut builder = Builder {
         text: &text,
         out: &mut out,
@@ -113,11 +103,16 @@ pub(crate) fn mended(text: &str) -> (Patched, Patched, Scan) {
     (text, plain, scan)
 }
 
-/// Where the text had to be guessed at before the grammar read it, in order:
-/// what the scan guessed, and what balancing reported from `mark` on.
-fn places(scan: &Scan, reports: &Reports, mark: Mark) -> Vec<Span> {
+/// A text as the grammar reads it, what was seen of it, and where it had to be
+/// guessed at, in order: what the scan guessed, and what balancing reported.
+fn read(source: &SourceFile, out: &mut Reports) -> (Patched, Scan, Vec<Span>) {
+    let text = Patched::new(&source.text, source.base);
+    let scan = scan(&text, out);
+    let mark = out.mark();
+    let (text, rescan) = balanced(text, &scan, out);
+    let text = text.plain(rescan.as_ref().unwrap_or(&scan));
     let guesses = scan.guesses.iter().copied();
-    let mut places: Vec<Span> = guesses.chain(reports.places(mark)).collect();
+    let mut places: Vec<Span> = guesses.chain(out.places(mark)).collect();
     places.sort();
-    places
+    (text, scan, places)
 }

@@ -22,12 +22,7 @@ const NAMED: [(Block, [usize; 4], &str); 5] = [
 
 /// torchvision's `ResNet`.
 pub(super) fn torchvision(plan: &Resnet, tensors: Vec<NamedTensor>) -> Result<Package, String> {
-    if plan.width != 1 {
-        return Err(width(
-            plan,
-            "its `wide_resnet50_2` widens the inner convolutions alone",
-        ));
-    }
+    narrow(plan)?;
     plain(plan)?;
     let name = name(plan);
     let mut python = vec!["import torch, torchvision".to_owned()];
@@ -38,10 +33,7 @@ pub(super) fn torchvision(plan: &Resnet, tensors: Vec<NamedTensor>) -> Result<Pa
             norm.unwrap_or_default()
         ),
         None => {
-            let block = match plan.block {
-                Block::Basic => "BasicBlock",
-                Block::Bottleneck => "Bottleneck",
-            };
+            let block = class(plan.block);
             let mut words = vec![
                 format!("torchvision.models.resnet.{block}"),
                 format!("{:?}", plan.layers),
@@ -62,21 +54,13 @@ pub(super) fn torchvision(plan: &Resnet, tensors: Vec<NamedTensor>) -> Result<Pa
 
 /// timm's `ResNet`.
 pub(super) fn timm(plan: &Resnet, tensors: Vec<NamedTensor>) -> Result<Package, String> {
-    if plan.width != 1 {
-        return Err(width(
-            plan,
-            "its `wide_resnet50_2` widens the inner convolutions alone",
-        ));
-    }
+    narrow(plan)?;
     plain(plan)?;
     let name = name(plan);
     let mut words = vec![format!("\"{}\"", name.unwrap_or("resnet50"))];
     words.push("num_classes=0".to_owned());
     if name.is_none() {
-        let block = match plan.block {
-            Block::Basic => "BasicBlock",
-            Block::Bottleneck => "Bottleneck",
-        };
+        let block = class(plan.block);
         words.push(format!("block=timm.models.resnet.{block}"));
         words.push(format!("layers={:?}", plan.layers));
     }
@@ -220,9 +204,23 @@ fn describe(plan: &Resnet, name: Option<&str>) -> String {
     }
 }
 
-fn width(plan: &Resnet, there: &str) -> String {
-    let width = plan.width;
-    format!("every convolution is {width} times as wide, and {there}")
+/// The class of a block, in torchvision and timm.
+fn class(block: Block) -> &'static str {
+    match block {
+        Block::Basic => "BasicBlock",
+        Block::Bottleneck => "Bottleneck",
+    }
+}
+
+/// Refuses wide networks, of which torchvision and timm have another kind.
+fn narrow(plan: &Resnet) -> Result<(), String> {
+    match plan.width {
+        1 => Ok(()),
+        width => Err(format!(
+            "every convolution is {width} times as wide, and its `wide_resnet50_2` widens the \
+             inner convolutions alone"
+        )),
+    }
 }
 
 /// Refuses selective kernels, which are laid out as in SimCLR v2.

@@ -20,7 +20,7 @@ use ssl_plan::{Clip, Optimizer as Recipe, Rule, Stage};
 
 use crate::model::{Member, Model};
 use crate::nets::{Kind, Visit};
-use crate::pointwise::apply;
+use crate::pointwise::{self, apply};
 pub use depth::layers_behind;
 use rules::{
     Adamw, LambDirection, Momentum, adaptive_factor, clip_factor, lars_gradient, norm, norm_ratio,
@@ -282,13 +282,7 @@ impl Slot {
                     eps,
                     updates: self.updates,
                 };
-                let state = [
-                    or_zeros(&mut self.first, &p),
-                    or_zeros(&mut self.second, &p),
-                ];
-                let (p, [first, second]) = apply(&rule, p, g, state);
-                (self.first, self.second) = (Some(first), Some(second));
-                p
+                self.by_moments(&rule, p, g)
             }
             Rule::Sgd { momentum, nesterov } => {
                 let rule = Momentum {
@@ -308,12 +302,7 @@ impl Slot {
                     eps,
                     updates: self.updates,
                 };
-                let state = [
-                    or_zeros(&mut self.first, &p),
-                    or_zeros(&mut self.second, &p),
-                ];
-                let (direction, [first, second]) = apply(&rule, p.clone(), g, state);
-                (self.first, self.second) = (Some(first), Some(second));
+                let direction = self.by_moments(&rule, p.clone(), g);
                 if scaled {
                     let trust = norm_ratio(&p, &direction, 1.0);
                     p - direction * trust.mul_scalar(lr)
@@ -341,6 +330,22 @@ impl Slot {
                 self.descend(rule, p, g)
             }
         }
+    }
+
+    /// What a rule with both moments makes of the parameter.
+    fn by_moments(
+        &mut self,
+        rule: &impl pointwise::Rule<2>,
+        p: Tensor<2>,
+        g: Tensor<2>,
+    ) -> Tensor<2> {
+        let state = [
+            or_zeros(&mut self.first, &p),
+            or_zeros(&mut self.second, &p),
+        ];
+        let (p, [first, second]) = apply(rule, p, g, state);
+        (self.first, self.second) = (Some(first), Some(second));
+        p
     }
 
     fn descend(&mut self, rule: Momentum, p: Tensor<2>, g: Tensor<2>) -> Tensor<2> {

@@ -3,6 +3,8 @@
 
 #![allow(dead_code, unused_imports)]
 
+#[path = "../../../../tests/support/formula.rs"]
+mod formula;
 mod modules;
 
 use std::collections::HashMap;
@@ -12,6 +14,7 @@ use burn::tensor::{Gradients, Tensor, TensorData};
 use ssl_engine::nets::{Kind, Network, Visit};
 use ssl_engine::weights::{self, NamedTensor, Unexpected};
 
+pub use formula::uniform;
 pub use modules::{batch_norm, head, large_vit, resnet, stage, tiny_vit};
 
 pub fn fixtures(name: &str) -> PathBuf {
@@ -76,19 +79,6 @@ pub fn assert_near(what: &str, found: &[f32], expected: &[f32], tolerance: f64, 
     assert!(error <= tolerance, "{what}: relative error {error:.2e}");
 }
 
-/// `formula.uniform` of the reference scripts: values in [-1, 1).
-pub fn uniform(stream: u32, count: usize) -> impl Iterator<Item = f64> {
-    (1..=count as u32).map(move |i| {
-        let mut h = i.wrapping_add(stream.wrapping_mul(0x9E37_79B9));
-        h ^= h >> 16;
-        h = h.wrapping_mul(0x85EB_CA6B);
-        h ^= h >> 13;
-        h = h.wrapping_mul(0xC2B2_AE35);
-        h ^= h >> 16;
-        f64::from(h) / 2_f64.powi(31) - 1.0
-    })
-}
-
 /// `formula.array` of the reference scripts.
 pub fn array<const D: usize>(stream: u32, shape: [usize; D]) -> TensorData {
     let count = shape.iter().product();
@@ -101,24 +91,7 @@ pub fn array<const D: usize>(stream: u32, shape: [usize; D]) -> TensorData {
 pub fn fill(network: &mut Network) {
     let mut tensors = weights::collect(network);
     for (stream, tensor) in tensors.iter_mut().enumerate() {
-        let rank = tensor.shape.len();
-        let one =
-            tensor.key.ends_with("running_var") || (rank == 1 && tensor.key.ends_with("weight"));
-        // Keeps ResNet-50's gradients well conditioned; see `formula.py`.
-        let small = tensor.key.ends_with("bn3.weight");
-        let scale = match (one, rank) {
-            _ if small => 0.0625,
-            (true, _) => 0.25,
-            (false, 1) => 0.1,
-            (false, _) => (3.0 / tensor.shape[1..].iter().product::<usize>() as f64).sqrt(),
-        };
-        let offset = match one {
-            _ if small => 0.125,
-            true => 1.0,
-            false => 0.0,
-        };
-        let values = uniform(stream as u32, tensor.data.len());
-        tensor.data = values.map(|v| offset + (v * scale) as f32).collect();
+        tensor.data = formula::weight(stream as u32, &tensor.key, &tensor.shape);
     }
     weights::load(&mut [network], &mut [], &tensors, Unexpected::Refuse).expect("its own tensors");
 }

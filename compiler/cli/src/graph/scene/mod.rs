@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use ssl_core::thousands;
 use ssl_plan::{Call, Graph, NodeId, Op, Plan, Source, UnaryOp};
 
 mod nets;
@@ -11,7 +12,6 @@ mod sums;
 use super::gradient::{Flow, Interior};
 use super::words;
 use super::{Kind, Link, Scene, Unit};
-use crate::command::plan::thousands;
 use nets::{net_kind, net_row, stage};
 
 /// What is shown of a plan.

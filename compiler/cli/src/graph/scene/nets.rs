@@ -1,8 +1,8 @@
 //! What is said of the nets.
 
+use ssl_core::thousands;
 use ssl_plan::{NetKind, Plan, Stage};
 
-use crate::command::plan::thousands;
 use crate::graph::{Kind, NetRow, words};
 
 /// What a net is, and the stages that it runs.
