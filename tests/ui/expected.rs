@@ -5,7 +5,7 @@
 mod bench;
 
 use bench::planned;
-use ssl_plan::{Expected, Plan};
+use ssl_plan::Expected;
 
 /// A pipeline of the library, extended.
 fn expected(pipeline: &str, set: &[&str]) -> Expected {

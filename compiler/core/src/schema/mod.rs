@@ -1,6 +1,7 @@
 //! What the language's sections and functions take: one table for the
 //! checker, the messages, the completion and the documentation.
 
+mod fields;
 mod functions;
 #[cfg(test)]
 mod reference;

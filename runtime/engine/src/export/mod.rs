@@ -156,7 +156,7 @@ enum Content {
     /// A checkpoint of the MoCo v3 repository.
     MocoV3(Package),
     /// The network itself.
-    Onnx(onnx::Network),
+    Onnx(Box<onnx::Network>),
 }
 
 /// Writes a stage of a run, or for [`Format::MocoV3`] its whole net, in a
@@ -245,7 +245,7 @@ fn content(run: &Run, chosen: &Chosen, format: Format) -> Result<Content, String
         }
         .map(Content::Folder),
         Format::MocoV3 => moco::package(run, chosen).map(Content::MocoV3),
-        Format::Onnx => onnx::network(run, chosen).map(Content::Onnx),
+        Format::Onnx => onnx::network(run, chosen).map(Box::new).map(Content::Onnx),
     }
 }
 

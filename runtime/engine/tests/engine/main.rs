@@ -6,3 +6,5 @@ mod plans;
 mod power;
 mod precision;
 mod resume;
+#[path = "../support/wiring.rs"]
+mod wiring;

@@ -3,6 +3,7 @@
 use ssl_plan::*;
 
 use super::modules::{head, stage, tiny_vit};
+use super::wiring::Wiring;
 
 const DIM: usize = 64;
 const HIDDEN: usize = 512;
@@ -10,38 +11,7 @@ const OUT: usize = 128;
 const TEMPERATURE: f64 = 0.2;
 const STEPS_PER_EPOCH: usize = 5;
 
-/// The step under construction.
-pub struct Wiring {
-    nodes: Vec<Node>,
-    tracks: Vec<Track>,
-}
-
 impl Wiring {
-    fn new() -> Self {
-        Wiring {
-            nodes: Vec::new(),
-            tracks: Vec::new(),
-        }
-    }
-
-    fn add(&mut self, op: Op) -> NodeId {
-        // One node for each distinct expression.
-        if let Some(id) = self.nodes.iter().position(|node| node.op == op) {
-            return id;
-        }
-        self.nodes.push(Node {
-            op,
-            dims: Vec::new(),
-            reaches: Vec::new(),
-            name: None,
-        });
-        self.nodes.len() - 1
-    }
-
-    fn view(&mut self, view: &str) -> NodeId {
-        self.add(Op::View { view: view.into() })
-    }
-
     /// The first so many stages of a net in a row.
     fn net(&mut self, net: &str, stages: usize, input: NodeId) -> NodeId {
         (0..stages).fold(input, |input, stage| {
@@ -51,33 +21,6 @@ impl Wiring {
                 input,
                 mask: None,
             })
-        })
-    }
-
-    fn number(&mut self, value: f64) -> NodeId {
-        self.add(Op::Scalar {
-            value: Schedule::constant(value),
-        })
-    }
-
-    fn binary(&mut self, f: BinaryOp, left: NodeId, right: NodeId) -> NodeId {
-        self.add(Op::Binary { f, left, right })
-    }
-
-    fn unit(&mut self, x: NodeId) -> NodeId {
-        self.add(Op::L2Normalize { x, eps: 1e-12 })
-    }
-
-    fn against(&mut self, left: NodeId, b: NodeId) -> NodeId {
-        let right = self.add(Op::Transpose { x: b });
-        self.add(Op::Matmul { left, right })
-    }
-
-    fn mean(&mut self, x: NodeId) -> NodeId {
-        self.add(Op::Reduce {
-            f: ReduceOp::Mean,
-            x,
-            axis: None,
         })
     }
 
@@ -179,7 +122,7 @@ impl Wiring {
 }
 
 fn graph() -> Graph {
-    let mut w = Wiring::new();
+    let mut w = Wiring::default();
     let (a, b) = (w.view("a"), w.view("b"));
     let (z_a, z_b) = (w.net("encoder", 2, a), w.net("encoder", 2, b));
     w.track(z_a);
@@ -335,7 +278,7 @@ fn with_step(mut plan: Plan, graph: Graph) -> Plan {
 
 /// The same with the losses of MoCo v2 and DINO, which remember.
 pub fn remembering(epochs: usize, seed: u64) -> Plan {
-    let mut w = Wiring::new();
+    let mut w = Wiring::default();
     let (a, b) = (w.view("a"), w.view("b"));
     let z_a = w.net("encoder", 2, a);
     w.track(z_a);
@@ -395,7 +338,7 @@ pub fn masked(epochs: usize, seed: u64) -> Plan {
     };
     recipe.nets = vec![net("encoder", backbone), net("decoder", decoder)];
 
-    let mut w = Wiring::new();
+    let mut w = Wiring::default();
     let a = w.view("a");
     let mask = w.add(Op::RandomMask {
         x: a,

@@ -35,7 +35,7 @@ fn remembering() -> Graph {
         node,
     };
     Graph {
-        nodes: w.0,
+        nodes: w.nodes,
         loss,
         tracks: vec![track("queue", first), track("mean", second)],
     }

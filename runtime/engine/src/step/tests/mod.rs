@@ -8,14 +8,17 @@ mod losses;
 mod memory;
 mod operations;
 mod tokens;
+#[path = "../../../tests/support/wiring.rs"]
+mod wiring;
 
 use std::collections::HashMap;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use ssl_plan::{BinaryOp, Graph, Node, NodeId, Op, Precision, ReduceOp, Schedule};
+use ssl_plan::{Graph, Precision};
 
 use super::{Array, Given, Step, Value, close};
 use crate::model::Model;
+use wiring::Wiring;
 
 const ROWS: usize = 6;
 const COLUMNS: usize = 5;
@@ -27,56 +30,14 @@ fn x(s: f64) -> Vec<f32> {
         .collect()
 }
 
-/// A graph under construction. Its first nodes are given values.
-struct Wiring(Vec<Node>);
-
 impl Wiring {
+    /// One whose first nodes are given values.
     fn given(count: usize) -> Self {
-        let mut wiring = Wiring(Vec::new());
+        let mut wiring = Wiring::default();
         for i in 0..count {
-            wiring.add(Op::View {
-                view: i.to_string(),
-            });
+            wiring.view(&i.to_string());
         }
         wiring
-    }
-
-    fn add(&mut self, op: Op) -> NodeId {
-        self.0.push(Node {
-            op,
-            dims: Vec::new(),
-            reaches: Vec::new(),
-            name: None,
-        });
-        self.0.len() - 1
-    }
-
-    fn number(&mut self, value: f64) -> NodeId {
-        self.add(Op::Scalar {
-            value: Schedule::constant(value),
-        })
-    }
-
-    fn binary(&mut self, f: BinaryOp, left: NodeId, right: NodeId) -> NodeId {
-        self.add(Op::Binary { f, left, right })
-    }
-
-    fn unit(&mut self, x: NodeId) -> NodeId {
-        self.add(Op::L2Normalize { x, eps: 1e-12 })
-    }
-
-    /// `a b^T`.
-    fn against(&mut self, left: NodeId, b: NodeId) -> NodeId {
-        let right = self.add(Op::Transpose { x: b });
-        self.add(Op::Matmul { left, right })
-    }
-
-    fn mean(&mut self, x: NodeId) -> NodeId {
-        self.add(Op::Reduce {
-            f: ReduceOp::Mean,
-            x,
-            axis: None,
-        })
     }
 
     /// The last node's value on given matrices.
@@ -89,9 +50,9 @@ impl Wiring {
 
     /// The last node's value on given values.
     fn array(self, given: &[Value], step: usize) -> Array {
-        let loss = self.0.len() - 1;
+        let loss = self.nodes.len() - 1;
         let graph = Graph {
-            nodes: self.0,
+            nodes: self.nodes,
             loss,
             tracks: Vec::new(),
         };
