@@ -23,7 +23,7 @@ fn check_mends_what_is_certain_and_shows_it_first() {
     let now = || std::fs::read_to_string(&file).expect("there");
     run(dir.path(), &["check", "mine.ssl"])
         .ends(1)
-        .says(&["`sslc check --fix` mends 2 of them"]);
+        .says(&["`sslc check --fix mine.ssl` mends 2 of them"]);
     run(dir.path(), &["check", "--fix", "--diff", "mine.ssl"])
         .ends(0)
         .says(&["-    bacth  = 240", "+    batch  = 240"]);
@@ -125,7 +125,8 @@ fn the_readmes_pipeline_is_fine() {
         .expect("the README shows a pipeline");
     let dir = tempfile::tempdir().expect("a folder");
     std::fs::create_dir(dir.path().join("photos")).expect("a folder");
-    std::fs::write(dir.path().join("readme.ssl"), text).expect("written");
+    std::fs::write(dir.path().join("readme.ssl"), text.trim_start()).expect("written");
+    run(dir.path(), &["fmt", "--check", "readme.ssl"]).ends(0);
     // Only the photographs are missing.
     let done = run(dir.path(), &["check", "readme.ssl"]);
     done.ends(0).says(&["no image in", "1 warning"]);

@@ -1,12 +1,14 @@
 //! `sslc check`
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
 use similar::TextDiff;
-use ssl_core::{Demand, Request, Whole, check_file, mend_file, sentence};
+use ssl_core::{Demand, Request, Whole, check_file, mend_file, sentence, thousands};
 
 use super::Subject;
+use super::run::quoted;
 use crate::world::{Disk, reason};
 use crate::{files, output};
 
@@ -35,7 +37,7 @@ pub fn run(options: &Options) -> ExitCode {
         memory: choice.memory,
     };
     if !options.fix {
-        return show(&check_file(&request, &Disk));
+        return show(&check_file(&request, &Disk), &request.path);
     }
     let mended = mend_file(&request, &Disk);
     let name = request.path.display().to_string();
@@ -61,11 +63,11 @@ pub fn run(options: &Options) -> ExitCode {
             }
         }
     }
-    show(&mended.whole)
+    show(&mended.whole, &request.path)
 }
 
 /// Prints what is wrong, and what every pipeline and sweep comes to.
-fn show(whole: &Whole) -> ExitCode {
+fn show(whole: &Whole, path: &Path) -> ExitCode {
     output::counted(&whole.map, &whole.diagnostics);
     let mut lines = String::new();
     for (name, plan) in &whole.pipelines {
@@ -73,8 +75,8 @@ fn show(whole: &Whole) -> ExitCode {
             let (trained, frozen) = ssl_core::total_parameters(&plan.recipe);
             lines += &format!(
                 "{name}: fine, {} steps, {} parameters\n",
-                plan.recipe.train.steps,
-                trained + frozen
+                thousands(plan.recipe.train.steps as u64),
+                thousands(trained + frozen)
             );
         } else if !whole.failed() {
             lines += &format!(
@@ -98,8 +100,10 @@ fn show(whole: &Whole) -> ExitCode {
         let fixable = |d: &&ssl_diagnostics::Diagnostic| d.fixes.iter().any(|f| f.certain);
         match whole.diagnostics.iter().filter(fixable).count() {
             0 => {}
-            1 => output::eprint("`sslc check --fix` mends 1 of them\n"),
-            n => output::eprint(&format!("`sslc check --fix` mends {n} of them\n")),
+            n => output::eprint(&format!(
+                "`sslc check --fix {}` mends {n} of them\n",
+                quoted(path)
+            )),
         }
         output::print(&lines);
     }

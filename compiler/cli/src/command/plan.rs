@@ -114,13 +114,18 @@ fn render(plan: &Plan) -> String {
     let train = &recipe.train;
     let _ = writeln!(
         w,
-        "\nschedules     first step    10%         50%         90%         last step"
+        "\nschedules       first step         10%         50%         90%   last step"
     );
     let mut row = |name: &str, s: &Schedule| {
         let last = train.steps.saturating_sub(1) as f64;
-        let _ = write!(w, "  {name:11}");
+        let _ = write!(w, "  {name:12}");
         for share in [0.0, 0.1, 0.5, 0.9, 1.0] {
-            let _ = write!(w, " {:11.6}", s.at((last * share).round()));
+            let value = s.at((last * share).round());
+            // A learning rate may be too small for six decimals.
+            let _ = match value != 0.0 && value.abs() < 1e-3 {
+                true => write!(w, " {value:>11.4e}"),
+                false => write!(w, " {value:>11.6}"),
+            };
         }
         let _ = writeln!(w);
     };
