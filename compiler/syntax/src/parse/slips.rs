@@ -63,6 +63,25 @@ fn mend(
     (diagnostic, edit)
 }
 
+/// `lr == 0.1`, `lr: = 0.1`.
+fn one_equals(text: &Patched, edit: Edit) -> (Diagnostic, Edit) {
+    let message = "a value is given with one `=`";
+    mend(text, message, "not an assignment", "write `=`", edit, true)
+}
+
+/// `lr: 0.1`, with its colon.
+fn equals_for_colon(text: &Patched, colon: usize) -> (Diagnostic, Edit) {
+    let name = previous_token(text.text(), colon);
+    mend(
+        text,
+        format!("expected `=` after `{name}`, found `:`"),
+        "write `=` here",
+        "give a value with `=`; `:` names the arguments of a call",
+        Edit::replace(colon, 1, "="),
+        true,
+    )
+}
+
 fn punctuation(text: &Patched, stop: &Stop) -> Option<(Diagnostic, Edit)> {
     let at = stop.at;
     let rest = text.text().get(at..)?;
@@ -99,27 +118,10 @@ fn punctuation(text: &Patched, stop: &Stop) -> Option<(Diagnostic, Edit)> {
         ));
     }
     if (found == "==" || found == ":=") && stop.takes("=") {
-        let message = "a value is given with one `=`";
-        let edit = Edit::replace(at, 2, "=");
-        return Some(mend(
-            text,
-            message,
-            "not an assignment",
-            "write `=`",
-            edit,
-            true,
-        ));
+        return Some(one_equals(text, Edit::replace(at, 2, "=")));
     }
     if found == ":" && stop.takes("=") {
-        let name = previous_token(text.text(), at);
-        return Some(mend(
-            text,
-            format!("expected `=` after `{name}`, found `:`"),
-            "write `=` here",
-            "give a value with `=`; `:` names the arguments of a call",
-            Edit::replace(at, 1, "="),
-            true,
-        ));
+        return Some(equals_for_colon(text, at));
     }
     if rest.starts_with("...") {
         let edit = Edit::replace(at, 3, "..");
@@ -177,31 +179,15 @@ fn colon_before_value(text: &Patched, stop: &Stop) -> Option<(Diagnostic, Edit)>
     let blanks = rest.get(path..)?;
     let colon = skipped + path + (blanks.len() - blanks.trim_start_matches([' ', '\t']).len());
     let between = full.get(colon..stop.at)?.strip_prefix(':')?.trim();
-    let name = previous_token(full, colon);
     if between.is_empty() && token(full, stop.at) == "=" {
         let edit = Edit::replace(colon, stop.at + 1 - colon, "=");
-        let message = "a value is given with one `=`";
-        return Some(mend(
-            text,
-            message,
-            "not an assignment",
-            "write `=`",
-            edit,
-            true,
-        ));
+        return Some(one_equals(text, edit));
     }
     let at_end = stop.takes("=") && token(full, stop.at).trim().is_empty();
     if path == 0 || !(between.is_empty() || at_end || typed_value(stop)) {
         return None;
     }
-    Some(mend(
-        text,
-        format!("expected `=` after `{name}`, found `:`"),
-        "write `=` here",
-        "give a value with `=`; `:` names the arguments of a call",
-        Edit::replace(colon, 1, "="),
-        true,
-    ))
+    Some(equals_for_colon(text, colon))
 }
 
 /// Whether a stop lies behind `path: name`: `=` would make it typed.
