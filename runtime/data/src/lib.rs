@@ -30,7 +30,7 @@ mod survey;
 mod transform;
 mod wide;
 
-pub use dataset::{Dataset, Probe, RecordedProbe, Split, probe, sizes};
+pub use dataset::{Dataset, Probe, RecordedProbe, Split, probe, probe_within, sizes};
 pub use decode::{Unreadable, decode, decode_upright};
 pub use error::DataError;
 pub use evaluation::{EvalBatch, Evaluation};

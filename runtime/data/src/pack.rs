@@ -5,7 +5,7 @@
 //! `NAME.cls` (the number) and `NAME.class` (the name of the class).
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -17,7 +17,8 @@ use ssl_plan::{Interpolation, PackedShards, Source};
 use crate::dataset::Split;
 use crate::image::Rgb;
 use crate::report::CorruptFile;
-use crate::source::{Loaded, expand};
+use crate::source::watch::{self, Watched};
+use crate::source::{Loaded, expand, files};
 use crate::transform::Operation;
 use crate::{DataError, Dataset, apply};
 
@@ -100,8 +101,9 @@ impl Packed {
     /// It cannot be read, or is none.
     pub fn read(folder: &Path) -> Result<Option<Self>, DataError> {
         let path = folder.join(INDEX);
-        match std::fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|e| {
+        let mut bytes = Vec::new();
+        match files::open(&path).and_then(|file| Watched(file).read_to_end(&mut bytes)) {
+            Ok(_) => serde_json::from_slice(&bytes).map(Some).map_err(|e| {
                 let source = std::io::Error::other(format!("it is damaged: {e}"));
                 DataError::Read { path, source }
             }),
@@ -151,6 +153,7 @@ pub(crate) fn packs(source: &Source) -> Result<Vec<PackedShards>, DataError> {
             };
             let name = name.to_string_lossy();
             let listed = packed.shards.iter().find(|shard| shard.file == name);
+            watch::at(&file);
             let length = file.metadata().map_or(0, |found| found.len());
             if listed.is_none_or(|shard| shard.bytes != length) {
                 told.changed.push(name.into_owned());

@@ -345,6 +345,13 @@ fn hdf5_arrays_are_images() {
         (file("last.h5", None), &["0", "1", "2"][..], "rgb"),
         (file("first.h5", Some("x")), &["cat", "owl"], "rgb"),
         (file("gray.h5", Some("train/images")), &[], "gray"),
+        (file("files.h5", None), &["0", "1", "2"], "rgb"),
+        (file("latest.h5", Some("one")), &["0", "1", "2"], "rgb"),
+        (file("latest.h5", Some("single")), &["0", "1", "2"], "rgb"),
+        (file("latest.h5", Some("implicit")), &["0", "1", "2"], "rgb"),
+        (file("latest.h5", Some("fixed")), &["0", "1", "2"], "rgb"),
+        (file("latest.h5", Some("growing")), &["0", "1", "2"], "rgb"),
+        (file("latest.h5", Some("files")), &["0", "1", "2"], "rgb"),
     ] {
         let found = probe(&source).unwrap();
         assert_eq!(found.samples, 12);
@@ -371,6 +378,16 @@ fn hdf5_arrays_are_images() {
         told.contains("no array `z`") && told.contains("`scores`, `x`, `y`"),
         "{told}"
     );
+    for source in [
+        file("latest.h5", Some("tree")),
+        file("too_new.h5", Some("images")),
+    ] {
+        let told = problem(&source);
+        assert!(
+            told.contains("its images cannot be read: ") && told.contains("libver=\"earliest\""),
+            "{told}"
+        );
+    }
     let told = problem(&list(&fixtures().join("sources/last.h5")));
     assert!(
         told.contains("is an HDF5 file") && told.contains("`hdf5("),
@@ -380,18 +397,20 @@ fn hdf5_arrays_are_images() {
     // Cut or flipped anywhere: something is said, and nothing panics or hangs.
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("damaged.h5");
-    let whole = fs::read(fixtures().join("sources/last.h5")).unwrap();
-    fs::write(&path, &whole[..whole.len() / 2]).unwrap();
-    assert!(!problem(&with(path.clone(), None)).is_empty());
-    for at in (0..whole.len()).step_by(whole.len() / 150 + 1) {
-        let mut bytes = whole.clone();
-        bytes[at] ^= 0x55;
-        fs::write(&path, &bytes).unwrap();
-        let damaged = with(path.clone(), None);
-        if let Ok(Probe { samples: 12, .. }) = probe(&damaged) {
-            let dataset = open(&damaged, 4, OnCorrupt::Skip, 1.0);
-            for batch in dataset.loader(&views(), 1, 0, 3, 2) {
-                assert!(!matches!(batch, Err(DataError::Defect { .. })), "byte {at}");
+    for name in ["last.h5", "files.h5"] {
+        let whole = fs::read(fixtures().join("sources").join(name)).unwrap();
+        fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+        assert!(!problem(&with(path.clone(), None)).is_empty());
+        for at in (0..whole.len()).step_by(whole.len() / 150 + 1) {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 0x55;
+            fs::write(&path, &bytes).unwrap();
+            let damaged = with(path.clone(), None);
+            if let Ok(Probe { samples: 12, .. }) = probe(&damaged) {
+                let dataset = open(&damaged, 4, OnCorrupt::Skip, 1.0);
+                for batch in dataset.loader(&views(), 1, 0, 3, 2) {
+                    assert!(!matches!(batch, Err(DataError::Defect { .. })), "byte {at}");
+                }
             }
         }
     }

@@ -11,9 +11,10 @@ use std::path::{Path, PathBuf};
 use flate2::read::GzDecoder;
 use serde_pickle::{DeOptions, HashableValue, Value, value_from_slice};
 
-use super::files::read_at;
+use super::files::{self, read_at};
 use super::images::{Fetched, Store};
 use super::set::{Labels, Set, Splits};
+use super::watch::{self, Watched};
 use crate::DataError;
 use crate::decode::Unreadable;
 use crate::image::Rgb;
@@ -52,6 +53,7 @@ impl<'a> Place<'a> {
             path: path.to_owned(),
             source,
         };
+        watch::at(path);
         if path.is_dir() {
             let mut folders = vec![path.to_owned()];
             folders.extend(below.iter().map(|name| path.join(name)));
@@ -60,7 +62,7 @@ impl<'a> Place<'a> {
                 home: Home::Folder(folders),
             });
         }
-        let file = File::open(path).map_err(read)?;
+        let file = Watched(files::open(path).map_err(read)?);
         let name = path.to_string_lossy();
         let reader: Box<dyn Read> = if name.ends_with(".gz") || name.ends_with(".tgz") {
             Box::new(GzDecoder::new(file))
@@ -102,7 +104,7 @@ impl<'a> Place<'a> {
                     path: path.clone(),
                     source,
                 };
-                let file = File::open(&path).map_err(read)?;
+                let file = Watched(files::open(&path).map_err(read)?);
                 let mut bytes = Vec::new();
                 if path.extension().is_some_and(|e| e == "gz") {
                     GzDecoder::new(file)
@@ -123,6 +125,7 @@ impl<'a> Place<'a> {
             return None;
         };
         folders.iter().find_map(|folder| {
+            watch::at(folder);
             names.iter().find_map(|name| {
                 let plain = folder.join(name);
                 let zipped = folder.join(format!("{name}.gz"));
@@ -462,7 +465,7 @@ pub(crate) fn stl10(path: &Path, labelled: bool) -> Result<Splits, DataError> {
             path: path.clone(),
             source,
         };
-        let file = File::open(&path).map_err(read)?;
+        let file = files::open(&path).map_err(read)?;
         let length = file.metadata().map_err(read)?.len();
         if length == 0 || length % STL_BYTES as u64 != 0 {
             return Err(place.fail(format!(

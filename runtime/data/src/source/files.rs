@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::images::{Fetched, Store};
+use super::watch;
 use crate::DataError;
 use crate::decode::{MAX_FILE_BYTES, Unreadable};
 
@@ -32,6 +33,21 @@ impl Store for Files {
         read(&self.root.join(file), bytes)?;
         Ok(Fetched::Encoded)
     }
+}
+
+/// Open a regular file. What is none is not opened: a pipe would never answer.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    watch::at(path);
+    let found = path.metadata()?;
+    if !found.is_file() {
+        let is = if found.is_dir() {
+            "a folder"
+        } else {
+            "no regular file"
+        };
+        return Err(io::Error::other(format!("it is {is}")));
+    }
+    File::open(path)
 }
 
 /// Read a file whole. What is no regular file is not opened: a pipe would
@@ -85,6 +101,7 @@ pub(crate) fn expand(pattern: &str) -> Result<Vec<PathBuf>, DataError> {
     })?;
     let mut files = Vec::new();
     for name in names {
+        watch::at(Path::new(&name));
         if !name.contains(['*', '?', '[']) || Path::new(&name).exists() {
             files.push(PathBuf::from(name));
             continue;
@@ -94,7 +111,10 @@ pub(crate) fn expand(pattern: &str) -> Result<Vec<PathBuf>, DataError> {
             problem: format!("it is no valid pattern: {error}"),
         })?;
         let before = files.len();
-        files.extend(found.filter_map(Result::ok).filter(|path| path.is_file()));
+        files.extend(found.filter_map(Result::ok).filter(|path| {
+            watch::on();
+            path.is_file()
+        }));
         if files.len() == before {
             return Err(DataError::Source {
                 path: pattern.into(),

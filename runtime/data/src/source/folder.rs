@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
+use super::watch;
 use crate::DataError;
 
 /// File name endings that are taken for images; the content decides later.
@@ -30,6 +31,7 @@ impl Folder {
     /// The folder is missing, none, or without images; a folder below it
     /// cannot be read.
     pub(crate) fn walk(root: &Path) -> Result<Self, DataError> {
+        watch::at(root);
         match root.metadata() {
             Ok(found) if found.is_dir() => {}
             Ok(_) => {
@@ -57,9 +59,13 @@ impl Folder {
                 entry.depth() == 0 || !entry.file_name().as_encoded_bytes().starts_with(b".")
             });
         for entry in walk {
+            watch::on();
             let path = match entry {
                 Ok(entry) if entry.file_type().is_file() => entry.into_path(),
-                Ok(_) => continue,
+                Ok(entry) => {
+                    watch::at(entry.path());
+                    continue;
+                }
                 Err(error) => match refused(error)? {
                     Some(path) => path,
                     None => continue,
@@ -77,6 +83,7 @@ impl Folder {
                 extensions: EXTENSIONS.map(|e| format!("`.{e}`")).join(", "),
             });
         }
+        watch::rest();
         files.sort_unstable_by(|a, b| bytes(a.as_os_str()).cmp(bytes(b.as_os_str())));
         let classes = classes(&files);
         Ok(Folder {

@@ -1,13 +1,13 @@
 //! A list of image files: CSV, TSV, or text with a path in each line.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use csv::{ByteRecord, ReaderBuilder};
 
-use super::files::Files;
+use super::files::{self, Files};
 use super::set::{Labels, Set};
+use super::watch::{self, Watched};
 use crate::DataError;
 
 /// Most bytes of a list.
@@ -40,8 +40,8 @@ pub(crate) fn open(
         path: path.to_owned(),
         source,
     };
-    let mut file = File::open(path).map_err(read)?;
-    let length = file.metadata().map_err(read)?.len();
+    let mut file = Watched(files::open(path).map_err(read)?);
+    let length = file.0.metadata().map_err(read)?.len();
     if length > MAX_LIST_BYTES {
         return Err(fail(format!("it has {length} bytes, too many for a list")));
     }
@@ -50,6 +50,7 @@ pub(crate) fn open(
         .take(MAX_LIST_BYTES)
         .read_to_end(&mut bytes)
         .map_err(read)?;
+    watch::rest();
     let text = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes);
     let (rows, lines) = rows(path, text).map_err(fail)?;
     let mut rows = rows.into_iter().zip(lines).peekable();
@@ -128,7 +129,12 @@ pub(crate) fn open(
     // One look tells a wrong root from a few lost files.
     let step = files.len().div_ceil(16);
     let mut looked = files.iter().step_by(step);
-    if !looked.any(|file| root.join(file).exists()) {
+    let there = |file: &PathBuf| {
+        let file = root.join(file);
+        watch::at(&file);
+        file.exists()
+    };
+    if !looked.any(there) {
         let first = files.first().map(|f| root.join(f).display().to_string());
         return Err(fail(format!(
             "the files that it names are not there, such as `{}`; \
@@ -136,6 +142,7 @@ pub(crate) fn open(
             first.unwrap_or_default()
         )));
     }
+    watch::rest();
     let labels = match labels_at {
         Some(_) => Some(Labels::read(&labels).map_err(fail)?),
         None => None,

@@ -9,6 +9,7 @@ use std::sync::Mutex;
 use safetensors::Dtype;
 use safetensors::tensor::Metadata;
 
+use super::files;
 use crate::DataError;
 
 /// Most bytes of a header that is parsed.
@@ -52,7 +53,7 @@ impl Recorded {
             path: path.to_owned(),
             source,
         };
-        let mut file = File::open(path).map_err(read)?;
+        let mut file = files::open(path).map_err(read)?;
         let length = file.metadata().map_err(read)?.len();
         let (header, start) = header(&mut file, length).map_err(|problem| match problem {
             HeaderError::Read(source) => read(source),

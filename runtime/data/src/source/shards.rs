@@ -18,9 +18,10 @@ use std::sync::{Arc, Mutex};
 use flate2::read::MultiGzDecoder;
 use tar::{Archive, Entries, EntryType};
 
-use super::files::read_at;
+use super::files::{self, read_at};
 use super::images::{Fetched, Store};
 use super::set::{Labels, Set};
+use super::watch::{Watch, Watched};
 use crate::DataError;
 use crate::decode::{MAX_FILE_BYTES, Unreadable};
 
@@ -71,9 +72,11 @@ pub(crate) fn open(
     let scans: Vec<Mutex<Option<Result<Scan, DataError>>>> =
         files.iter().map(|_| Mutex::default()).collect();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let watch = &Watch::current();
     std::thread::scope(|scope| {
         for _ in 0..threads.min(files.len()) {
             scope.spawn(|| {
+                let _entered = Watch::enter(watch.clone());
                 loop {
                     let n = next.fetch_add(1, Ordering::Relaxed);
                     let (Some(file), Some(slot)) = (files.get(n), scans.get(n)) else {
@@ -138,13 +141,8 @@ fn scan(path: &Path, shard: u32, image: Option<&str>, label: &str) -> Result<Sca
         path: path.to_owned(),
         problem: problem.into(),
     };
-    let file = File::open(path).map_err(read)?;
+    let file = files::open(path).map_err(read)?;
     let found = file.metadata().map_err(read)?;
-    if !found.is_file() {
-        return Err(fail(
-            "it is no file; name tar files: `webdataset(\"shards-{000..099}.tar\")`",
-        ));
-    }
     let mut start = [0; 2];
     let zipped = read_at(&file, &mut start, 0).is_ok() && start == GZIP;
     let mut scan = Scan {
@@ -156,7 +154,7 @@ fn scan(path: &Path, shard: u32, image: Option<&str>, label: &str) -> Result<Sca
         let most = unzipped_limit(found.len());
         let read_so_far = AtomicU64::new(0);
         let unzipped = Counted {
-            inner: MultiGzDecoder::new(BufReader::new(&file)).take(most),
+            inner: MultiGzDecoder::new(BufReader::new(Watched(&file))).take(most),
             read: &read_so_far,
         };
         let mut archive = Archive::new(unzipped);
@@ -171,7 +169,7 @@ fn scan(path: &Path, shard: u32, image: Option<&str>, label: &str) -> Result<Sca
         }
         (end, length)
     } else {
-        let mut archive = Archive::new(&file);
+        let mut archive = Archive::new(Watched(&file));
         let entries = archive.entries_with_seek().map_err(read)?;
         (index(entries, shard, image, label, &mut scan), found.len())
     };
@@ -310,7 +308,7 @@ impl Shard {
     /// Its tar file, to be read from any place.
     fn file(&self) -> io::Result<Arc<File>> {
         let Some(unzipped) = &self.unzipped else {
-            return Ok(Arc::new(File::open(&self.path)?));
+            return Ok(Arc::new(files::open(&self.path)?));
         };
         let mut unzipped = unzipped.lock().unwrap_or_else(|lock| lock.into_inner());
         if let Some(file) = &*unzipped {
@@ -329,7 +327,7 @@ fn unzip(path: &Path) -> io::Result<File> {
         let text = format!("it cannot be unzipped to `{}`: {error}", place.display());
         io::Error::new(error.kind(), text)
     };
-    let zipped = File::open(path)?;
+    let zipped = files::open(path)?;
     let most = unzipped_limit(zipped.metadata()?.len());
     let mut from = MultiGzDecoder::new(BufReader::new(zipped)).take(most);
     let mut file = tempfile::tempfile().map_err(told)?;
@@ -361,7 +359,7 @@ impl Store for Shards {
         // The member's name stands in the block before it. A gzipped shard is
         // not unzipped for a name.
         let file = match &shard.unzipped {
-            None => File::open(&shard.path).ok().map(Arc::new),
+            None => files::open(&shard.path).ok().map(Arc::new),
             Some(file) => file.try_lock().ok().and_then(|file| file.clone()),
         };
         let member = file.and_then(|file| {
