@@ -1,6 +1,7 @@
 //! The world in which the tests compile.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ssl_core::{DatasetInfo, World, WorldError};
 use ssl_plan::Source;
@@ -29,7 +30,7 @@ impl<F: Fn(&Path) -> Option<String>> World for Bench<F> {
         }
     }
 
-    fn dataset(&self, source: &Source) -> Result<DatasetInfo, WorldError> {
+    fn dataset(&self, source: &Source, stall_limit: Duration) -> Result<DatasetInfo, WorldError> {
         let classes = |n: usize| Some((0..n).map(|i| i.to_string()).collect());
         match source {
             Source::Digits => Ok(DatasetInfo {
@@ -61,7 +62,7 @@ impl<F: Fn(&Path) -> Option<String>> World for Bench<F> {
             Source::Concat { sources } | Source::Mix { sources, .. } => {
                 let samples = sources
                     .iter()
-                    .map(|source| self.dataset(source).map(|info| info.samples))
+                    .map(|source| self.dataset(source, stall_limit).map(|info| info.samples))
                     .sum::<Result<_, _>>()?;
                 Ok(DatasetInfo {
                     samples,

@@ -1,5 +1,7 @@
 //! The `data` section: what is read, and how much of it there is.
 
+use std::time::Duration;
+
 use ssl_diagnostics::{Code, Diagnostic, Fix, Span};
 use ssl_plan::{Data, Decode, OnCorrupt, Source};
 use ssl_syntax::ast::SectionKind;
@@ -156,8 +158,14 @@ impl Checker<'_> {
     pub(super) fn data(&mut self) -> DataSection {
         let settings = &self.source.effective.data;
         self.known_fields(SectionKind::Data, settings);
+        // Where it is wrong, it has been said.
+        let stall_limit = match self.recorded_field(SectionKind::Data, "stall_limit") {
+            Some(Value::Quantity(x, Unit::Seconds(unit))) => x * f64::from(unit),
+            _ => 120.0,
+        };
+        let patience = Duration::try_from_secs_f64(stall_limit).unwrap_or(Duration::MAX);
         let (source, info) = match settings.get("source") {
-            Some(setting) => self.data_source(setting),
+            Some(setting) => self.data_source(setting, patience),
             None => {
                 self.missing("data", "source", "`source = image_folder(\"photos\")`");
                 (None, None)
@@ -197,10 +205,6 @@ impl Checker<'_> {
         let cache = match self.recorded_field(SectionKind::Data, "cache") {
             Some(Value::Quantity(x, Unit::Bytes(unit))) => (x * unit as f64) as u64,
             _ => 0,
-        };
-        let stall_limit = match self.recorded_field(SectionKind::Data, "stall_limit") {
-            Some(Value::Quantity(x, Unit::Seconds(unit))) => x * f64::from(unit),
-            _ => 0.0,
         };
         let seen = info.as_ref().map(|i| i.samples);
         if let (Some(seen), Some(stated)) = (seen, stated)
