@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ssl_plan::{Data, Decode, OnCorrupt, PackedShards, Source, Transform, View};
 
-use crate::pack::packs;
+use crate::pack::{Look, packs};
 use crate::report::{CorruptFile, CorruptReport};
 use crate::source::watch::Watch;
 use crate::source::{
@@ -87,9 +87,19 @@ pub fn probe_within(source: &Source, stall_limit: Duration) -> Result<Probe, Dat
             held_out: opened.held_out(),
             classes: opened.labels.map(|labels| labels.classes),
             recorded: None,
-            packs: packs(&source)?,
+            packs: packs(&source, Look::Ends)?,
         })
     })
+}
+
+/// The packed shards of a source with all of their bytes compared with what
+/// was packed, where a probe compares lengths and the ends of the members.
+///
+/// # Errors
+/// A pattern that names no file, a disk that does not answer for so long.
+pub fn verify(source: &Source, stall_limit: Duration) -> Result<Vec<PackedShards>, DataError> {
+    let source = source.clone();
+    patiently(stall_limit, move || packs(&source, Look::Whole))
 }
 
 /// How long one look at the disk may take where no plan says it.
@@ -222,7 +232,7 @@ impl Dataset {
             source => {
                 let source = source.clone();
                 let (opened, found) = patiently(stall_limit, move || {
-                    Ok((source::open(&source)?, packs(&source)?))
+                    Ok((source::open(&source)?, packs(&source, Look::Ends)?))
                 })?;
                 same_packs(&data.packs, &found)?;
                 let (slots, held_out) = (opened.slots(), opened.held_out());
@@ -341,6 +351,11 @@ impl Dataset {
 
     pub(crate) fn images(&self, split: Split) -> Result<&Images, DataError> {
         self.inner.images(split)
+    }
+
+    /// How long one image may take.
+    pub(crate) fn stall_limit(&self) -> Duration {
+        self.inner.stall_limit
     }
 
     /// Whether training views are made of JPEGs decoded at less than their size.

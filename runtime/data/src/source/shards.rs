@@ -344,17 +344,28 @@ fn unzip(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+impl Shards {
+    fn place(&self, index: usize) -> Option<(&Place, &Shard)> {
+        let place = self.places.get(index)?;
+        Some((place, self.shards.get(place.shard as usize)?))
+    }
+}
+
 impl Store for Shards {
     fn len(&self) -> usize {
         self.places.len()
     }
 
+    fn whereabouts(&self, index: usize) -> String {
+        match self.place(index) {
+            Some((place, shard)) => format!("{} at byte {}", shard.path.display(), place.offset),
+            None => format!("image {index}"),
+        }
+    }
+
     fn name(&self, index: usize) -> String {
-        let Some(place) = self.places.get(index) else {
-            return format!("image {index}");
-        };
-        let Some(shard) = self.shards.get(place.shard as usize) else {
-            return format!("image {index}");
+        let Some((place, shard)) = self.place(index) else {
+            return self.whereabouts(index);
         };
         // The member's name stands in the block before it. A gzipped shard is
         // not unzipped for a name.
@@ -368,19 +379,14 @@ impl Store for Shards {
             let name = header.split(|b| *b == 0).next()?;
             (place.length > 0).then(|| String::from_utf8_lossy(name).into_owned())
         });
-        let shard = &shard.path;
         match member {
-            Some(member) => format!("{}:{member}", shard.display()),
-            None => format!("{} at byte {}", shard.display(), place.offset),
+            Some(member) => format!("{}:{member}", shard.path.display()),
+            None => self.whereabouts(index),
         }
     }
 
     fn fetch(&self, index: usize, bytes: &mut Vec<u8>) -> Result<Fetched<'_>, Unreadable> {
-        let place = self.places.get(index).ok_or(Unreadable::Empty)?;
-        let shard = self
-            .shards
-            .get(place.shard as usize)
-            .ok_or(Unreadable::Empty)?;
+        let (place, shard) = self.place(index).ok_or(Unreadable::Empty)?;
         if u64::from(place.length) > MAX_FILE_BYTES {
             return Err(Unreadable::TooManyBytes(u64::from(place.length)));
         }
