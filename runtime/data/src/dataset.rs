@@ -365,6 +365,12 @@ impl Dataset {
 
     /// An error where more images of a split are unreadable than allowed.
     pub(crate) fn tolerable(&self, split: Split, broken: &[CorruptFile]) -> Result<(), DataError> {
+        if let (OnCorrupt::Error, Some(file)) = (self.inner.on_corrupt, broken.first()) {
+            return Err(DataError::Corrupt {
+                path: file.path.clone(),
+                reason: file.reason.clone(),
+            });
+        }
         let mut report = CorruptReport::default();
         for file in broken {
             report.add(vec![file.clone()]);

@@ -77,13 +77,14 @@ impl Dataset {
         };
         let dataset = self.clone();
         let look = move |sample, seen: &mut Seen| dataset.look(split, sample, seen);
-        let all = crew.each(samples.clone(), look, &mut |done| {
+        let count = samples.len();
+        let all = crew.each(samples, look, &mut |done| {
             progress(done);
             true
         })?;
         let mut seen = Seen::default();
         all.into_iter().flatten().for_each(|one| seen.take(one));
-        Ok(self.summary(split, &samples, seen))
+        Ok(self.summary(split, (count, step), seen))
     }
 
     fn look(&self, split: Split, sample: u32, seen: &mut Seen) {
@@ -129,7 +130,8 @@ impl Dataset {
         seen.file = file;
     }
 
-    fn summary(&self, split: Split, samples: &[u32], mut seen: Seen) -> Survey {
+    /// Of so many images, one of so many.
+    fn summary(&self, split: Split, (count, step): (usize, usize), mut seen: Seen) -> Survey {
         seen.sizes.sort_unstable_by_key(|[h, w]| (h * w, *h));
         seen.broken.sort_unstable_by_key(|file| file.sample);
         seen.hashes.sort_unstable_by_key(|(_, sample)| *sample);
@@ -150,7 +152,7 @@ impl Dataset {
             .map(|sum| sum as f64 / pixels / (255.0 * 255.0));
         let labels = self.labels(split).map(|labels| {
             let mut counts = vec![0; self.classes().map_or(0, <[String]>::len)];
-            for label in samples.iter().filter_map(|s| labels.get(*s as usize)) {
+            for label in labels.iter().step_by(step) {
                 if let Some(count) = counts.get_mut(*label as usize) {
                     *count += 1;
                 }
@@ -158,7 +160,7 @@ impl Dataset {
             counts
         });
         Survey {
-            images: samples.len(),
+            images: count,
             bytes: seen.bytes,
             formats: seen.formats,
             sizes: seen.sizes,

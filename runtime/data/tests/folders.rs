@@ -126,6 +126,15 @@ fn link_loops_end_and_odd_names_are_read() {
     fs::write(odd, fixture("444.jpg")).unwrap();
     let dataset = Dataset::open(&data(folder(root), 41, OnCorrupt::Error, 0.0)).unwrap();
     assert_eq!(all(&mut loader(&dataset, 18, 2)).unwrap().len(), 2);
+    // A link to itself is an image that cannot be read, and no more.
+    symlink("self.jpg", root.join("cats/self.jpg")).unwrap();
+    let dataset = Dataset::open(&data(folder(root), 42, OnCorrupt::Skip, 0.1)).unwrap();
+    let found = dataset.survey(ssl_data::Split::Train, usize::MAX, 2, &|_| {});
+    let broken = found.unwrap().broken;
+    assert!(
+        broken.len() == 1 && broken[0].path.ends_with("cats/self.jpg"),
+        "{broken:?}"
+    );
 }
 
 #[test]

@@ -74,6 +74,10 @@ fn draw(options: &Options) -> Result<(), ExitCode> {
             Err(why) => output::eprint(&format!("warning: `{name}` is left out: {why}\n")),
         }
     }
+    if rows.is_empty() {
+        output::eprint("error: none of the images can be read\n");
+        return Err(ExitCode::from(65));
+    }
     let names: Vec<&str> = views.iter().map(|v| v.name.as_str()).collect();
     let png = sheet::png(&names, &rows).map_err(|message| {
         output::eprint(&format!("error: {message}\n"));

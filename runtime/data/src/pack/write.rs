@@ -132,6 +132,7 @@ impl Dataset {
                 }
                 let shard = store(&path, start, members, self.classes(), &mut broken);
                 let (images, bytes, blake3) = shard.map_err(write(&path))?;
+                self.tolerable(split, &broken)?;
                 packed.shards.push(Shard {
                     file,
                     images,
@@ -140,7 +141,6 @@ impl Dataset {
                     ends: ends(&path).map_err(write(&path))?,
                 });
             }
-            self.tolerable(split, &broken)?;
             packed.broken.extend(
                 broken
                     .into_iter()

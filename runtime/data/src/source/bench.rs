@@ -9,18 +9,22 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
-use serde_pickle::{DeOptions, HashableValue, Value, value_from_slice};
+use serde_pickle::{HashableValue, Value};
 
 use super::files::{self, read_at};
 use super::images::{Fetched, Store};
+use super::pickle;
 use super::set::{Labels, Set, Splits};
 use super::watch::{self, Watched};
 use crate::DataError;
 use crate::decode::Unreadable;
 use crate::image::Rgb;
 
-/// Most bytes of a file, or of an archive unpacked.
-const MAX_BYTES: u64 = 1 << 30;
+/// Most bytes of a file, or of an archive, unpacked.
+const MAX_BYTES: u64 = 640 << 20;
+/// What is told of more.
+const TOO_MANY: &str =
+    "it unpacks to more than 640 MiB, as none of these sets does; fetch it again";
 
 const CIFAR10: [&str; 10] = [
     "airplane",
@@ -69,26 +73,23 @@ impl<'a> Place<'a> {
         } else {
             Box::new(file)
         };
-        let broken = |error: std::io::Error| DataError::Source {
-            path: path.to_owned(),
-            problem: format!("it is neither a folder nor a whole tar archive: {error}"),
-        };
-        let mut files = BTreeMap::new();
         let mut archive = tar::Archive::new(reader.take(MAX_BYTES));
-        for entry in archive.entries().map_err(broken)? {
-            let mut entry = entry.map_err(broken)?;
-            if entry.header().entry_type() != tar::EntryType::Regular {
-                continue;
+        let files = unpacked(&mut archive);
+        let problem = match files {
+            _ if archive.into_inner().limit() == 0 => TOO_MANY.into(),
+            Ok(files) => {
+                return Ok(Place {
+                    path,
+                    home: Home::Archive(files),
+                });
             }
-            let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-            let name = name.rsplit('/').next().unwrap_or_default().to_owned();
-            let mut bytes = Vec::new();
-            entry.read_to_end(&mut bytes).map_err(broken)?;
-            files.insert(name, bytes);
-        }
-        Ok(Place {
-            path,
-            home: Home::Archive(files),
+            Err(error) => {
+                format!("it is neither a folder nor a whole tar archive: {error}; fetch it again")
+            }
+        };
+        Err(DataError::Source {
+            path: path.to_owned(),
+            problem,
         })
     }
 
@@ -106,13 +107,20 @@ impl<'a> Place<'a> {
                 };
                 let file = Watched(files::open(&path).map_err(read)?);
                 let mut bytes = Vec::new();
-                if path.extension().is_some_and(|e| e == "gz") {
-                    GzDecoder::new(file)
-                        .take(MAX_BYTES)
-                        .read_to_end(&mut bytes)
-                        .map_err(read)?;
-                } else {
-                    file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(read)?;
+                let mut reader: Box<dyn Read> = match path.extension() {
+                    Some(end) if end == "gz" => Box::new(GzDecoder::new(file)),
+                    _ => Box::new(file),
+                };
+                reader
+                    .by_ref()
+                    .take(MAX_BYTES)
+                    .read_to_end(&mut bytes)
+                    .map_err(read)?;
+                if bytes.len() as u64 == MAX_BYTES {
+                    return Err(DataError::Source {
+                        path,
+                        problem: TOO_MANY.into(),
+                    });
                 }
                 Ok(Some(bytes))
             }
@@ -158,6 +166,23 @@ impl<'a> Place<'a> {
             .collect();
         (!lines.is_empty()).then_some(lines)
     }
+}
+
+/// The files of an archive by their names.
+fn unpacked(archive: &mut tar::Archive<impl Read>) -> std::io::Result<BTreeMap<String, Vec<u8>>> {
+    let mut files = BTreeMap::new();
+    for entry in archive.entries()? {
+        let mut entry = entry?;
+        if entry.header().entry_type() != tar::EntryType::Regular {
+            continue;
+        }
+        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        let name = name.rsplit('/').next().unwrap_or_default().to_owned();
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes)?;
+        files.insert(name, bytes);
+    }
+    Ok(files)
 }
 
 /// CIFAR-10.
@@ -267,7 +292,7 @@ fn cifar_file(
     let wrong = || {
         place.fail(format!(
             "`{pickle}` is no CIFAR batch: it has no bytes `data` with a number in `{key}` for \
-             each image"
+             each image; fetch it again"
         ))
     };
     let data = batch.remove("data").and_then(array).ok_or_else(wrong)?;
@@ -289,13 +314,14 @@ fn cifar_file(
 /// The entries of a pickled dictionary. Nothing in it is called: objects are
 /// reduced to the state that they were stored with.
 fn pickled(place: &Place<'_>, bytes: &[u8]) -> Result<BTreeMap<String, Value>, DataError> {
-    let options = DeOptions::new()
-        .keep_restore_state()
-        .replace_unresolved_globals();
-    let value = value_from_slice(bytes, options)
-        .map_err(|error| place.fail(format!("a pickle in it cannot be read: {error}")))?;
+    let value = pickle::read(bytes).map_err(|problem| {
+        place.fail(match problem.contains("; ") {
+            true => format!("a pickle in it is no CIFAR batch: {problem}"),
+            false => format!("a pickle in it is no CIFAR batch: {problem}; fetch it again"),
+        })
+    })?;
     let Value::Dict(entries) = value else {
-        return Err(place.fail("a pickle in it holds no dictionary"));
+        return Err(place.fail("a pickle in it holds no dictionary; fetch it again"));
     };
     Ok(entries
         .into_iter()

@@ -53,6 +53,15 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
 /// Read a file whole. What is no regular file is not opened: a pipe would
 /// never answer.
 pub(crate) fn read(path: &Path, bytes: &mut Vec<u8>) -> Result<(), Unreadable> {
+    let read = read_into(path, bytes);
+    if read.is_err() {
+        // Nothing of the file before.
+        bytes.clear();
+    }
+    read
+}
+
+fn read_into(path: &Path, bytes: &mut Vec<u8>) -> Result<(), Unreadable> {
     let found = path.metadata()?;
     if !found.is_file() {
         return Err(Unreadable::Container("it is no regular file".into()));

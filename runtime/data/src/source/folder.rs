@@ -95,18 +95,29 @@ impl Folder {
 }
 
 /// What to do about an entry that the walk could not read: a link that leads
-/// back is no folder, a dangling link may be an image that went away, anything
-/// else stops.
+/// back is no folder, one that is dangling or leads to itself may be an image
+/// that went away, anything else stops.
 fn refused(error: walkdir::Error) -> Result<Option<PathBuf>, DataError> {
     let path = error.path().map(Path::to_owned).unwrap_or_default();
     if error.loop_ancestor().is_some() {
         return Ok(None);
     }
     match error.into_io_error() {
-        Some(source) if source.kind() == std::io::ErrorKind::NotFound => Ok(Some(path)),
+        Some(source) if source.kind() == std::io::ErrorKind::NotFound || loops(&source) => {
+            Ok(Some(path))
+        }
         Some(source) => Err(DataError::Read { path, source }),
         None => Ok(None),
     }
+}
+
+/// Whether a link leads to itself (`ELOOP`).
+fn loops(error: &std::io::Error) -> bool {
+    #[cfg(target_os = "linux")]
+    const LOOP: i32 = 40;
+    #[cfg(not(target_os = "linux"))]
+    const LOOP: i32 = 62;
+    cfg!(unix) && error.raw_os_error() == Some(LOOP)
 }
 
 pub(crate) fn is_image(path: &Path) -> bool {

@@ -64,7 +64,7 @@ pub(crate) fn open(
         source,
     })?;
     let file = File::from_source(bytes.clone())
-        .map_err(|e| fail(format!("it cannot be read as HDF5: {e}; {CONVERT}")))?;
+        .map_err(|e| fail(format!("it cannot be read as HDF5: {e}; {}", remedy(&e))))?;
     let names = file.root().datasets().unwrap_or_default();
     let array = |name: &str| {
         let found = file.dataset(name);
@@ -79,6 +79,10 @@ pub(crate) fn open(
             });
             match (found.next(), found.next()) {
                 (Some(array), None) => array,
+                // One array, and why it holds no images.
+                (None, None) if names.len() == 1 => file
+                    .dataset(&names[0])
+                    .map_err(|e| fail(format!("its array cannot be read: {e}; {}", remedy(&e))))?,
                 _ => {
                     return Err(fail(format!(
                         "it must be said which array holds the images: `image: \"...\"`; {}",
@@ -130,6 +134,18 @@ pub(crate) fn open(
 /// The way out where a file is of a form that is not read.
 const CONVERT: &str = "write it anew with h5py (`libver=\"earliest\"`, in one piece or in gzipped \
                        chunks, at most one axis unlimited), or its images as files";
+
+/// What helps against an error of the reader.
+fn remedy(error: &hdf5_pure::Error) -> &'static str {
+    let text = error.to_string();
+    match ["EOF", "signature", "end of"]
+        .iter()
+        .any(|told| text.contains(told))
+    {
+        true => "it is no HDF5 file, or it has been cut off: fetch it again",
+        false => CONVERT,
+    }
+}
 
 fn there(names: &[String]) -> String {
     match names {
@@ -187,7 +203,7 @@ fn shape(array: &Dataset) -> Result<(usize, Form), String> {
     let (shape, of) = match (array.shape(), array.dtype()) {
         (Ok(shape), Ok(of)) => (shape, of),
         (Err(e), _) | (_, Err(e)) => {
-            return Err(format!("its array cannot be read: {e}; {CONVERT}"));
+            return Err(format!("its array cannot be read: {e}; {}", remedy(&e)));
         }
     };
     let (count, height, width, pixels) = match (&of, shape.as_slice()) {
@@ -221,21 +237,25 @@ fn readable(array: &Dataset, count: usize) -> Result<(), String> {
         }
     }
     match last {
-        Some(e) => Err(format!("its images cannot be read: {e}; {CONVERT}")),
+        Some(e) => Err(format!("its images cannot be read: {e}; {}", remedy(&e))),
         None => Ok(()),
     }
 }
 
 /// Labels as they are written: numbers, or names.
 fn written(array: &Dataset, count: usize) -> Result<Vec<String>, String> {
-    let bad = |e: hdf5_pure::Error| format!("its labels cannot be read: {e}; {CONVERT}");
+    let bad = |e: hdf5_pure::Error| format!("its labels cannot be read: {e}; {}", remedy(&e));
     let given: u64 = array.shape().map_err(bad)?.iter().product();
     if given != count as u64 {
-        return Err(format!("it has {count} images, but {given} labels"));
+        return Err(format!(
+            "it has {count} images, but {given} labels; name another array: `label: \"...\"`"
+        ));
     }
     match array.dtype().map_err(bad)? {
         DType::String | DType::VariableLengthString => array.read_string().map_err(bad),
-        DType::F32 | DType::F64 => Err("its labels are no whole numbers".into()),
+        DType::F32 | DType::F64 => {
+            Err("its labels are no whole numbers; name another array: `label: \"...\"`".into())
+        }
         _ => {
             let numbers = array.read_i64().map_err(bad)?;
             Ok(numbers.iter().map(ToString::to_string).collect())

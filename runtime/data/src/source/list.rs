@@ -52,6 +52,9 @@ pub(crate) fn open(
         .map_err(read)?;
     watch::rest();
     let text = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes);
+    if text.starts_with(b"\xFF\xFE") || text.starts_with(b"\xFE\xFF") {
+        return Err(fail("it is written in UTF-16; save it as UTF-8".into()));
+    }
     let (rows, lines) = rows(path, text).map_err(fail)?;
     let mut rows = rows.into_iter().zip(lines).peekable();
 
@@ -120,7 +123,9 @@ pub(crate) fn open(
         }
     }
     if files.is_empty() {
-        return Err(fail("it names no image".into()));
+        return Err(fail(
+            "it names no image; write the path of one in each line".into(),
+        ));
     }
     let root = match root {
         Some(root) => root.to_owned(),
@@ -160,7 +165,11 @@ fn rows(path: &Path, text: &[u8]) -> Result<(Vec<ByteRecord>, Vec<u64>), String>
         .and_then(|e| e.to_str())
         .unwrap_or("")
         .to_ascii_lowercase();
+    let first = text.split(|b| matches!(b, b'\n' | b'\r')).next();
+    let first = first.unwrap_or_default();
     let delimiter = match extension.as_str() {
+        // As spreadsheets write it where the comma is the decimal sign.
+        "csv" if first.contains(&b';') && !first.contains(&b',') => b';',
         "csv" => b',',
         "tsv" | "tab" => b'\t',
         _ if text.contains(&b'\t') => b'\t',
@@ -181,11 +190,20 @@ fn rows(path: &Path, text: &[u8]) -> Result<(Vec<ByteRecord>, Vec<u64>), String>
     Ok((rows, lines))
 }
 
+/// Lines that end as Unix, Windows or an old Macintosh ends them.
+fn lines_of(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let end = match text.contains(&b'\n') {
+        true => b'\n',
+        false => b'\r',
+    };
+    text.split(move |b| *b == end)
+}
+
 /// Lines of a path each, or, where all of them end so, of a path, a space and
 /// a number.
 fn plain(text: &[u8]) -> (Vec<ByteRecord>, Vec<u64>) {
     let lines: Vec<(u64, &[u8])> = (1..)
-        .zip(text.split(|b| *b == b'\n'))
+        .zip(lines_of(text))
         .map(|(n, line)| (n, line.trim_ascii()))
         .filter(|(_, line)| !line.is_empty())
         .collect();

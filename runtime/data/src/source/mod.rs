@@ -11,6 +11,7 @@ mod list;
 mod looks;
 mod open;
 mod parquet;
+mod pickle;
 mod recorded;
 mod set;
 mod shards;

@@ -304,7 +304,7 @@ fn is_file(path: &str, wanted: &'static str) -> Result<(), DataError> {
     }
     let error = DataError::Source {
         path: file.to_owned(),
-        problem: format!("it is not {wanted}"),
+        problem: format!("it is not {wanted}; name a regular file"),
     };
     Err(mistaken(error, path, wanted))
 }
@@ -318,7 +318,10 @@ fn shard_files(pattern: &str, wanted: &'static str) -> Result<Vec<PathBuf>, Data
             let text = file.display().to_string();
             let error = DataError::Source {
                 path: file.clone(),
-                problem: format!("it is a folder, not {wanted}; name files, such as `{text}/*`"),
+                problem: match file.is_dir() {
+                    true => format!("it is a folder, not {wanted}; name files, such as `{text}/*`"),
+                    false => format!("it is a pipe or a device, not {wanted}; name a file"),
+                },
             };
             return Err(mistaken(error, &text, wanted));
         }

@@ -183,7 +183,9 @@ fn header(file: &mut File, length: u64) -> Result<(Metadata, u64), HeaderError> 
         })?;
     let size = u64::from_le_bytes(size);
     if size > length.saturating_sub(8) {
-        return format("it is no safetensors file, or it has been cut off".into());
+        return format(
+            "it is no safetensors file, or it has been cut off; record the views again".into(),
+        );
     }
     if size > MAX_HEADER_BYTES {
         return format(format!(

@@ -178,10 +178,11 @@ fn scan(path: &Path, shard: u32, image: Option<&str>, label: &str) -> Result<Sca
             "it is no tar file, or its first header is damaged; fetch it again",
         ));
     }
-    // A shard ends in two empty blocks. One that does not has been cut: the
-    // loss is one more image, which cannot be read.
+    // A shard ends in two empty blocks. One that has not even the first has been
+    // cut: the loss is one more image, which cannot be read.
     if end
         .checked_next_multiple_of(512)
+        .and_then(|end| end.checked_add(512))
         .is_none_or(|end| end > length)
     {
         let lost = Place {
