@@ -284,7 +284,10 @@ fn more(out: &mut String, all: usize) {
 }
 
 fn balance(out: &mut String, counts: &[usize], classes: &[String]) {
-    let mut order: Vec<(&usize, &String)> = counts.iter().zip(classes).collect();
+    // Names of folders may hold what a terminal obeys.
+    let shown = |class: &String| class.replace(char::is_control, "?");
+    let classes: Vec<String> = classes.iter().map(shown).collect();
+    let mut order: Vec<(&usize, &String)> = counts.iter().zip(&classes).collect();
     order.sort_by_key(|(count, _)| std::cmp::Reverse(**count));
     let (Some(most), Some(least)) = (order.first(), order.last()) else {
         return;

@@ -93,6 +93,10 @@ fn draw(options: &Options) -> Result<(), ExitCode> {
         let out = options.out.clone().unwrap_or_else(|| "preview.png".into());
         std::fs::write(&out, &png).map_err(|e| {
             let reason = reason(&e);
+            // Half a picture is none.
+            if out.is_file() {
+                let _ = std::fs::remove_file(&out);
+            }
             output::eprint(&format!(
                 "error: `{}` cannot be written: {reason}\n",
                 out.display()

@@ -54,6 +54,11 @@ impl Dataset {
             path: folder.to_owned(),
             source,
         };
+        if folder.is_file() {
+            return Err(write(std::io::Error::other(
+                "it is a file; name a new folder",
+            )));
+        }
         let new = !folder.exists();
         std::fs::create_dir_all(folder).map_err(write)?;
         if let Some(entry) = std::fs::read_dir(folder).map_err(write)?.next() {

@@ -23,7 +23,7 @@ impl Store for Files {
 
     fn name(&self, index: usize) -> String {
         match self.files.get(index) {
-            Some(file) => self.root.join(file).display().to_string(),
+            Some(file) => shown(&self.root.join(file).to_string_lossy()),
             None => format!("image {index}"),
         }
     }
@@ -33,6 +33,21 @@ impl Store for Files {
         read(&self.root.join(file), bytes)?;
         Ok(Fetched::Encoded)
     }
+}
+
+/// A name for a message: a terminal obeys none of its characters.
+pub(crate) fn shown(name: &str) -> String {
+    if !name.contains(char::is_control) {
+        return name.to_owned();
+    }
+    let mut out = String::with_capacity(name.len() + 8);
+    for c in name.chars() {
+        match c.is_control() {
+            true => out.extend(c.escape_default()),
+            false => out.push(c),
+        }
+    }
+    out
 }
 
 /// Open a regular file. What is none is not opened: a pipe would never answer.

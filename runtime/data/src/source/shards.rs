@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex};
 use flate2::read::MultiGzDecoder;
 use tar::{Archive, Entries, EntryType};
 
-use super::files::{self, read_at};
+use super::files::{self, read_at, shown};
 use super::images::{Fetched, Store};
 use super::set::{Labels, Set};
 use super::watch::{Watch, Watched};
@@ -56,10 +56,13 @@ struct Shards {
     places: Vec<Place>,
 }
 
+/// What a gzipped shard holds, or why it cannot be had.
+type Unzipped = Result<Arc<File>, (io::ErrorKind, String)>;
+
 struct Shard {
     path: PathBuf,
     /// Of a gzipped one, what it holds, once it has been asked for.
-    unzipped: Option<Mutex<Option<Arc<File>>>>,
+    unzipped: Option<Mutex<Option<Unzipped>>>,
 }
 
 /// Open shards. `image` and `label` are endings of members.
@@ -312,12 +315,13 @@ impl Shard {
             return Ok(Arc::new(files::open(&self.path)?));
         };
         let mut unzipped = unzipped.lock().unwrap_or_else(|lock| lock.into_inner());
-        if let Some(file) = &*unzipped {
-            return Ok(file.clone());
-        }
-        let file = Arc::new(unzip(&self.path)?);
-        *unzipped = Some(file.clone());
-        Ok(file)
+        // Tried once: a full disk would be filled again for each of its images.
+        let file = unzipped.get_or_insert_with(|| match unzip(&self.path) {
+            Ok(file) => Ok(Arc::new(file)),
+            Err(error) => Err((error.kind(), error.to_string())),
+        });
+        let told = |(kind, text): &(_, String)| io::Error::new(*kind, text.clone());
+        file.as_ref().map(Arc::clone).map_err(told)
     }
 }
 
@@ -325,7 +329,10 @@ impl Shard {
 fn unzip(path: &Path) -> io::Result<File> {
     let told = |error: io::Error| {
         let place = std::env::temp_dir();
-        let text = format!("it cannot be unzipped to `{}`: {error}", place.display());
+        let text = format!(
+            "it cannot be unzipped to `{}`: {error}; set `TMPDIR` to a folder with room",
+            place.display()
+        );
         io::Error::new(error.kind(), text)
     };
     let zipped = files::open(path)?;
@@ -372,13 +379,16 @@ impl Store for Shards {
         // not unzipped for a name.
         let file = match &shard.unzipped {
             None => files::open(&shard.path).ok().map(Arc::new),
-            Some(file) => file.try_lock().ok().and_then(|file| file.clone()),
+            Some(file) => {
+                let file = file.try_lock().ok();
+                file.and_then(|file| file.as_ref()?.as_ref().ok().cloned())
+            }
         };
         let member = file.and_then(|file| {
             let mut header = [0; 100];
             read_at(&file, &mut header, place.offset.checked_sub(512)?).ok()?;
             let name = header.split(|b| *b == 0).next()?;
-            (place.length > 0).then(|| String::from_utf8_lossy(name).into_owned())
+            (place.length > 0).then(|| shown(&String::from_utf8_lossy(name)))
         });
         match member {
             Some(member) => format!("{}:{member}", shard.path.display()),
