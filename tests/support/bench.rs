@@ -49,6 +49,12 @@ impl<F: Fn(&Path) -> Option<String>> World for Bench<F> {
                 held_out: Some(50_000),
                 ..DatasetInfo::default()
             }),
+            Source::ImageFolder { path, .. } if path.starts_with("/mnt/stalled") => {
+                Err(WorldError {
+                    message: format!("`{path}` has not been read for {stall_limit:?}"),
+                    help: None,
+                })
+            }
             Source::ImageFolder { path, .. } => Err(WorldError {
                 message: format!("the folder `{path}` is not there"),
                 help: Some("check the path".into()),
