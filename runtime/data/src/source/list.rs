@@ -55,14 +55,15 @@ pub(crate) fn open(
     if text.starts_with(b"\xFF\xFE") || text.starts_with(b"\xFE\xFF") {
         return Err(fail("it is written in UTF-16; save it as UTF-8".into()));
     }
-    let (rows, lines) = rows(path, text).map_err(fail)?;
-    let mut rows = rows.into_iter().zip(lines).peekable();
+    let mut rows = rows(path, text).peekable();
 
-    let names: Vec<String> = rows.peek().map_or_else(Vec::new, |(row, _)| {
-        row.iter()
+    let names: Vec<String> = match rows.peek() {
+        Some(Ok((row, _))) => row
+            .iter()
             .map(|f| String::from_utf8_lossy(f).trim().to_owned())
-            .collect()
-    });
+            .collect(),
+        _ => Vec::new(),
+    };
     let column = |known: &[&str]| {
         let is = |name: &String| known.iter().any(|k| name.eq_ignore_ascii_case(k));
         names.iter().position(is)
@@ -100,7 +101,8 @@ pub(crate) fn open(
 
     let mut files = Vec::new();
     let mut labels = Vec::new();
-    for (row, line) in rows {
+    for row in rows {
+        let (row, line) = row.map_err(fail)?;
         let Some(name) = row.get(at).filter(|name| !name.is_empty()) else {
             return Err(fail(format!(
                 "line {line} names no file; remove or mend it"
@@ -158,8 +160,11 @@ pub(crate) fn open(
     })
 }
 
-/// The rows of a list, and the line of each.
-fn rows(path: &Path, text: &[u8]) -> Result<(Vec<ByteRecord>, Vec<u64>), String> {
+/// The rows of a list, and the line of each, one by one: of ten million none
+/// is kept but what it says.
+type Rows<'a> = Box<dyn Iterator<Item = Result<(ByteRecord, u64), String>> + 'a>;
+
+fn rows<'a>(path: &Path, text: &'a [u8]) -> Rows<'a> {
     let extension = path
         .extension()
         .and_then(|e| e.to_str())
@@ -173,61 +178,48 @@ fn rows(path: &Path, text: &[u8]) -> Result<(Vec<ByteRecord>, Vec<u64>), String>
         "csv" => b',',
         "tsv" | "tab" => b'\t',
         _ if text.contains(&b'\t') => b'\t',
-        _ => return Ok(plain(text)),
+        _ => return Box::new(plain(text).map(Ok)),
     };
-    let mut reader = ReaderBuilder::new()
+    let reader = ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
         .delimiter(delimiter)
         .from_reader(text);
-    let mut rows = Vec::new();
-    let mut lines = Vec::new();
-    for row in reader.byte_records() {
+    Box::new(reader.into_byte_records().map(|row| {
         let row = row.map_err(|error| format!("it cannot be read as a table: {error}"))?;
-        lines.push(row.position().map_or(0, csv::Position::line));
-        rows.push(row);
-    }
-    Ok((rows, lines))
+        let line = row.position().map_or(0, csv::Position::line);
+        Ok((row, line))
+    }))
 }
 
-/// Lines that end as Unix, Windows or an old Macintosh ends them.
-fn lines_of(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+/// Lines that are not empty, ended as Unix, Windows or an old Macintosh ends
+/// them, and their numbers.
+fn lines(text: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
     let end = match text.contains(&b'\n') {
         true => b'\n',
         false => b'\r',
     };
-    text.split(move |b| *b == end)
+    (1..)
+        .zip(text.split(move |b| *b == end))
+        .map(|(n, line)| (n, line.trim_ascii()))
+        .filter(|(_, line)| !line.is_empty())
 }
 
 /// Lines of a path each, or, where all of them end so, of a path, a space and
 /// a number.
-fn plain(text: &[u8]) -> (Vec<ByteRecord>, Vec<u64>) {
-    let lines: Vec<(u64, &[u8])> = (1..)
-        .zip(lines_of(text))
-        .map(|(n, line)| (n, line.trim_ascii()))
-        .filter(|(_, line)| !line.is_empty())
-        .collect();
-    let split = |line: &'_ [u8]| {
+fn plain(text: &[u8]) -> impl Iterator<Item = (ByteRecord, u64)> {
+    fn split(line: &[u8]) -> Option<[&[u8]; 2]> {
         let at = line.iter().rposition(u8::is_ascii_whitespace)?;
         let (path, label) = line.split_at(at);
         let label = label.trim_ascii();
-        label
-            .iter()
-            .all(u8::is_ascii_digit)
-            .then(|| [path.trim_ascii().to_vec(), label.to_vec()])
-    };
-    let labelled: Option<Vec<_>> = lines.iter().map(|(_, line)| split(line)).collect();
-    let rows = match labelled {
-        Some(rows) => rows
-            .into_iter()
-            .map(|row| ByteRecord::from(row.to_vec()))
-            .collect(),
-        None => lines
-            .iter()
-            .map(|(_, line)| ByteRecord::from(vec![*line]))
-            .collect(),
-    };
-    (rows, lines.into_iter().map(|(n, _)| n).collect())
+        let number = label.iter().all(u8::is_ascii_digit);
+        number.then(|| [path.trim_ascii(), label])
+    }
+    let labelled = lines(text).all(|(_, line)| split(line).is_some());
+    lines(text).map(move |(n, line)| match split(line) {
+        Some(parts) if labelled => (ByteRecord::from(parts.to_vec()), n),
+        _ => (ByteRecord::from(vec![line]), n),
+    })
 }
 
 /// A file name of any bytes, where the system has such names.
