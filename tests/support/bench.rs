@@ -1,6 +1,7 @@
 //! The world in which the tests compile.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ssl_core::{DatasetInfo, Demand, Request, World, WorldError};
 use ssl_plan::{Plan, Source};
@@ -44,7 +45,7 @@ impl<F: Fn(&Path) -> Option<String>> World for Bench<F> {
         }
     }
 
-    fn dataset(&self, source: &Source) -> Result<DatasetInfo, WorldError> {
+    fn dataset(&self, source: &Source, stall_limit: Duration) -> Result<DatasetInfo, WorldError> {
         let classes = |n: usize| Some((0..n).map(|i| i.to_string()).collect());
         match source {
             Source::Digits => Ok(DatasetInfo {
@@ -63,6 +64,12 @@ impl<F: Fn(&Path) -> Option<String>> World for Bench<F> {
                 held_out: Some(50_000),
                 ..DatasetInfo::default()
             }),
+            Source::ImageFolder { path, .. } if path.starts_with("/mnt/stalled") => {
+                Err(WorldError {
+                    message: format!("`{path}` has not been read for {stall_limit:?}"),
+                    help: None,
+                })
+            }
             Source::ImageFolder { path, .. } => Err(WorldError {
                 message: format!("the folder `{path}` is not there"),
                 help: Some("check the path".into()),
@@ -76,7 +83,7 @@ impl<F: Fn(&Path) -> Option<String>> World for Bench<F> {
             Source::Concat { sources } | Source::Mix { sources, .. } => {
                 let samples = sources
                     .iter()
-                    .map(|source| self.dataset(source).map(|info| info.samples))
+                    .map(|source| self.dataset(source, stall_limit).map(|info| info.samples))
                     .sum::<Result<_, _>>()?;
                 Ok(DatasetInfo {
                     samples,

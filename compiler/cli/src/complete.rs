@@ -4,6 +4,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap_complete::CompletionCandidate;
 use clap_complete::engine::{ArgValueCompleter, PathCompleter};
@@ -188,7 +189,7 @@ impl World for Blind {
         Some(Disk.variable(name).unwrap_or_else(|| name.to_owned()))
     }
 
-    fn dataset(&self, _: &Source) -> Result<DatasetInfo, WorldError> {
+    fn dataset(&self, _: &Source, _: Duration) -> Result<DatasetInfo, WorldError> {
         // Enough for any batch.
         Ok(DatasetInfo {
             samples: 1 << 24,

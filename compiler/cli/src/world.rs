@@ -1,6 +1,7 @@
 //! The outside as the compiler sees it: the disk.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ssl_core::{DatasetInfo, RecordedInfo, World, WorldError};
 use ssl_plan::Source;
@@ -35,8 +36,8 @@ impl World for Disk {
         std::env::var(name).ok()
     }
 
-    fn dataset(&self, source: &Source) -> Result<DatasetInfo, WorldError> {
-        let probe = ssl_data::probe(source).map_err(|e| {
+    fn dataset(&self, source: &Source, stall_limit: Duration) -> Result<DatasetInfo, WorldError> {
+        let probe = ssl_data::probe_within(source, stall_limit).map_err(|e| {
             let text = e.to_string();
             match text.split_once("; ") {
                 Some((message, help)) => WorldError {

@@ -60,7 +60,7 @@ impl ssl_core::World for World<'_> {
         None
     }
 
-    fn dataset(&self, _: &Source) -> Result<DatasetInfo, WorldError> {
+    fn dataset(&self, _: &Source, _: Duration) -> Result<DatasetInfo, WorldError> {
         Ok(DatasetInfo {
             samples: 1200,
             classes: Some((0..10).map(|i| i.to_string()).collect()),

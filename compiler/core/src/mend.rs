@@ -1,6 +1,7 @@
 //! Applies the fixes that are certain, and checks what comes of them.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ssl_diagnostics::{Code, Diagnostic, Severity, SourceMap, apply_fixes};
 use ssl_plan::Source;
@@ -164,7 +165,7 @@ impl World for Over<'_> {
         self.world.variable(name)
     }
 
-    fn dataset(&self, source: &Source) -> Result<DatasetInfo, WorldError> {
-        self.world.dataset(source)
+    fn dataset(&self, source: &Source, stall_limit: Duration) -> Result<DatasetInfo, WorldError> {
+        self.world.dataset(source, stall_limit)
     }
 }

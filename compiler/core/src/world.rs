@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ssl_plan::{PackedShards, Source};
 
@@ -65,10 +66,11 @@ pub trait World {
     /// An environment variable.
     fn variable(&self, name: &str) -> Option<String>;
 
-    /// A look at a data set.
+    /// A look at a data set, given up where its disk does not answer for so
+    /// long.
     ///
     /// # Errors
     ///
     /// It is not there, or not of its kind.
-    fn dataset(&self, source: &Source) -> Result<DatasetInfo, WorldError>;
+    fn dataset(&self, source: &Source, stall_limit: Duration) -> Result<DatasetInfo, WorldError>;
 }

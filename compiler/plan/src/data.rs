@@ -70,8 +70,8 @@ pub struct PackedShards {
     pub fingerprint: String,
     /// How they were made, for the reader: `short side 256, JPEG quality 90`.
     pub form: String,
-    /// Those of the shards that are read that have not the length which they
-    /// were packed with.
+    /// Those of the shards that are read that are not as they were packed, as
+    /// far as their lengths and the ends of their members tell.
     #[serde(default)]
     pub changed: Vec<String>,
 }

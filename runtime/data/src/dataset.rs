@@ -1,14 +1,17 @@
 //! A data source, opened: what it holds, and the ways to read it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use ssl_plan::{Data, Decode, OnCorrupt, PackedShards, Source, Transform, View};
 
-use crate::pack::packs;
+use crate::pack::{Look, packs};
 use crate::report::{CorruptFile, CorruptReport};
-use crate::source::{self, Folder, Images, Labels, Portion, Reading, Recorded, images};
+use crate::source::watch::Watch;
+use crate::source::{
+    self, Folder, Images, Labels, Portion, Reading, Recorded, RecordedView, images,
+};
 use crate::{DataError, Evaluation, Loader};
 
 /// What a source holds, found without decoding an image.
@@ -50,79 +53,95 @@ pub enum Split {
 /// that is kept in memory, all of it.
 ///
 /// # Errors
-/// The source is missing, empty or unfit: see [`DataError`]. One that does
-/// not answer for two minutes is given up.
+/// The source is missing, empty or unfit: see [`DataError`]. One of whose files
+/// does not answer for two minutes is given up.
 pub fn probe(source: &Source) -> Result<Probe, DataError> {
-    let Source::Recorded { path } = source else {
-        let found = patiently(source, FIRST_ANSWER, |source| {
-            let opened = source::open(source)?;
-            Ok(Probe {
-                samples: opened.slots(),
-                held_out: opened.held_out(),
-                classes: opened.labels.map(|labels| labels.classes),
-                recorded: None,
-                packs: packs(source)?,
-            })
-        });
-        return found;
-    };
-    let recorded = Recorded::open(Path::new(path))?;
-    Ok(Probe {
-        samples: recorded.steps * recorded.batch,
-        classes: None,
-        held_out: None,
-        recorded: Some(RecordedProbe {
-            steps: recorded.steps,
-            batch: recorded.batch,
-            views: recorded
-                .views
-                .iter()
-                .map(|view| (view.name.clone(), view.size))
-                .collect(),
-        }),
-        packs: Vec::new(),
+    probe_within(source, STALL_LIMIT)
+}
+
+/// As [`probe`], with the time that one look at the disk may take.
+///
+/// # Errors
+/// As [`probe`].
+pub fn probe_within(source: &Source, stall_limit: Duration) -> Result<Probe, DataError> {
+    let source = source.clone();
+    patiently(stall_limit, move || {
+        if let Source::Recorded { path } = &source {
+            let recorded = Recorded::open(Path::new(path))?;
+            let view = |view: &RecordedView| (view.name.clone(), view.size);
+            return Ok(Probe {
+                samples: recorded.steps * recorded.batch,
+                classes: None,
+                held_out: None,
+                recorded: Some(RecordedProbe {
+                    steps: recorded.steps,
+                    batch: recorded.batch,
+                    views: recorded.views.iter().map(view).collect(),
+                }),
+                packs: Vec::new(),
+            });
+        }
+        let opened = source::open(&source)?;
+        Ok(Probe {
+            samples: opened.slots(),
+            held_out: opened.held_out(),
+            classes: opened.labels.map(|labels| labels.classes),
+            recorded: None,
+            packs: packs(&source, Look::Ends)?,
+        })
     })
 }
 
-/// How long a source may take to answer at all, where no plan says it.
-const FIRST_ANSWER: Duration = Duration::from_secs(120);
+/// The packed shards of a source with all of their bytes compared with what
+/// was packed, where a probe compares lengths and the ends of the members.
+///
+/// # Errors
+/// A pattern that names no file, a disk that does not answer for so long.
+pub fn verify(source: &Source, stall_limit: Duration) -> Result<Vec<PackedShards>, DataError> {
+    let source = source.clone();
+    patiently(stall_limit, move || packs(&source, Look::Whole))
+}
 
-/// Open a source on a thread of its own. A mount that does not even answer
-/// for its top folder within a while is told; what goes on from there may
-/// take its time.
+/// How long one look at the disk may take where no plan says it.
+const STALL_LIMIT: Duration = Duration::from_secs(120);
+
+/// Call something that looks at the disk on a thread of its own, and leave it
+/// behind where one look takes longer than allowed. All looks together may
+/// take their time.
 fn patiently<T: Send + 'static>(
-    source: &Source,
-    wait: Duration,
-    open: impl FnOnce(&Source) -> Result<T, DataError> + Send + 'static,
+    stall_limit: Duration,
+    open: impl FnOnce() -> Result<T, DataError> + Send + 'static,
 ) -> Result<T, DataError> {
-    let (first, answered) = mpsc::channel();
-    let paths: Vec<PathBuf> = source::paths(source);
-    let name = paths
-        .first()
-        .map_or_else(String::new, |path| path.display().to_string());
-    let owned = source.clone();
-    let thread = std::thread::Builder::new()
+    let watch = Watch::default();
+    let own = watch.clone();
+    let (done, answer) = mpsc::channel();
+    std::thread::Builder::new()
         .name("opener".into())
         .spawn(move || {
-            for path in paths {
-                let _ = path.metadata();
-            }
-            let _ = first.send(());
-            open(&owned)
+            let _entered = Watch::enter(Some(own));
+            let _ = done.send(open());
         })
         .map_err(DataError::Threads)?;
-    if answered.recv_timeout(wait) == Err(mpsc::RecvTimeoutError::Timeout) {
-        return Err(DataError::Stalled {
-            path: name,
-            seconds: wait.as_secs(),
-        });
+    let look = (stall_limit / 8).clamp(Duration::from_millis(1), Duration::from_millis(250));
+    loop {
+        match answer.recv_timeout(look) {
+            Ok(opened) => return opened,
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                if let Some((path, time)) = watch.stalled(stall_limit) {
+                    return Err(DataError::Stalled {
+                        path: path.display().to_string(),
+                        seconds: time.as_secs(),
+                    });
+                }
+            }
+            Err(mpsc::RecvTimeoutError::Disconnected) => {
+                return Err(DataError::Defect {
+                    place: "the source".into(),
+                    message: "it could not be opened".into(),
+                });
+            }
+        }
     }
-    thread.join().unwrap_or_else(|_| {
-        Err(DataError::Defect {
-            place: name,
-            message: "the source could not be opened".into(),
-        })
-    })
 }
 
 /// Heights and widths of images of a folder, as their headers have them: of
@@ -205,13 +224,15 @@ impl Dataset {
         let fast = data.decode == Decode::Fast;
         let (content, classes, samples, held_out) = match &data.source {
             Source::Recorded { path } => {
-                let recorded = Recorded::open(Path::new(path))?;
+                let path = path.clone();
+                let recorded = patiently(stall_limit, move || Recorded::open(Path::new(&path)))?;
                 let samples = recorded.steps * recorded.batch;
                 (Content::Recorded(recorded), None, samples, None)
             }
             source => {
-                let (opened, found) = patiently(source, stall_limit, |source| {
-                    Ok((source::open(source)?, packs(source)?))
+                let source = source.clone();
+                let (opened, found) = patiently(stall_limit, move || {
+                    Ok((source::open(&source)?, packs(&source, Look::Ends)?))
                 })?;
                 same_packs(&data.packs, &found)?;
                 let (slots, held_out) = (opened.slots(), opened.held_out());
@@ -332,6 +353,11 @@ impl Dataset {
         self.inner.images(split)
     }
 
+    /// How long one image may take.
+    pub(crate) fn stall_limit(&self) -> Duration {
+        self.inner.stall_limit
+    }
+
     /// Whether training views are made of JPEGs decoded at less than their size.
     pub(crate) fn fast(&self) -> bool {
         self.inner.fast
@@ -339,6 +365,12 @@ impl Dataset {
 
     /// An error where more images of a split are unreadable than allowed.
     pub(crate) fn tolerable(&self, split: Split, broken: &[CorruptFile]) -> Result<(), DataError> {
+        if let (OnCorrupt::Error, Some(file)) = (self.inner.on_corrupt, broken.first()) {
+            return Err(DataError::Corrupt {
+                path: file.path.clone(),
+                reason: file.reason.clone(),
+            });
+        }
         let mut report = CorruptReport::default();
         for file in broken {
             report.add(vec![file.clone()]);
@@ -397,4 +429,51 @@ fn same_packs(planned: &[PackedShards], found: &[PackedShards]) -> Result<(), Da
         planned: told(planned),
         found: told(found),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::source::watch;
+
+    const LIMIT: Duration = Duration::from_millis(400);
+
+    /// A mount whose answers come slowly is waited for, whatever they take
+    /// together, and so is work that looks at nothing; one that never answers
+    /// is told by the file, on whichever thread.
+    #[test]
+    fn a_source_that_stalls_while_it_is_opened_is_told() {
+        let slow = patiently(LIMIT, || {
+            watch::at(Path::new("/mnt/far"));
+            for _ in 0..8 {
+                std::thread::sleep(LIMIT / 4);
+                watch::on();
+            }
+            watch::rest();
+            std::thread::sleep(LIMIT * 2);
+            Ok(7)
+        });
+        assert_eq!(slow.unwrap(), 7);
+
+        let start = Instant::now();
+        let stalled = patiently(LIMIT, || {
+            let watch = Watch::current();
+            watch::rest();
+            let reader = std::thread::spawn(move || {
+                let _entered = Watch::enter(watch);
+                watch::at(Path::new("/mnt/far/s-1.tar"));
+                std::thread::sleep(Duration::from_secs(30));
+            });
+            reader
+                .join()
+                .map_err(|_| DataError::Share { batch: 0, world: 0 })
+        });
+        match stalled {
+            Err(DataError::Stalled { path, .. }) => assert_eq!(path, "/mnt/far/s-1.tar"),
+            other => panic!("{other:?}"),
+        }
+        assert!(start.elapsed() < Duration::from_secs(10));
+    }
 }

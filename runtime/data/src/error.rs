@@ -91,7 +91,7 @@ pub enum DataError {
         path: PathBuf,
     },
     /// A folder or file that cannot be read.
-    #[error("cannot read `{path}`: {source}", path = path.display())]
+    #[error("cannot read `{path}`: {source}; {}", way_out(source), path = path.display())]
     Read {
         /// The file or folder.
         path: PathBuf,
@@ -99,7 +99,7 @@ pub enum DataError {
         source: io::Error,
     },
     /// A folder or file that cannot be written.
-    #[error("cannot write `{path}`: {source}", path = path.display())]
+    #[error("cannot write `{path}`: {source}{}", room(source), path = path.display())]
     Write {
         /// The file or folder.
         path: PathBuf,
@@ -242,4 +242,27 @@ pub enum DataError {
         /// The panic's message.
         message: String,
     },
+}
+
+/// What helps where something cannot be read.
+fn way_out(error: &io::Error) -> &'static str {
+    use io::ErrorKind::{InvalidData, InvalidInput, NotFound, PermissionDenied, UnexpectedEof};
+    match error.kind() {
+        PermissionDenied => "give this user the right to read it (`chmod`), or leave it out",
+        UnexpectedEof | InvalidData | InvalidInput => {
+            "it may be cut off or damaged: fetch it again"
+        }
+        NotFound => "check the path",
+        _ => "look after the file and its disk",
+    }
+}
+
+/// What helps where something cannot be written.
+fn room(error: &io::Error) -> &'static str {
+    use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    match error.kind() {
+        StorageFull | QuotaExceeded => "; make room, or name a folder on another disk",
+        PermissionDenied | ReadOnlyFilesystem => "; name a folder that this user may write",
+        _ => "",
+    }
 }

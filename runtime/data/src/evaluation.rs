@@ -198,7 +198,7 @@ impl Job for Prepare {
 
     fn name(&self, sample: u32) -> String {
         match self.dataset.images(self.split) {
-            Ok(images) => images.name(sample),
+            Ok(images) => images.whereabouts(sample),
             Err(_) => format!("image {sample}"),
         }
     }

@@ -10,6 +10,7 @@
 //! Pillow images for equal parameters. The crate knows nothing of the tensors
 //! that the networks are made of.
 
+mod crew;
 mod dataset;
 mod decode;
 mod error;
@@ -30,7 +31,7 @@ mod survey;
 mod transform;
 mod wide;
 
-pub use dataset::{Dataset, Probe, RecordedProbe, Split, probe, sizes};
+pub use dataset::{Dataset, Probe, RecordedProbe, Split, probe, probe_within, sizes, verify};
 pub use decode::{Unreadable, decode, decode_upright};
 pub use error::DataError;
 pub use evaluation::{EvalBatch, Evaluation};

@@ -303,7 +303,7 @@ impl Job for Augment {
 
     fn name(&self, sample: u32) -> String {
         match self.dataset.images(Split::Train) {
-            Ok(images) => images.name(sample),
+            Ok(images) => images.whereabouts(sample),
             Err(_) => format!("image {sample}"),
         }
     }

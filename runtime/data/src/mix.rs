@@ -200,6 +200,53 @@ mod tests {
         }
     }
 
+    /// How often each row of a batch is another image's: with alpha 1 the share
+    /// is uniform, and so is the centre.
+    #[test]
+    fn cutmix_cuts_rows_as_often_as_its_distribution_has_it() {
+        let (height, width) = (20usize, 30usize);
+        let expected = |row: usize| {
+            let steps = 2000;
+            let rows = (0..steps).map(|n| {
+                let half = 0.5 * (1.0 - (f64::from(n) + 0.5) / f64::from(steps)).sqrt();
+                let reach = (half * height as f64) as usize;
+                // An empty rectangle has no row, whichever way it is empty.
+                let wide = ((half * width as f64) as usize > 0) as usize;
+                let of = |centre: &usize| {
+                    (centre.saturating_sub(reach)..(centre + reach).min(height)).contains(&row)
+                };
+                wide * (0..height).filter(of).count()
+            });
+            rows.sum::<usize>() as f64 / (f64::from(steps) * height as f64)
+        };
+        let mixing = Mixing {
+            mixup: 0.0,
+            cutmix: 1.0,
+        };
+        let draws = 20_000;
+        let mut counts = vec![0u32; height];
+        for step in 0..draws {
+            let Some(Mix::CutMix { region, lambda }) = mixing.draw(11, step, [height, width])
+            else {
+                panic!("no CutMix");
+            };
+            let share = (region.height * region.width) as f64 / (height * width) as f64;
+            assert!((lambda - (1.0 - share)).abs() < 1e-12);
+            if region.width > 0 {
+                let rows = region.top..region.top + region.height;
+                counts[rows].iter_mut().for_each(|count| *count += 1);
+            }
+        }
+        for row in [0, 1, 5, 10, 14, 19] {
+            let (found, p) = (f64::from(counts[row]) / f64::from(draws), expected(row));
+            let spread = (p * (1.0 - p) / f64::from(draws)).sqrt();
+            assert!(
+                (found - p).abs() < 5.0 * spread,
+                "row {row}: {found} for {p}"
+            );
+        }
+    }
+
     #[test]
     fn both_alphas_take_turns() {
         let mixing = Mixing {

@@ -40,7 +40,7 @@ pub(crate) trait Job: Send + Sync + 'static {
         tools: &mut Tools,
     ) -> Result<Filled, DataError>;
 
-    /// How a message names a sample.
+    /// How a message names a sample, without a look at the disk.
     fn name(&self, sample: u32) -> String;
 }
 

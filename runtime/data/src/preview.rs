@@ -2,6 +2,7 @@
 
 use ssl_plan::View;
 
+use crate::crew::Crew;
 use crate::dataset::Split;
 use crate::image::Rgb;
 use crate::philox::Philox;
@@ -28,7 +29,8 @@ impl Dataset {
     /// makes them.
     ///
     /// # Errors
-    /// The source holds no images, or a view cannot be made.
+    /// The source holds no images, or one that takes longer than the plan's
+    /// `stall_limit`; a view cannot be made.
     pub fn preview(
         &self,
         views: &[View],
@@ -38,6 +40,33 @@ impl Dataset {
     ) -> Result<Preview, DataError> {
         let images = self.images(Split::Train)?;
         let recipes: Vec<Recipe> = views.iter().map(Recipe::new).collect::<Result<_, _>>()?;
+        let crew = Crew {
+            workers: 1,
+            stall_limit: self.stall_limit(),
+            name: &|sample| images.whereabouts(sample),
+        };
+        let dataset = self.clone();
+        let look = move |sample, seen: &mut Option<_>| {
+            *seen = Some(dataset.previewed(&recipes, seed, epoch, sample));
+        };
+        let seen = crew.each(vec![sample], look, &mut |_| true)?;
+        let seen = seen.into_iter().flatten().flatten().next();
+        seen.unwrap_or_else(|| {
+            Err(DataError::Defect {
+                place: images.whereabouts(sample),
+                message: "nothing came of it".into(),
+            })
+        })
+    }
+
+    fn previewed(
+        &self,
+        recipes: &[Recipe],
+        seed: u64,
+        epoch: u32,
+        sample: u32,
+    ) -> Result<Preview, DataError> {
+        let images = self.images(Split::Train)?;
         let mut tools = Tools::default();
         let name = images.name(sample);
         let image = match images.load_file(sample, &mut tools.bytes) {
@@ -60,7 +89,7 @@ impl Dataset {
             images,
             sample,
             fast,
-            &recipes,
+            recipes,
             streams,
             &mut targets,
             &mut tools,

@@ -3,9 +3,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::crew::Crew;
 use crate::dataset::Split;
 use crate::image::Rgb;
 use crate::report::CorruptFile;
@@ -40,6 +39,8 @@ pub struct Survey {
 /// What one worker has seen.
 #[derive(Default)]
 struct Seen {
+    /// The file in hand.
+    file: Vec<u8>,
     bytes: u64,
     formats: BTreeMap<&'static str, usize>,
     sizes: Vec<[usize; 2]>,
@@ -53,52 +54,45 @@ struct Seen {
 impl Dataset {
     /// Look at `most` images of a split, spread evenly over it, on `workers`
     /// threads (0: one for each core). `progress` is told how many are done,
-    /// now and then and from any thread. The result does not depend on the
-    /// number of workers.
+    /// now and then. The result does not depend on the number of workers.
     ///
     /// # Errors
-    /// The source holds no images of that split.
+    /// The source holds no images of that split; one took longer than the
+    /// plan's `stall_limit`.
     pub fn survey(
         &self,
         split: Split,
         most: usize,
         workers: usize,
-        progress: &(dyn Fn(usize) + Sync),
+        progress: &dyn Fn(usize),
     ) -> Result<Survey, DataError> {
         let total = self.images(split)?.len();
         let step = total.div_ceil(most.max(1)).max(1);
         let samples: Vec<u32> = (0..total as u32).step_by(step).collect();
-        let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let all: Mutex<Seen> = Mutex::default();
-        let workers = match workers {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
-            n => n,
+        let images = self.images(split)?;
+        let crew = Crew {
+            workers,
+            stall_limit: self.stall_limit(),
+            name: &|sample| images.whereabouts(sample),
         };
-        std::thread::scope(|scope| {
-            for _ in 0..workers {
-                scope.spawn(|| {
-                    let mut seen = Seen::default();
-                    let mut bytes = Vec::new();
-                    while let Some(sample) = samples.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        self.look(split, *sample, &mut bytes, &mut seen);
-                        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-                        if done.is_multiple_of(64) {
-                            progress(done);
-                        }
-                    }
-                    let mut all = all.lock().unwrap_or_else(|lock| lock.into_inner());
-                    all.take(seen);
-                });
-            }
-        });
-        let seen = all.into_inner().unwrap_or_else(|lock| lock.into_inner());
-        Ok(self.summary(split, &samples, seen))
+        let dataset = self.clone();
+        let look = move |sample, seen: &mut Seen| dataset.look(split, sample, seen);
+        let count = samples.len();
+        let all = crew.each(samples, look, &mut |done| {
+            progress(done);
+            true
+        })?;
+        let mut seen = Seen::default();
+        all.into_iter().flatten().for_each(|one| seen.take(one));
+        Ok(self.summary(split, (count, step), seen))
     }
 
-    fn look(&self, split: Split, sample: u32, bytes: &mut Vec<u8>, seen: &mut Seen) {
+    fn look(&self, split: Split, sample: u32, seen: &mut Seen) {
         let Ok(images) = self.images(split) else {
             return;
         };
+        let mut file = std::mem::take(&mut seen.file);
+        let bytes = &mut file;
         let loaded = catch_unwind(AssertUnwindSafe(|| images.load_file(sample, bytes)));
         let broken = match loaded {
             Ok(Ok(loaded)) => {
@@ -133,9 +127,11 @@ impl Dataset {
                 reason,
             });
         }
+        seen.file = file;
     }
 
-    fn summary(&self, split: Split, samples: &[u32], mut seen: Seen) -> Survey {
+    /// Of so many images, one of so many.
+    fn summary(&self, split: Split, (count, step): (usize, usize), mut seen: Seen) -> Survey {
         seen.sizes.sort_unstable_by_key(|[h, w]| (h * w, *h));
         seen.broken.sort_unstable_by_key(|file| file.sample);
         seen.hashes.sort_unstable_by_key(|(_, sample)| *sample);
@@ -156,7 +152,7 @@ impl Dataset {
             .map(|sum| sum as f64 / pixels / (255.0 * 255.0));
         let labels = self.labels(split).map(|labels| {
             let mut counts = vec![0; self.classes().map_or(0, <[String]>::len)];
-            for label in samples.iter().filter_map(|s| labels.get(*s as usize)) {
+            for label in labels.iter().step_by(step) {
                 if let Some(count) = counts.get_mut(*label as usize) {
                     *count += 1;
                 }
@@ -164,7 +160,7 @@ impl Dataset {
             counts
         });
         Survey {
-            images: samples.len(),
+            images: count,
             bytes: seen.bytes,
             formats: seen.formats,
             sizes: seen.sizes,

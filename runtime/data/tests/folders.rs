@@ -124,8 +124,23 @@ fn link_loops_end_and_odd_names_are_read() {
         .join("dogs")
         .join(std::ffi::OsStr::from_bytes(b"\xff\xfe.jpg"));
     fs::write(odd, fixture("444.jpg")).unwrap();
-    let dataset = Dataset::open(&data(folder(root), 41, OnCorrupt::Error, 0.0)).unwrap();
+    fs::write(root.join("dogs/\x1b[31m\n.jpg"), b"").unwrap();
+    let dataset = Dataset::open(&data(folder(root), 42, OnCorrupt::Skip, 0.1)).unwrap();
     assert_eq!(all(&mut loader(&dataset, 18, 2)).unwrap().len(), 2);
+    // A link to itself is an image that cannot be read, and no more.
+    symlink("self.jpg", root.join("cats/self.jpg")).unwrap();
+    let dataset = Dataset::open(&data(folder(root), 43, OnCorrupt::Skip, 0.1)).unwrap();
+    let found = dataset.survey(ssl_data::Split::Train, usize::MAX, 2, &|_| {});
+    let broken = found.unwrap().broken;
+    assert!(
+        broken.len() == 2 && broken[0].path.ends_with("cats/self.jpg"),
+        "{broken:?}"
+    );
+    // No name speaks to the terminal.
+    assert!(
+        broken[1].path.ends_with("dogs/\\u{1b}[31m\\n.jpg"),
+        "{broken:?}"
+    );
 }
 
 #[test]
@@ -139,7 +154,7 @@ fn files_give_the_same_batches_on_any_number_of_workers() {
     let mut first = loader(&open(), 0, 1);
     let whole = all(&mut first).unwrap();
     assert_eq!(whole.len(), 20);
-    for workers in [2, 5] {
+    for workers in [2, 3, 7] {
         let mut other = loader(&open(), 0, workers);
         assert_eq!(all(&mut other).unwrap(), whole);
         assert_eq!(other.report(), first.report());

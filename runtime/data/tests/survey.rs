@@ -3,9 +3,10 @@
 mod common;
 
 use std::path::Path;
+use std::time::Duration;
 
 use common::moco_views;
-use ssl_data::{DataError, Dataset, Form, Pack, Packed, Split, decode, probe};
+use ssl_data::{DataError, Dataset, Form, Pack, Packed, Split, decode, probe, verify};
 use ssl_plan::{Data, OnCorrupt, Source};
 
 fn fixture(name: &str) -> std::path::PathBuf {
@@ -113,7 +114,7 @@ fn packed_shards_hold_the_images_with_their_labels() {
             form,
             shard: 4,
         };
-        let packed = dataset.pack(&out, &pack, &|_| {}).unwrap();
+        let packed = dataset.pack(&out, &pack, &|_| true).unwrap().unwrap();
         assert_eq!(Packed::read(&out).unwrap().as_ref(), Some(&packed));
         (out, packed)
     };
@@ -174,8 +175,18 @@ fn packed_shards_hold_the_images_with_their_labels() {
         form: Form::Decoded,
         shard: 4,
     };
-    let refused = dataset.pack(&out, &pack, &|_| {});
+    let refused = dataset.pack(&out, &pack, &|_| true);
     assert!(matches!(refused, Err(DataError::Write { .. })));
+    // What is called off leaves nothing, not even in a folder that was there.
+    for (out, there) in [("off", false), ("kept", true)] {
+        let out = root.path().join(out);
+        if there {
+            std::fs::create_dir(&out).unwrap();
+        }
+        let none = dataset.pack(&out, &pack, &|done| done < 4).unwrap();
+        assert_eq!((none, out.exists()), (None, there));
+        assert!(!there || out.read_dir().unwrap().next().is_none());
+    }
 }
 
 /// Packed and read again, the samples are those of the source; a run on other
@@ -194,7 +205,8 @@ fn packed_shards_are_read_back_and_known_by_their_fingerprint() {
             shard: 2,
         };
         dataset
-            .pack(&root.path().join(out), &pack, &|_| {})
+            .pack(&root.path().join(out), &pack, &|_| true)
+            .unwrap()
             .unwrap()
     };
     let packed = pack("p", Form::Decoded);
@@ -258,10 +270,29 @@ fn packed_shards_are_read_back_and_known_by_their_fingerprint() {
     move_("r", "p");
     assert!(Dataset::open(&again).is_ok());
     let last = root.path().join("p/train-000002.tar");
-    let mut bytes = std::fs::read(&last).unwrap();
-    bytes.extend([0; 512]);
-    std::fs::write(&last, bytes).unwrap();
+    let whole = std::fs::read(&last).unwrap();
+    let mut longer = whole.clone();
+    longer.extend([0; 512]);
+    std::fs::write(&last, longer).unwrap();
     refused("with `train-000002.tar` changed");
+    // Another image of the same length ends in other bytes.
+    let mut other = whole.clone();
+    let size = u64::from_str_radix(std::str::from_utf8(&whole[124..135]).unwrap(), 8).unwrap();
+    other[512 + size as usize - 4] ^= 1;
+    std::fs::write(&last, other).unwrap();
+    refused("with `train-000002.tar` changed");
+    // A bit in the midst of one is found where all bytes are compared.
+    let mut flipped = whole.clone();
+    flipped[512 + size as usize / 2] ^= 1;
+    std::fs::write(&last, flipped).unwrap();
+    assert!(Dataset::open(&again).is_ok());
+    let changed = |source: &Source| {
+        let packs = verify(source, Duration::from_secs(60)).unwrap();
+        packs[0].changed.clone()
+    };
+    assert_eq!(changed(&again.source), ["train-000002.tar"]);
+    std::fs::write(&last, whole).unwrap();
+    assert!(changed(&again.source).is_empty());
     std::fs::write(root.path().join("p/pack.json"), "{}").unwrap();
     refused("but no pack lies there");
 }

@@ -9,7 +9,7 @@ use clap::Args;
 use serde_json::json;
 use ssl_core::{size, thousands};
 use ssl_data::{Dataset, Split, Survey};
-use ssl_plan::{Data, View};
+use ssl_plan::{Data, PackedShards, View};
 
 use super::{Choice, images};
 use crate::{complete, output};
@@ -17,7 +17,8 @@ use crate::{complete, output};
 /// Options of `sslc data`.
 #[derive(Args)]
 #[command(after_help = "\
-Every image is read and decoded once. With a `.ssl` file the views of its
+Every image is read and decoded once; of packed shards every byte is compared
+with what was packed. With a `.ssl` file the views of its
 pipeline are made for some seconds as well, to time them.
 
 Exit codes: 0 looked at, 1 the file has errors, 65 the data cannot be read.")]
@@ -71,6 +72,15 @@ fn look(options: &Options) -> Result<(), ExitCode> {
         surveys.push((name, total, survey.map_err(|e| images::fail(&e))?));
     }
     drop(dataset);
+    // Where the images are packed, a run looks at their ends alone.
+    let packs = match found.data.packs.is_empty() {
+        true => Vec::new(),
+        false => {
+            let patience = Duration::try_from_secs_f64(found.data.stall_limit);
+            ssl_data::verify(&found.data.source, patience.unwrap_or(Duration::MAX))
+                .map_err(|e| images::fail(&e))?
+        }
+    };
     let timings = match &found.plan {
         Some(plan) if !options.no_timing => {
             times(&found.data, &plan.recipe.views, plan.recipe.train.seed)?
@@ -79,8 +89,8 @@ fn look(options: &Options) -> Result<(), ExitCode> {
     };
     let classes = found.data.classes.as_deref();
     output::print(&match options.json {
-        true => json(&surveys, &timings, classes),
-        false => text(&surveys, &timings, classes),
+        true => json(&surveys, &packs, &timings, classes),
+        false => text(&surveys, &packs, &timings, classes),
     });
     Ok(())
 }
@@ -156,12 +166,26 @@ fn suggested(timings: &[Timing]) -> Option<&Timing> {
 
 fn text(
     surveys: &[(&str, usize, Survey)],
+    packs: &[PackedShards],
     timings: &[Timing],
     classes: Option<&[String]>,
 ) -> String {
     let mut out = String::new();
     for (name, total, survey) in surveys {
         split(&mut out, name, *total, survey, classes);
+    }
+    for pack in packs {
+        let state = match &pack.changed[..] {
+            [] => "every byte is as it was packed".into(),
+            changed => format!("not as packed: {}", changed.join(", ")),
+        };
+        let _ = writeln!(
+            out,
+            "pack {} in `{}`: {}\n  shards      {state}\n",
+            pack.name(),
+            pack.folder,
+            pack.form
+        );
     }
     if let Some(best) = suggested(timings) {
         let _ = writeln!(out, "speed of this pipeline on this machine");
@@ -259,7 +283,10 @@ fn more(out: &mut String, all: usize) {
 }
 
 fn balance(out: &mut String, counts: &[usize], classes: &[String]) {
-    let mut order: Vec<(&usize, &String)> = counts.iter().zip(classes).collect();
+    // Names of folders may hold what a terminal obeys.
+    let shown = |class: &String| class.replace(char::is_control, "?");
+    let classes: Vec<String> = classes.iter().map(shown).collect();
+    let mut order: Vec<(&usize, &String)> = counts.iter().zip(&classes).collect();
     order.sort_by_key(|(count, _)| std::cmp::Reverse(**count));
     let (Some(most), Some(least)) = (order.first(), order.last()) else {
         return;
@@ -288,6 +315,7 @@ fn balance(out: &mut String, counts: &[usize], classes: &[String]) {
 
 fn json(
     surveys: &[(&str, usize, Survey)],
+    packs: &[PackedShards],
     timings: &[Timing],
     classes: Option<&[String]>,
 ) -> String {
@@ -321,6 +349,7 @@ fn json(
     });
     let all = json!({
         "splits": splits.collect::<Vec<_>>(),
+        "packs": packs,
         "throughput": timing.collect::<Vec<_>>(),
         "suggested_workers": suggested(timings).map(|t| t.workers),
     });

@@ -32,6 +32,12 @@ pub fn subject(path: &Path, choice: &Choice) -> Result<Subject, ExitCode> {
             data: plan.recipe.data.clone(),
             plan: Some(plan.into()),
         }),
+        // What stands in the way of the data has been said as a warning, as a
+        // file can be fine without its data.
+        None if !compilation.failed() => {
+            output::eprint("error: there are no images to read, for the reason above\n");
+            Err(ExitCode::from(65))
+        }
         None => Err(super::no_plan(&compilation)),
     }
 }

@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 use ssl_core::draft::{Answers, Backbone, Base, Folder, Start, answers, text};
@@ -364,8 +365,8 @@ impl World for With<'_> {
         Disk.variable(name)
     }
 
-    fn dataset(&self, source: &Source) -> Result<DatasetInfo, WorldError> {
-        Disk.dataset(source)
+    fn dataset(&self, source: &Source, stall_limit: Duration) -> Result<DatasetInfo, WorldError> {
+        Disk.dataset(source, stall_limit)
     }
 }
 

@@ -2,12 +2,15 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::Ordering;
 
 use clap::Args;
 use ssl_core::{size, thousands};
 use ssl_data::{Form, Pack, Packed, Split};
 
 use super::{Choice, images};
+use crate::signals::Signals;
+use crate::world::reason;
 use crate::{complete, output};
 
 /// Options of `sslc pack`.
@@ -20,7 +23,10 @@ Examples:
   sslc pack mine.ssl --out packed --short-side 256
   sslc pack photos --out packed --short-side 160 --decoded
 
-Exit codes: 0 packed, 1 the file has errors, 65 the data cannot be read, 74 it cannot be written.")]
+Ctrl-C ends it and leaves nothing behind.
+
+Exit codes: 0 packed, 1 the file has errors, 65 the data cannot be read, 74 it cannot be written,
+130 interrupted, 85 ended by SIGTERM.")]
 pub struct Options {
     /// The `.ssl` file, or a folder of images
     #[arg(value_name = "FILE", add = complete::files())]
@@ -67,9 +73,27 @@ fn pack(options: &Options) -> Result<Packed, ExitCode> {
         shard: options.shard as usize,
     };
     let bar = images::bar(dataset.len(Split::Train) + dataset.len(Split::HeldOut));
-    let packed = dataset.pack(&options.out, &pack, &|done| bar.set_position(done as u64));
+    let signals = Signals::listen().map_err(|e| {
+        output::eprint(&format!("error: signals cannot be heard: {}\n", reason(&e)));
+        ExitCode::FAILURE
+    })?;
+    let stop = signals.flag();
+    let packed = dataset.pack(&options.out, &pack, &|done| {
+        bar.set_position(done as u64);
+        !stop.load(Ordering::Relaxed)
+    });
     bar.finish_and_clear();
-    packed.map_err(|e| images::fail(&e))
+    match packed {
+        Ok(Some(packed)) => Ok(packed),
+        Ok(None) => {
+            output::eprint(&format!(
+                "interrupted; nothing is left in `{}`\n",
+                options.out.display()
+            ));
+            Err(signals.exit_code())
+        }
+        Err(e) => Err(images::fail(&e)),
+    }
 }
 
 fn said(options: &Options, packed: &Packed) -> String {

@@ -74,6 +74,10 @@ fn draw(options: &Options) -> Result<(), ExitCode> {
             Err(why) => output::eprint(&format!("warning: `{name}` is left out: {why}\n")),
         }
     }
+    if rows.is_empty() {
+        output::eprint("error: none of the images can be read\n");
+        return Err(ExitCode::from(65));
+    }
     let names: Vec<&str> = views.iter().map(|v| v.name.as_str()).collect();
     let png = sheet::png(&names, &rows).map_err(|message| {
         output::eprint(&format!("error: {message}\n"));
@@ -89,6 +93,10 @@ fn draw(options: &Options) -> Result<(), ExitCode> {
         let out = options.out.clone().unwrap_or_else(|| "preview.png".into());
         std::fs::write(&out, &png).map_err(|e| {
             let reason = reason(&e);
+            // Half a picture is none.
+            if out.is_file() {
+                let _ = std::fs::remove_file(&out);
+            }
             output::eprint(&format!(
                 "error: `{}` cannot be written: {reason}\n",
                 out.display()

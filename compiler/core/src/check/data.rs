@@ -1,5 +1,7 @@
 //! The `data` section: what is read, and how much of it there is.
 
+use std::time::Duration;
+
 use ssl_diagnostics::{Code, Diagnostic, Fix, Span};
 use ssl_plan::{Data, Decode, OnCorrupt, Source};
 use ssl_syntax::ast::SectionKind;
@@ -134,30 +136,52 @@ impl Checker<'_> {
 
     /// A field's value, written down with its origin.
     pub(super) fn recorded_field(&mut self, kind: SectionKind, name: &str) -> Option<Value> {
+        let value = self.field_value(kind, name)?;
+        self.record_field(kind, name, &value);
+        Some(value)
+    }
+
+    /// A field's value, or its default.
+    fn field_value(&mut self, kind: SectionKind, name: &str) -> Option<Value> {
+        let effective = self.source.effective;
+        let settings = match kind {
+            SectionKind::Data => &effective.data,
+            _ => &effective.train,
+        };
+        match settings.get(name) {
+            Some(s) => self.field(kind, &[name], s.target),
+            None => {
+                let field = fields_of(kind).iter().find(|f| f.name == name)?;
+                super::args::fallback(&field.fallback)
+            }
+        }
+    }
+
+    /// Writes a field's value down with its origin.
+    fn record_field(&mut self, kind: SectionKind, name: &str, value: &Value) {
         let effective = self.source.effective;
         let settings = match kind {
             SectionKind::Data => &effective.data,
             _ => &effective.train,
         };
         let setting = settings.get(name);
-        let value = match setting {
-            Some(s) => self.field(kind, &[name], s.target)?,
-            None => {
-                let field = fields_of(kind).iter().find(|f| f.name == name)?;
-                super::args::fallback(&field.fallback)?
-            }
-        };
-        self.record(&[kind.keyword(), name], &value, |c| {
+        self.record(&[kind.keyword(), name], value, |c| {
             setting.map_or(ssl_plan::Origin::Default, |s| c.origin(s))
         });
-        Some(value)
     }
 
     pub(super) fn data(&mut self) -> DataSection {
         let settings = &self.source.effective.data;
         self.known_fields(SectionKind::Data, settings);
+        // Known before the data is looked at, and written down in its place.
+        let stalled = self.field_value(SectionKind::Data, "stall_limit");
+        let stall_limit = match stalled {
+            Some(Value::Quantity(x, Unit::Seconds(unit))) => x * f64::from(unit),
+            _ => 120.0,
+        };
+        let patience = Duration::try_from_secs_f64(stall_limit).unwrap_or(Duration::MAX);
         let (source, info) = match settings.get("source") {
-            Some(setting) => self.data_source(setting),
+            Some(setting) => self.data_source(setting, patience),
             None => {
                 self.missing("data", "source", "`source = image_folder(\"photos\")`");
                 (None, None)
@@ -198,10 +222,9 @@ impl Checker<'_> {
             Some(Value::Quantity(x, Unit::Bytes(unit))) => (x * unit as f64) as u64,
             _ => 0,
         };
-        let stall_limit = match self.recorded_field(SectionKind::Data, "stall_limit") {
-            Some(Value::Quantity(x, Unit::Seconds(unit))) => x * f64::from(unit),
-            _ => 0.0,
-        };
+        if let Some(value) = &stalled {
+            self.record_field(SectionKind::Data, "stall_limit", value);
+        }
         let seen = info.as_ref().map(|i| i.samples);
         if let (Some(seen), Some(stated)) = (seen, stated)
             && seen != stated

@@ -1,5 +1,7 @@
 //! Where images come from: the sources, and a look at what is there.
 
+use std::time::Duration;
+
 use ssl_diagnostics::{Code, Diagnostic, Severity, Span};
 use ssl_plan::Source;
 use ssl_syntax::ast::SectionKind;
@@ -20,6 +22,7 @@ impl Checker<'_> {
     pub(super) fn data_source(
         &mut self,
         setting: &Setting,
+        stall_limit: Duration,
     ) -> (Option<Source>, Option<DatasetInfo>) {
         let Some(args) = self.bind(Group::Source, setting, Some("data.source"), SCOPE) else {
             return (None, None);
@@ -35,7 +38,7 @@ impl Checker<'_> {
             .into_iter()
             .find(|name| args.get(name).is_some())
             .map_or(setting.expr.span, |name| args.span(name));
-        match self.world.dataset(&source) {
+        match self.world.dataset(&source, stall_limit) {
             Ok(info) => {
                 self.changed_packs(&info, at);
                 (Some(source), Some(info))
@@ -69,7 +72,7 @@ impl Checker<'_> {
                         pack.folder
                     ),
                 )
-                .at(at, "its length is not the one in `pack.json`")
+                .at(at, "its bytes are not those of `pack.json`")
                 .help(
                     "copy the shards again, or pack them anew; a cut shard loses its last images",
                 ),

@@ -56,7 +56,15 @@ pub enum Unreadable {
     /// Other content, whatever the name says.
     #[error("the file is no image of a known format (JPEG, PNG, WebP, BMP, TIFF, GIF)")]
     UnknownFormat,
-    /// A decompression bomb, or no pixels at all.
+    /// An image without pixels.
+    #[error("it claims {width}x{height} pixels, and an image has some")]
+    NoPixels {
+        /// Columns claimed.
+        width: u64,
+        /// Rows claimed.
+        height: u64,
+    },
+    /// A decompression bomb.
     #[error("it claims {width}x{height} pixels, more than the limit of {limit}", limit = MAX_PIXELS)]
     TooManyPixels {
         /// Columns claimed.
@@ -202,7 +210,10 @@ impl Format<'_> {
 /// Refuse sizes of zero and decompression bombs before anything is allocated.
 pub(crate) fn check_pixels(width: u64, height: u64) -> Result<[usize; 2], Unreadable> {
     let pixels = width.saturating_mul(height);
-    if pixels == 0 || pixels > MAX_PIXELS {
+    if pixels == 0 {
+        return Err(Unreadable::NoPixels { width, height });
+    }
+    if pixels > MAX_PIXELS {
         return Err(Unreadable::TooManyPixels { width, height });
     }
     Ok([height as usize, width as usize])

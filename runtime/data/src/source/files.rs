@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::images::{Fetched, Store};
+use super::watch;
 use crate::DataError;
 use crate::decode::{MAX_FILE_BYTES, Unreadable};
 
@@ -22,7 +23,7 @@ impl Store for Files {
 
     fn name(&self, index: usize) -> String {
         match self.files.get(index) {
-            Some(file) => self.root.join(file).display().to_string(),
+            Some(file) => shown(&self.root.join(file).to_string_lossy()),
             None => format!("image {index}"),
         }
     }
@@ -34,9 +35,48 @@ impl Store for Files {
     }
 }
 
+/// A name for a message: a terminal obeys none of its characters.
+pub(crate) fn shown(name: &str) -> String {
+    if !name.contains(char::is_control) {
+        return name.to_owned();
+    }
+    let mut out = String::with_capacity(name.len() + 8);
+    for c in name.chars() {
+        match c.is_control() {
+            true => out.extend(c.escape_default()),
+            false => out.push(c),
+        }
+    }
+    out
+}
+
+/// Open a regular file. What is none is not opened: a pipe would never answer.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    watch::at(path);
+    let found = path.metadata()?;
+    if !found.is_file() {
+        let is = if found.is_dir() {
+            "a folder"
+        } else {
+            "no regular file"
+        };
+        return Err(io::Error::other(format!("it is {is}")));
+    }
+    File::open(path)
+}
+
 /// Read a file whole. What is no regular file is not opened: a pipe would
 /// never answer.
 pub(crate) fn read(path: &Path, bytes: &mut Vec<u8>) -> Result<(), Unreadable> {
+    let read = read_into(path, bytes);
+    if read.is_err() {
+        // Nothing of the file before.
+        bytes.clear();
+    }
+    read
+}
+
+fn read_into(path: &Path, bytes: &mut Vec<u8>) -> Result<(), Unreadable> {
     let found = path.metadata()?;
     if !found.is_file() {
         return Err(Unreadable::Container("it is no regular file".into()));
@@ -85,6 +125,7 @@ pub(crate) fn expand(pattern: &str) -> Result<Vec<PathBuf>, DataError> {
     })?;
     let mut files = Vec::new();
     for name in names {
+        watch::at(Path::new(&name));
         if !name.contains(['*', '?', '[']) || Path::new(&name).exists() {
             files.push(PathBuf::from(name));
             continue;
@@ -94,7 +135,10 @@ pub(crate) fn expand(pattern: &str) -> Result<Vec<PathBuf>, DataError> {
             problem: format!("it is no valid pattern: {error}"),
         })?;
         let before = files.len();
-        files.extend(found.filter_map(Result::ok).filter(|path| path.is_file()));
+        files.extend(found.filter_map(Result::ok).filter(|path| {
+            watch::on();
+            path.is_file()
+        }));
         if files.len() == before {
             return Err(DataError::Source {
                 path: pattern.into(),

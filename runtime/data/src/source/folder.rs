@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
+use super::watch;
 use crate::DataError;
 
 /// File name endings that are taken for images; the content decides later.
@@ -30,6 +31,7 @@ impl Folder {
     /// The folder is missing, none, or without images; a folder below it
     /// cannot be read.
     pub(crate) fn walk(root: &Path) -> Result<Self, DataError> {
+        watch::at(root);
         match root.metadata() {
             Ok(found) if found.is_dir() => {}
             Ok(_) => {
@@ -57,9 +59,13 @@ impl Folder {
                 entry.depth() == 0 || !entry.file_name().as_encoded_bytes().starts_with(b".")
             });
         for entry in walk {
+            watch::on();
             let path = match entry {
                 Ok(entry) if entry.file_type().is_file() => entry.into_path(),
-                Ok(_) => continue,
+                Ok(entry) => {
+                    watch::at(entry.path());
+                    continue;
+                }
                 Err(error) => match refused(error)? {
                     Some(path) => path,
                     None => continue,
@@ -77,6 +83,7 @@ impl Folder {
                 extensions: EXTENSIONS.map(|e| format!("`.{e}`")).join(", "),
             });
         }
+        watch::rest();
         files.sort_unstable_by(|a, b| bytes(a.as_os_str()).cmp(bytes(b.as_os_str())));
         let classes = classes(&files);
         Ok(Folder {
@@ -88,18 +95,29 @@ impl Folder {
 }
 
 /// What to do about an entry that the walk could not read: a link that leads
-/// back is no folder, a dangling link may be an image that went away, anything
-/// else stops.
+/// back is no folder, one that is dangling or leads to itself may be an image
+/// that went away, anything else stops.
 fn refused(error: walkdir::Error) -> Result<Option<PathBuf>, DataError> {
     let path = error.path().map(Path::to_owned).unwrap_or_default();
     if error.loop_ancestor().is_some() {
         return Ok(None);
     }
     match error.into_io_error() {
-        Some(source) if source.kind() == std::io::ErrorKind::NotFound => Ok(Some(path)),
+        Some(source) if source.kind() == std::io::ErrorKind::NotFound || loops(&source) => {
+            Ok(Some(path))
+        }
         Some(source) => Err(DataError::Read { path, source }),
         None => Ok(None),
     }
+}
+
+/// Whether a link leads to itself (`ELOOP`).
+fn loops(error: &std::io::Error) -> bool {
+    #[cfg(target_os = "linux")]
+    const LOOP: i32 = 40;
+    #[cfg(not(target_os = "linux"))]
+    const LOOP: i32 = 62;
+    cfg!(unix) && error.raw_os_error() == Some(LOOP)
 }
 
 pub(crate) fn is_image(path: &Path) -> bool {

@@ -20,6 +20,12 @@ pub(crate) trait Store: Send + Sync {
     /// How a message names an image.
     fn name(&self, index: usize) -> String;
 
+    /// The same as far as it is known without a look at the disk, which may
+    /// have stalled.
+    fn whereabouts(&self, index: usize) -> String {
+        self.name(index)
+    }
+
     /// Fetch an image: its pixels, or a file's bytes put into `bytes`.
     fn fetch(&self, index: usize, bytes: &mut Vec<u8>) -> Result<Fetched<'_>, Unreadable>;
 }
@@ -138,6 +144,14 @@ impl Images {
     pub(crate) fn name(&self, sample: u32) -> String {
         match self.place(sample) {
             Some((store, index)) => store.name(index),
+            None => format!("image {sample}"),
+        }
+    }
+
+    /// How a message names an image, without a look at the disk.
+    pub(crate) fn whereabouts(&self, sample: u32) -> String {
+        match self.place(sample) {
+            Some((store, index)) => store.whereabouts(index),
             None => format!("image {sample}"),
         }
     }

@@ -1,13 +1,13 @@
 //! A list of image files: CSV, TSV, or text with a path in each line.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use csv::{ByteRecord, ReaderBuilder};
 
-use super::files::Files;
+use super::files::{self, Files};
 use super::set::{Labels, Set};
+use super::watch::{self, Watched};
 use crate::DataError;
 
 /// Most bytes of a list.
@@ -40,8 +40,8 @@ pub(crate) fn open(
         path: path.to_owned(),
         source,
     };
-    let mut file = File::open(path).map_err(read)?;
-    let length = file.metadata().map_err(read)?.len();
+    let mut file = Watched(files::open(path).map_err(read)?);
+    let length = file.0.metadata().map_err(read)?.len();
     if length > MAX_LIST_BYTES {
         return Err(fail(format!("it has {length} bytes, too many for a list")));
     }
@@ -50,15 +50,20 @@ pub(crate) fn open(
         .take(MAX_LIST_BYTES)
         .read_to_end(&mut bytes)
         .map_err(read)?;
+    watch::rest();
     let text = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes);
-    let (rows, lines) = rows(path, text).map_err(fail)?;
-    let mut rows = rows.into_iter().zip(lines).peekable();
+    if text.starts_with(b"\xFF\xFE") || text.starts_with(b"\xFE\xFF") {
+        return Err(fail("it is written in UTF-16; save it as UTF-8".into()));
+    }
+    let mut rows = rows(path, text).peekable();
 
-    let names: Vec<String> = rows.peek().map_or_else(Vec::new, |(row, _)| {
-        row.iter()
+    let names: Vec<String> = match rows.peek() {
+        Some(Ok((row, _))) => row
+            .iter()
             .map(|f| String::from_utf8_lossy(f).trim().to_owned())
-            .collect()
-    });
+            .collect(),
+        _ => Vec::new(),
+    };
     let column = |known: &[&str]| {
         let is = |name: &String| known.iter().any(|k| name.eq_ignore_ascii_case(k));
         names.iter().position(is)
@@ -96,7 +101,8 @@ pub(crate) fn open(
 
     let mut files = Vec::new();
     let mut labels = Vec::new();
-    for (row, line) in rows {
+    for row in rows {
+        let (row, line) = row.map_err(fail)?;
         let Some(name) = row.get(at).filter(|name| !name.is_empty()) else {
             return Err(fail(format!(
                 "line {line} names no file; remove or mend it"
@@ -119,7 +125,9 @@ pub(crate) fn open(
         }
     }
     if files.is_empty() {
-        return Err(fail("it names no image".into()));
+        return Err(fail(
+            "it names no image; write the path of one in each line".into(),
+        ));
     }
     let root = match root {
         Some(root) => root.to_owned(),
@@ -128,7 +136,12 @@ pub(crate) fn open(
     // One look tells a wrong root from a few lost files.
     let step = files.len().div_ceil(16);
     let mut looked = files.iter().step_by(step);
-    if !looked.any(|file| root.join(file).exists()) {
+    let there = |file: &PathBuf| {
+        let file = root.join(file);
+        watch::at(&file);
+        file.exists()
+    };
+    if !looked.any(there) {
         let first = files.first().map(|f| root.join(f).display().to_string());
         return Err(fail(format!(
             "the files that it names are not there, such as `{}`; \
@@ -136,6 +149,7 @@ pub(crate) fn open(
             first.unwrap_or_default()
         )));
     }
+    watch::rest();
     let labels = match labels_at {
         Some(_) => Some(Labels::read(&labels).map_err(fail)?),
         None => None,
@@ -146,63 +160,66 @@ pub(crate) fn open(
     })
 }
 
-/// The rows of a list, and the line of each.
-fn rows(path: &Path, text: &[u8]) -> Result<(Vec<ByteRecord>, Vec<u64>), String> {
+/// The rows of a list, and the line of each, one by one: of ten million none
+/// is kept but what it says.
+type Rows<'a> = Box<dyn Iterator<Item = Result<(ByteRecord, u64), String>> + 'a>;
+
+fn rows<'a>(path: &Path, text: &'a [u8]) -> Rows<'a> {
     let extension = path
         .extension()
         .and_then(|e| e.to_str())
         .unwrap_or("")
         .to_ascii_lowercase();
+    let first = text.split(|b| matches!(b, b'\n' | b'\r')).next();
+    let first = first.unwrap_or_default();
     let delimiter = match extension.as_str() {
+        // As spreadsheets write it where the comma is the decimal sign.
+        "csv" if first.contains(&b';') && !first.contains(&b',') => b';',
         "csv" => b',',
         "tsv" | "tab" => b'\t',
         _ if text.contains(&b'\t') => b'\t',
-        _ => return Ok(plain(text)),
+        _ => return Box::new(plain(text).map(Ok)),
     };
-    let mut reader = ReaderBuilder::new()
+    let reader = ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
         .delimiter(delimiter)
         .from_reader(text);
-    let mut rows = Vec::new();
-    let mut lines = Vec::new();
-    for row in reader.byte_records() {
+    Box::new(reader.into_byte_records().map(|row| {
         let row = row.map_err(|error| format!("it cannot be read as a table: {error}"))?;
-        lines.push(row.position().map_or(0, csv::Position::line));
-        rows.push(row);
-    }
-    Ok((rows, lines))
+        let line = row.position().map_or(0, csv::Position::line);
+        Ok((row, line))
+    }))
+}
+
+/// Lines that are not empty, ended as Unix, Windows or an old Macintosh ends
+/// them, and their numbers.
+fn lines(text: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
+    let end = match text.contains(&b'\n') {
+        true => b'\n',
+        false => b'\r',
+    };
+    (1..)
+        .zip(text.split(move |b| *b == end))
+        .map(|(n, line)| (n, line.trim_ascii()))
+        .filter(|(_, line)| !line.is_empty())
 }
 
 /// Lines of a path each, or, where all of them end so, of a path, a space and
 /// a number.
-fn plain(text: &[u8]) -> (Vec<ByteRecord>, Vec<u64>) {
-    let lines: Vec<(u64, &[u8])> = (1..)
-        .zip(text.split(|b| *b == b'\n'))
-        .map(|(n, line)| (n, line.trim_ascii()))
-        .filter(|(_, line)| !line.is_empty())
-        .collect();
-    let split = |line: &'_ [u8]| {
+fn plain(text: &[u8]) -> impl Iterator<Item = (ByteRecord, u64)> {
+    fn split(line: &[u8]) -> Option<[&[u8]; 2]> {
         let at = line.iter().rposition(u8::is_ascii_whitespace)?;
         let (path, label) = line.split_at(at);
         let label = label.trim_ascii();
-        label
-            .iter()
-            .all(u8::is_ascii_digit)
-            .then(|| [path.trim_ascii().to_vec(), label.to_vec()])
-    };
-    let labelled: Option<Vec<_>> = lines.iter().map(|(_, line)| split(line)).collect();
-    let rows = match labelled {
-        Some(rows) => rows
-            .into_iter()
-            .map(|row| ByteRecord::from(row.to_vec()))
-            .collect(),
-        None => lines
-            .iter()
-            .map(|(_, line)| ByteRecord::from(vec![*line]))
-            .collect(),
-    };
-    (rows, lines.into_iter().map(|(n, _)| n).collect())
+        let number = label.iter().all(u8::is_ascii_digit);
+        number.then(|| [path.trim_ascii(), label])
+    }
+    let labelled = lines(text).all(|(_, line)| split(line).is_some());
+    lines(text).map(move |(n, line)| match split(line) {
+        Some(parts) if labelled => (ByteRecord::from(parts.to_vec()), n),
+        _ => (ByteRecord::from(vec![line]), n),
+    })
 }
 
 /// A file name of any bytes, where the system has such names.

@@ -5,6 +5,7 @@ use std::path::Path;
 /// What lies at a path, and the source that reads it: `("CIFAR-10",
 /// "cifar10(\"data\")")`.
 pub(crate) fn looks_like(path: &Path) -> Option<(&'static str, String)> {
+    super::watch::at(path);
     let text = path.display().to_string();
     let quoted = |function: &str, path: &str| format!("{function}({path:?})");
     if path.is_file() {
@@ -57,6 +58,7 @@ pub(crate) fn looks_like(path: &Path) -> Option<(&'static str, String)> {
     }
     let mut below = false;
     for entry in path.read_dir().ok()?.filter_map(Result::ok).take(1000) {
+        super::watch::on();
         let name = entry.file_name();
         let entry = Path::new(&name);
         match entry.extension().and_then(|e| e.to_str()) {

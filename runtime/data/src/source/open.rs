@@ -8,7 +8,7 @@ use super::files::{Files, expand};
 use super::folder::{Folder, class_index};
 use super::looks::looks_like;
 use super::set::{Labels, Set, Splits, fits, join};
-use super::{bench, digits, hdf5, list, parquet, shards};
+use super::{bench, digits, hdf5, list, parquet, shards, watch};
 use crate::DataError;
 
 /// A source of images, opened.
@@ -117,36 +117,6 @@ pub(crate) fn open(source: &Source) -> Result<Opened, DataError> {
         });
     }
     Ok(opened)
-}
-
-/// The files and folders that a source names, as far as they stand there.
-pub(crate) fn paths(source: &Source) -> Vec<PathBuf> {
-    match source {
-        Source::Digits => Vec::new(),
-        Source::ImageFolder { path, test }
-        | Source::List { path, test, .. }
-        | Source::Hdf5 { path, test, .. } => std::iter::once(path)
-            .chain(test)
-            .map(PathBuf::from)
-            .collect(),
-        // A pattern's folder answers for its files.
-        Source::Webdataset { shards, test, .. } | Source::Parquet { shards, test, .. } => {
-            let folder = |path: &String| Path::new(path).parent().map(Path::to_owned);
-            std::iter::once(shards)
-                .chain(test)
-                .filter_map(folder)
-                .collect()
-        }
-        Source::Cifar10 { path }
-        | Source::Cifar100 { path, .. }
-        | Source::Mnist { path }
-        | Source::FashionMnist { path }
-        | Source::Stl10 { path, .. }
-        | Source::Recorded { path } => vec![path.into()],
-        Source::Concat { sources } | Source::Mix { sources, .. } => {
-            sources.iter().flat_map(paths).collect()
-        }
-    }
 }
 
 /// How many of an epoch's slots each part of a mix gets: in proportion to its
@@ -295,6 +265,7 @@ fn splits(
 }
 
 fn exists(path: &Path) -> Result<(), DataError> {
+    watch::at(path);
     match path.metadata() {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(DataError::Missing {
@@ -333,7 +304,7 @@ fn is_file(path: &str, wanted: &'static str) -> Result<(), DataError> {
     }
     let error = DataError::Source {
         path: file.to_owned(),
-        problem: format!("it is not {wanted}"),
+        problem: format!("it is not {wanted}; name a regular file"),
     };
     Err(mistaken(error, path, wanted))
 }
@@ -347,7 +318,10 @@ fn shard_files(pattern: &str, wanted: &'static str) -> Result<Vec<PathBuf>, Data
             let text = file.display().to_string();
             let error = DataError::Source {
                 path: file.clone(),
-                problem: format!("it is a folder, not {wanted}; name files, such as `{text}/*`"),
+                problem: match file.is_dir() {
+                    true => format!("it is a folder, not {wanted}; name files, such as `{text}/*`"),
+                    false => format!("it is a pipe or a device, not {wanted}; name a file"),
+                },
             };
             return Err(mistaken(error, &text, wanted));
         }

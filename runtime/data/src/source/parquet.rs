@@ -21,9 +21,10 @@ use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::serialized_reader::SerializedPageReader;
 
-use super::files::read_at;
+use super::files::{self, read_at};
 use super::images::{Fetched, Store};
 use super::set::{Labels, Set};
+use super::watch;
 use crate::DataError;
 use crate::decode::{MAX_FILE_BYTES, Unreadable};
 
@@ -387,7 +388,7 @@ struct Shared {
 
 impl Shared {
     fn open(path: &Path) -> io::Result<Arc<Self>> {
-        let file = File::open(path)?;
+        let file = files::open(path)?;
         let length = file.metadata()?.len();
         Ok(Arc::new(Shared { file, length }))
     }
@@ -417,6 +418,7 @@ impl ChunkReader for Shared {
         }
         let mut bytes = vec![0; length];
         read_at(&self.file, &mut bytes, start)?;
+        watch::on();
         Ok(bytes.into())
     }
 }
@@ -440,6 +442,7 @@ impl Read for Cursor {
             #[cfg(windows)]
             let read =
                 std::os::windows::fs::FileExt::seek_read(&self.file, &mut self.buffer, self.at)?;
+            watch::on();
             self.buffer.truncate(read);
             self.at += read as u64;
         }

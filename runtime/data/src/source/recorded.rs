@@ -9,6 +9,7 @@ use std::sync::Mutex;
 use safetensors::Dtype;
 use safetensors::tensor::Metadata;
 
+use super::files;
 use crate::DataError;
 
 /// Most bytes of a header that is parsed.
@@ -52,7 +53,7 @@ impl Recorded {
             path: path.to_owned(),
             source,
         };
-        let mut file = File::open(path).map_err(read)?;
+        let mut file = files::open(path).map_err(read)?;
         let length = file.metadata().map_err(read)?.len();
         let (header, start) = header(&mut file, length).map_err(|problem| match problem {
             HeaderError::Read(source) => read(source),
@@ -182,7 +183,9 @@ fn header(file: &mut File, length: u64) -> Result<(Metadata, u64), HeaderError> 
         })?;
     let size = u64::from_le_bytes(size);
     if size > length.saturating_sub(8) {
-        return format("it is no safetensors file, or it has been cut off".into());
+        return format(
+            "it is no safetensors file, or it has been cut off; record the views again".into(),
+        );
     }
     if size > MAX_HEADER_BYTES {
         return format(format!(

@@ -1,6 +1,6 @@
 //! One opened source: its images and what they show.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::images::{Fetched, Store};
 use crate::DataError;
@@ -46,9 +46,8 @@ impl Labels {
             let classes = (0..=most).map(|n| n.to_string()).collect();
             return Ok(Labels { classes, of });
         }
-        let mut classes: Vec<String> = written.to_vec();
-        classes.sort_unstable();
-        classes.dedup();
+        let classes: BTreeSet<&String> = written.iter().collect();
+        let classes: Vec<String> = classes.into_iter().cloned().collect();
         let index = |text: &String| classes.binary_search(text).map_or(0, |at| at as u32);
         let of = written.iter().map(index).collect();
         Ok(Labels { classes, of })

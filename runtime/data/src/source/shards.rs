@@ -18,9 +18,10 @@ use std::sync::{Arc, Mutex};
 use flate2::read::MultiGzDecoder;
 use tar::{Archive, Entries, EntryType};
 
-use super::files::read_at;
+use super::files::{self, read_at, shown};
 use super::images::{Fetched, Store};
 use super::set::{Labels, Set};
+use super::watch::{Watch, Watched};
 use crate::DataError;
 use crate::decode::{MAX_FILE_BYTES, Unreadable};
 
@@ -55,10 +56,13 @@ struct Shards {
     places: Vec<Place>,
 }
 
+/// What a gzipped shard holds, or why it cannot be had.
+type Unzipped = Result<Arc<File>, (io::ErrorKind, String)>;
+
 struct Shard {
     path: PathBuf,
     /// Of a gzipped one, what it holds, once it has been asked for.
-    unzipped: Option<Mutex<Option<Arc<File>>>>,
+    unzipped: Option<Mutex<Option<Unzipped>>>,
 }
 
 /// Open shards. `image` and `label` are endings of members.
@@ -71,9 +75,11 @@ pub(crate) fn open(
     let scans: Vec<Mutex<Option<Result<Scan, DataError>>>> =
         files.iter().map(|_| Mutex::default()).collect();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let watch = &Watch::current();
     std::thread::scope(|scope| {
         for _ in 0..threads.min(files.len()) {
             scope.spawn(|| {
+                let _entered = Watch::enter(watch.clone());
                 loop {
                     let n = next.fetch_add(1, Ordering::Relaxed);
                     let (Some(file), Some(slot)) = (files.get(n), scans.get(n)) else {
@@ -138,13 +144,8 @@ fn scan(path: &Path, shard: u32, image: Option<&str>, label: &str) -> Result<Sca
         path: path.to_owned(),
         problem: problem.into(),
     };
-    let file = File::open(path).map_err(read)?;
+    let file = files::open(path).map_err(read)?;
     let found = file.metadata().map_err(read)?;
-    if !found.is_file() {
-        return Err(fail(
-            "it is no file; name tar files: `webdataset(\"shards-{000..099}.tar\")`",
-        ));
-    }
     let mut start = [0; 2];
     let zipped = read_at(&file, &mut start, 0).is_ok() && start == GZIP;
     let mut scan = Scan {
@@ -156,7 +157,7 @@ fn scan(path: &Path, shard: u32, image: Option<&str>, label: &str) -> Result<Sca
         let most = unzipped_limit(found.len());
         let read_so_far = AtomicU64::new(0);
         let unzipped = Counted {
-            inner: MultiGzDecoder::new(BufReader::new(&file)).take(most),
+            inner: MultiGzDecoder::new(BufReader::new(Watched(&file))).take(most),
             read: &read_so_far,
         };
         let mut archive = Archive::new(unzipped);
@@ -171,7 +172,7 @@ fn scan(path: &Path, shard: u32, image: Option<&str>, label: &str) -> Result<Sca
         }
         (end, length)
     } else {
-        let mut archive = Archive::new(&file);
+        let mut archive = Archive::new(Watched(&file));
         let entries = archive.entries_with_seek().map_err(read)?;
         (index(entries, shard, image, label, &mut scan), found.len())
     };
@@ -180,10 +181,11 @@ fn scan(path: &Path, shard: u32, image: Option<&str>, label: &str) -> Result<Sca
             "it is no tar file, or its first header is damaged; fetch it again",
         ));
     }
-    // A shard ends in two empty blocks. One that does not has been cut: the
-    // loss is one more image, which cannot be read.
+    // A shard ends in two empty blocks. One that has not even the first has been
+    // cut: the loss is one more image, which cannot be read.
     if end
         .checked_next_multiple_of(512)
+        .and_then(|end| end.checked_add(512))
         .is_none_or(|end| end > length)
     {
         let lost = Place {
@@ -310,15 +312,16 @@ impl Shard {
     /// Its tar file, to be read from any place.
     fn file(&self) -> io::Result<Arc<File>> {
         let Some(unzipped) = &self.unzipped else {
-            return Ok(Arc::new(File::open(&self.path)?));
+            return Ok(Arc::new(files::open(&self.path)?));
         };
         let mut unzipped = unzipped.lock().unwrap_or_else(|lock| lock.into_inner());
-        if let Some(file) = &*unzipped {
-            return Ok(file.clone());
-        }
-        let file = Arc::new(unzip(&self.path)?);
-        *unzipped = Some(file.clone());
-        Ok(file)
+        // Tried once: a full disk would be filled again for each of its images.
+        let file = unzipped.get_or_insert_with(|| match unzip(&self.path) {
+            Ok(file) => Ok(Arc::new(file)),
+            Err(error) => Err((error.kind(), error.to_string())),
+        });
+        let told = |(kind, text): &(_, String)| io::Error::new(*kind, text.clone());
+        file.as_ref().map(Arc::clone).map_err(told)
     }
 }
 
@@ -326,10 +329,13 @@ impl Shard {
 fn unzip(path: &Path) -> io::Result<File> {
     let told = |error: io::Error| {
         let place = std::env::temp_dir();
-        let text = format!("it cannot be unzipped to `{}`: {error}", place.display());
+        let text = format!(
+            "it cannot be unzipped to `{}`: {error}; set `TMPDIR` to a folder with room",
+            place.display()
+        );
         io::Error::new(error.kind(), text)
     };
-    let zipped = File::open(path)?;
+    let zipped = files::open(path)?;
     let most = unzipped_limit(zipped.metadata()?.len());
     let mut from = MultiGzDecoder::new(BufReader::new(zipped)).take(most);
     let mut file = tempfile::tempfile().map_err(told)?;
@@ -346,43 +352,52 @@ fn unzip(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+impl Shards {
+    fn place(&self, index: usize) -> Option<(&Place, &Shard)> {
+        let place = self.places.get(index)?;
+        Some((place, self.shards.get(place.shard as usize)?))
+    }
+}
+
 impl Store for Shards {
     fn len(&self) -> usize {
         self.places.len()
     }
 
+    fn whereabouts(&self, index: usize) -> String {
+        match self.place(index) {
+            Some((place, shard)) => format!("{} at byte {}", shard.path.display(), place.offset),
+            None => format!("image {index}"),
+        }
+    }
+
     fn name(&self, index: usize) -> String {
-        let Some(place) = self.places.get(index) else {
-            return format!("image {index}");
-        };
-        let Some(shard) = self.shards.get(place.shard as usize) else {
-            return format!("image {index}");
+        let Some((place, shard)) = self.place(index) else {
+            return self.whereabouts(index);
         };
         // The member's name stands in the block before it. A gzipped shard is
         // not unzipped for a name.
         let file = match &shard.unzipped {
-            None => File::open(&shard.path).ok().map(Arc::new),
-            Some(file) => file.try_lock().ok().and_then(|file| file.clone()),
+            None => files::open(&shard.path).ok().map(Arc::new),
+            Some(file) => {
+                let file = file.try_lock().ok();
+                file.and_then(|file| file.as_ref()?.as_ref().ok().cloned())
+            }
         };
         let member = file.and_then(|file| {
             let mut header = [0; 100];
             read_at(&file, &mut header, place.offset.checked_sub(512)?).ok()?;
             let name = header.split(|b| *b == 0).next()?;
-            (place.length > 0).then(|| String::from_utf8_lossy(name).into_owned())
+            (place.length > 0).then(|| shown(&String::from_utf8_lossy(name)))
         });
-        let shard = &shard.path;
         match member {
-            Some(member) => format!("{}:{member}", shard.display()),
-            None => format!("{} at byte {}", shard.display(), place.offset),
+            Some(member) => format!("{}:{member}", shard.path.display()),
+            None => self.whereabouts(index),
         }
     }
 
     fn fetch(&self, index: usize, bytes: &mut Vec<u8>) -> Result<Fetched<'_>, Unreadable> {
-        let place = self.places.get(index).ok_or(Unreadable::Empty)?;
-        let shard = self
-            .shards
-            .get(place.shard as usize)
-            .ok_or(Unreadable::Empty)?;
+        let (place, shard) = self.place(index).ok_or(Unreadable::Empty)?;
         if u64::from(place.length) > MAX_FILE_BYTES {
             return Err(Unreadable::TooManyBytes(u64::from(place.length)));
         }
