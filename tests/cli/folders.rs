@@ -86,7 +86,7 @@ fn broken_files_are_skipped_counted_and_named() {
     train(dir.path(), source, &["--set", "max_corrupt=20%"])
         .ends(0)
         .says(&[
-            "skipped",
+            "cannot read",
             "class0/0.png",
             "class1/3.png",
             "class2/5.png",

@@ -188,3 +188,9 @@ pub fn count(list: &[Diagnostic]) -> String {
     .collect();
     parts.join(", ")
 }
+
+/// A number of epochs in words: `1 epoch`, `2.5 epochs`.
+pub fn epochs(number: f64) -> String {
+    let unit = if number == 1.0 { "epoch" } else { "epochs" };
+    format!("{number} {unit}")
+}

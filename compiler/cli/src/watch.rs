@@ -41,11 +41,11 @@ impl Watch {
         let e = &plan.estimate;
         let trained: u64 = e.parameters.iter().map(|p| p.trained).sum();
         let header = format!(
-            "{} images, {} steps of {} ({} epochs), {} trained parameters, about {}\n",
+            "{} images, {} steps of {} ({}), {} trained parameters, about {}\n",
             thousands(recipe.data.samples as u64),
             thousands(recipe.train.steps as u64),
             recipe.data.batch,
-            recipe.train.epochs,
+            output::epochs(recipe.train.epochs),
             thousands(trained),
             size(e.step_bytes)
         );
@@ -151,7 +151,7 @@ impl Observer for Watch {
     fn skipped(&mut self, report: &CorruptReport) {
         for file in report.files() {
             if self.named.insert(file.sample) {
-                self.say(&format!("skipped `{}`: {}\n", file.path, file.reason));
+                self.say(&format!("cannot read `{}`: {}\n", file.path, file.reason));
             }
         }
     }
@@ -173,7 +173,7 @@ impl Observer for Watch {
         }
         if summary.skipped > 0 {
             self.say(&format!(
-                "{} images could not be read and were replaced\n",
+                "{} of the images could not be read; `corrupt.json` lists them\n",
                 summary.skipped
             ));
         }

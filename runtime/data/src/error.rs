@@ -178,17 +178,18 @@ pub enum DataError {
     },
     /// More unreadable images than allowed.
     #[error(
-        "{unreadable} of {samples} images cannot be read, more than `data.max_corrupt` allows \
-         ({allowed}); the first is `{path}`: {reason}; remove or repair them, or raise \
-         `data.max_corrupt`"
+        "{unreadable} of {samples} images cannot be read, more than the {}% of \
+         `data.max_corrupt`; the first is `{path}`: {reason}; remove or repair them, or raise \
+         `data.max_corrupt`",
+        percent(*.allowed)
     )]
     TooManyCorrupt {
         /// Unreadable images so far.
         unreadable: usize,
         /// Images of the set.
         samples: usize,
-        /// Unreadable images allowed.
-        allowed: usize,
+        /// The share of unreadable images that is allowed, 0 to 1.
+        allowed: f64,
         /// The first one.
         path: String,
         /// What is wrong with it.
@@ -265,4 +266,9 @@ fn room(error: &io::Error) -> &'static str {
         PermissionDenied | ReadOnlyFilesystem => "; name a folder that this user may write",
         _ => "",
     }
+}
+
+/// A share in percent, without what a product of floats adds.
+fn percent(share: f64) -> f64 {
+    (share * 1e6).round() / 1e4
 }

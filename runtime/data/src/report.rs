@@ -50,7 +50,7 @@ impl CorruptReport {
             Some(first) if unreadable > allowed => Err(DataError::TooManyCorrupt {
                 unreadable,
                 samples,
-                allowed,
+                allowed: fraction,
                 path: first.path.clone(),
                 reason: first.reason.clone(),
             }),

@@ -78,11 +78,11 @@ fn render(plan: &Plan) -> String {
     }
     let _ = writeln!(
         w,
-        "  {} steps of {} images; {} an epoch, {} epochs",
+        "  {} steps of {} images; {} an epoch, {}",
         thousands(recipe.train.steps as u64),
         data.batch,
         data.steps_per_epoch,
-        recipe.train.epochs
+        output::epochs(recipe.train.epochs)
     );
 
     let _ = writeln!(w, "\nparameters");

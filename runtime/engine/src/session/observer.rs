@@ -97,7 +97,7 @@ pub struct Summary {
     /// What the losses said about the run: that it collapsed, or that a loss
     /// was lower than possible.
     pub notes: Vec<String>,
-    /// Images that could not be read and were replaced.
+    /// Images that could not be read.
     pub skipped: usize,
     /// The trained weights, relative to the run directory.
     pub weights: Vec<String>,
