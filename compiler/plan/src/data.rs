@@ -39,6 +39,29 @@ pub struct Data {
     pub packs: Vec<PackedShards>,
 }
 
+impl Data {
+    /// A source with so many training images, `batch` of them a step, and for
+    /// the rest what a file means that says nothing more: no labels, unreadable
+    /// images left out up to one in a hundred.
+    pub fn new(source: Source, samples: usize, batch: usize) -> Self {
+        Data {
+            source,
+            samples,
+            classes: None,
+            held_out: None,
+            batch,
+            steps_per_epoch: samples / batch.max(1),
+            on_corrupt: OnCorrupt::Skip,
+            max_corrupt: 0.01,
+            exif_orientation: false,
+            decode: Decode::Full,
+            cache: cache(),
+            stall_limit: stall_limit(),
+            packs: Vec::new(),
+        }
+    }
+}
+
 /// [`Data::cache`] of a plan that does not say it.
 fn cache() -> u64 {
     256 << 20

@@ -102,19 +102,10 @@ fn fidelity(folder: &Path, files: usize, images: usize) {
 
 fn data(source: Source, samples: usize, batch: usize, decode: Decode) -> Data {
     Data {
-        source,
-        samples,
-        classes: None,
-        held_out: None,
-        batch,
-        steps_per_epoch: samples / batch,
         on_corrupt: OnCorrupt::Error,
         max_corrupt: 0.0,
-        exif_orientation: false,
         decode,
-        cache: 256 << 20,
-        stall_limit: 120.0,
-        packs: Vec::new(),
+        ..Data::new(source, samples, batch)
     }
 }
 

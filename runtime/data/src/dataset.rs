@@ -29,6 +29,19 @@ pub struct Probe {
     pub packs: Vec<PackedShards>,
 }
 
+impl Probe {
+    /// The source with what was found in it, `batch` images a step, and what a
+    /// file means that says nothing more.
+    pub fn data(self, source: Source, batch: usize) -> Data {
+        Data {
+            classes: self.classes,
+            held_out: self.held_out,
+            packs: self.packs,
+            ..Data::new(source, self.samples, batch)
+        }
+    }
+}
+
 /// What a file of recorded views holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordedProbe {

@@ -59,22 +59,17 @@ fn jpeg(width: usize, height: usize, seed: usize) -> Vec<u8> {
 
 fn data(root: &Path) -> Data {
     Data {
-        source: Source::ImageFolder {
-            path: root.display().to_string(),
-            test: None,
-        },
-        samples: IMAGES,
-        classes: None,
-        held_out: None,
-        batch: 2,
-        steps_per_epoch: IMAGES / 2,
         on_corrupt: OnCorrupt::Error,
         max_corrupt: 0.0,
         exif_orientation: true,
-        decode: Decode::Full,
-        cache: 256 << 20,
-        stall_limit: 120.0,
-        packs: Vec::new(),
+        ..Data::new(
+            Source::ImageFolder {
+                path: root.display().to_string(),
+                test: None,
+            },
+            IMAGES,
+            2,
+        )
     }
 }
 

@@ -37,21 +37,10 @@ fn folder(root: &Path) -> Source {
 }
 
 fn data(source: Source, batch: usize, on_corrupt: OnCorrupt, max_corrupt: f64) -> Data {
-    let found = probe(&source).unwrap();
     Data {
-        source,
-        samples: found.samples,
-        classes: found.classes,
-        held_out: found.held_out,
-        batch,
-        steps_per_epoch: found.samples / batch,
         on_corrupt,
         max_corrupt,
-        exif_orientation: false,
-        decode: ssl_plan::Decode::Full,
-        cache: 256 << 20,
-        stall_limit: 120.0,
-        packs: Vec::new(),
+        ..probe(&source).unwrap().data(source, batch)
     }
 }
 

@@ -61,19 +61,9 @@ fn step_s_takes_slice_s_mod_steps() {
     assert_eq!(recorded.views, [("a".into(), [4, 5]), ("b".into(), [2, 2])]);
 
     let data = Data {
-        source: source(&path),
-        samples: 6,
-        classes: None,
-        held_out: None,
-        batch: 2,
-        steps_per_epoch: 3,
         on_corrupt: OnCorrupt::Error,
         max_corrupt: 0.0,
-        exif_orientation: false,
-        decode: ssl_plan::Decode::Full,
-        cache: 256 << 20,
-        stall_limit: 120.0,
-        packs: Vec::new(),
+        ..Data::new(source(&path), 6, 2)
     };
     let dataset = Dataset::open(&data).unwrap();
     // In the order of the plan, not of the file.

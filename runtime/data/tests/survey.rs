@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use common::moco_views;
 use ssl_data::{DataError, Dataset, Form, Pack, Packed, Split, decode, probe, verify};
-use ssl_plan::{Data, OnCorrupt, Source};
+use ssl_plan::{Data, Source};
 
 fn fixture(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -31,22 +31,16 @@ fn folder(root: &Path) -> Data {
     let whole = std::fs::read(fixture("422.jpg")).unwrap();
     std::fs::write(root.join("b/3.jpg"), &whole[..whole.len() / 2]).unwrap();
     Data {
-        source: Source::ImageFolder {
-            path: root.display().to_string(),
-            test: None,
-        },
-        samples: 6,
         classes: Some(vec!["a".into(), "b".into()]),
-        held_out: None,
-        batch: 2,
-        steps_per_epoch: 3,
-        on_corrupt: OnCorrupt::Skip,
         max_corrupt: 0.5,
-        exif_orientation: false,
-        decode: ssl_plan::Decode::Full,
-        cache: 256 << 20,
-        stall_limit: 120.0,
-        packs: Vec::new(),
+        ..Data::new(
+            Source::ImageFolder {
+                path: root.display().to_string(),
+                test: None,
+            },
+            6,
+            2,
+        )
     }
 }
 

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use indicatif::{ProgressBar, ProgressStyle};
 use ssl_core::Demand;
 use ssl_data::{DataError, Dataset};
-use ssl_plan::{Data, OnCorrupt, Plan, Source};
+use ssl_plan::{Data, Plan, Source};
 
 use super::Choice;
 use crate::output;
@@ -50,21 +50,7 @@ fn folder(path: &Path) -> Result<Subject, DataError> {
     };
     let probe = ssl_data::probe(&source)?;
     Ok(Subject {
-        data: Data {
-            source,
-            samples: probe.samples,
-            classes: probe.classes,
-            held_out: probe.held_out,
-            batch: 1,
-            steps_per_epoch: probe.samples,
-            on_corrupt: OnCorrupt::Skip,
-            max_corrupt: 0.01,
-            exif_orientation: false,
-            decode: ssl_plan::Decode::Full,
-            cache: 256 << 20,
-            stall_limit: 120.0,
-            packs: Vec::new(),
-        },
+        data: probe.data(source, 1),
         plan: None,
     })
 }

@@ -1,24 +1,14 @@
 //! What the tests share.
 #![allow(dead_code)]
 
-use ssl_plan::{Data, Interpolation, OnCorrupt, Source, Transform, View};
+use ssl_plan::{Data, Interpolation, Source, Transform, View};
 
 /// The digits as a plan describes them.
 pub fn digits(batch: usize) -> Data {
     Data {
-        source: Source::Digits,
-        samples: 1200,
         classes: Some((0..10).map(|d| d.to_string()).collect()),
         held_out: Some(597),
-        batch,
-        steps_per_epoch: 1200 / batch,
-        on_corrupt: OnCorrupt::Skip,
-        max_corrupt: 0.01,
-        exif_orientation: false,
-        decode: ssl_plan::Decode::Full,
-        cache: 256 << 20,
-        stall_limit: 120.0,
-        packs: Vec::new(),
+        ..Data::new(Source::Digits, 1200, batch)
     }
 }
 

@@ -395,19 +395,11 @@ pub fn digits(epochs: usize, seed: u64) -> Plan {
         pipeline: "mocov3_digits".into(),
         recipe: Recipe {
             data: Data {
-                source: Source::Digits,
-                samples: 1200,
                 classes: Some((0..10).map(|digit| digit.to_string()).collect()),
                 held_out: Some(597),
-                batch,
-                steps_per_epoch: STEPS_PER_EPOCH,
                 on_corrupt: OnCorrupt::Error,
                 max_corrupt: 0.0,
-                exif_orientation: false,
-                decode: ssl_plan::Decode::Full,
-                cache: 256 << 20,
-                stall_limit: 120.0,
-                packs: Vec::new(),
+                ..Data::new(Source::Digits, 1200, batch)
             },
             views: vec![view("a", 0.0), view("b", 0.2)],
             nets: nets(steps as f64),
