@@ -70,7 +70,7 @@ mod transform;
 mod wide;
 
 pub use dataset::{Dataset, Probe, RecordedProbe, Split, probe, probe_within, sizes, verify};
-pub use decode::{Unreadable, decode, decode_upright};
+pub use decode::{Unreadable, decode, decode_upright, jpeg_simd};
 pub use error::DataError;
 pub use evaluation::{EvalBatch, Evaluation};
 pub use image::{Region, Rgb};

@@ -35,6 +35,18 @@ const MAX_SCANS: c_int = 500;
 /// one value of chroma.
 const MARGIN: usize = 4;
 
+// The library's own question, which it answers in every build.
+unsafe extern "C" {
+    fn jsimd_can_idct_islow() -> c_int;
+}
+
+/// Whether JPEG is decoded by vector code on this machine. On x86-64 that takes
+/// a build that found NASM.
+pub fn jpeg_simd() -> bool {
+    // SAFETY: it takes nothing, and looks at the processor alone.
+    unsafe { jsimd_can_idct_islow() != 0 }
+}
+
 /// A JPEG file whose header has been read.
 pub(crate) struct Jpeg<'a> {
     state: Box<State>,

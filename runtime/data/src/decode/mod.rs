@@ -10,6 +10,7 @@ mod tiff;
 mod webp;
 
 pub(crate) use jpeg::Rows;
+pub use jpeg::jpeg_simd;
 use orientation::Orientation;
 
 use crate::image::{Place, Region, Rgb, Wanted};
