@@ -2,6 +2,7 @@
 //!
 //!     cargo bench -p ssl-data --bench speed -- FOLDER MODE IMAGES WORKERS
 //!
+//! FOLDER may also be one that `sslc pack` wrote, but for `decode`.
 //! MODE is `decode` (every image whole, nothing else), `views` (the two MoCo v3
 //! views of 224 pixels) or `fast` (the same under `decode = fast`). Prints
 //! images, wall and processor seconds and the peak of memory as JSON; what a
@@ -12,18 +13,15 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use ssl_data::{Dataset, decode};
+use ssl_data::{Dataset, Split, decode, probe};
 use ssl_plan::{Data, Decode, OnCorrupt, Source, Transform, View};
 
 #[path = "../tests/common/mod.rs"]
 mod common;
 
-/// More files than this are never kept decoded.
-const MANY: usize = (1 << 17) + 1;
-
 /// Images after which a loader of any number of workers here has all its
 /// buffers.
-const ONCE: usize = 512;
+const ONCE: usize = 256;
 
 fn main() {
     let mut arguments = std::env::args().skip(1).filter(|a| a != "--bench");
@@ -32,24 +30,22 @@ fn main() {
     let mode = next("a mode: decode or views");
     let images: usize = next("a number of images").parse().expect("a number");
     let workers: usize = next("a number of workers").parse().expect("a number");
-    let files = files(&folder);
     let (wall, cpu) = match mode.as_str() {
-        "decode" => timed(|| {
-            for file in files.iter().cycle().take(images) {
-                std::hint::black_box(decode(&std::fs::read(file).unwrap()).unwrap());
-            }
-        }),
-        "fidelity" => return fidelity(&folder, files.len(), images),
+        "decode" => {
+            let files = files(&folder);
+            timed(|| {
+                for file in files.iter().cycle().take(images) {
+                    std::hint::black_box(decode(&std::fs::read(file).unwrap()).unwrap());
+                }
+            })
+        }
+        "fidelity" => return fidelity(&folder, images),
         mode => {
             let decode = match mode {
                 "fast" => Decode::Fast,
                 _ => Decode::Full,
             };
-            let list = tempfile::Builder::new().suffix(".txt").tempfile().unwrap();
-            let lines = files.iter().cycle().take(MANY);
-            let lines: Vec<_> = lines.map(|file| file.display().to_string()).collect();
-            std::fs::write(list.path(), lines.join("\n")).unwrap();
-            views(list.path(), images, workers, decode)
+            views(&folder, images, workers, decode)
         }
     };
     println!(
@@ -59,15 +55,9 @@ fn main() {
 }
 
 /// PSNR of crops of 224 pixels, those made of shrunk images alone.
-fn fidelity(folder: &Path, files: usize, images: usize) {
-    let of = |decode| {
-        let source = Source::ImageFolder {
-            path: folder.display().to_string(),
-            test: None,
-        };
-        Dataset::open(&data(source, files, 1, decode)).unwrap()
-    };
-    let (exact, fast) = (of(Decode::Full), of(Decode::Fast));
+fn fidelity(folder: &Path, images: usize) {
+    let (exact, fast) = (open(folder, 1, Decode::Full), open(folder, 1, Decode::Fast));
+    let files = exact.len(Split::Train);
     let kept = |transform: &Transform| {
         matches!(
             transform,
@@ -100,25 +90,34 @@ fn fidelity(folder: &Path, files: usize, images: usize) {
     );
 }
 
-fn data(source: Source, samples: usize, batch: usize, decode: Decode) -> Data {
-    Data {
+/// A folder of images or of packed shards, nothing of which is kept decoded.
+fn open(folder: &Path, batch: usize, decode: Decode) -> Dataset {
+    let path = folder.display();
+    let source = if folder.join("pack.json").exists() {
+        Source::Webdataset {
+            shards: format!("{path}/train-*.tar"),
+            image: None,
+            label: "cls".into(),
+            test: None,
+        }
+    } else {
+        Source::ImageFolder {
+            path: path.to_string(),
+            test: None,
+        }
+    };
+    let data = Data {
         on_corrupt: OnCorrupt::Error,
-        max_corrupt: 0.0,
         decode,
-        ..Data::new(source, samples, batch)
-    }
+        cache: 0,
+        ..probe(&source).unwrap().data(source, batch)
+    };
+    Dataset::open(&data).unwrap()
 }
 
-fn views(list: &Path, images: usize, workers: usize, decode: Decode) -> (f64, f64) {
+fn views(folder: &Path, images: usize, workers: usize, decode: Decode) -> (f64, f64) {
     const BATCH: usize = 32;
-    let source = Source::List {
-        path: list.display().to_string(),
-        root: None,
-        image: None,
-        label: None,
-        test: None,
-    };
-    let dataset = Dataset::open(&data(source, MANY, BATCH, decode)).unwrap();
+    let dataset = open(folder, BATCH, decode);
     let views = common::moco_views(224);
     let load = |images: usize| {
         timed(|| {

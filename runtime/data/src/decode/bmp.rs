@@ -122,8 +122,14 @@ impl<'a> Bmp<'a> {
             let y = if self.bottom_up { height - 1 - y } else { y };
             let row = source.get(y * line..).unwrap_or_default();
             let (pixels, _) = target.as_chunks_mut::<3>();
-            for (x, pixel) in pixels.iter_mut().enumerate() {
-                *pixel = self.pixel(row, x);
+            match (self.coding, self.bits) {
+                (Coding::Plain, 24) => whole::<3>(row, pixels),
+                (Coding::Plain, 32) => whole::<4>(row, pixels),
+                _ => {
+                    for (x, pixel) in pixels.iter_mut().enumerate() {
+                        *pixel = self.pixel(row, x);
+                    }
+                }
             }
         }
         Ok(Rgb {
@@ -147,7 +153,6 @@ impl<'a> Bmp<'a> {
                     (part * 255).checked_div(most).unwrap_or(0) as u8
                 })
             }
-            (_, 24 | 32) => [2, 1, 0].map(|channel| byte(x * bytes + channel)),
             (_, bits) => {
                 let at = x * bits;
                 let mask = (1usize << bits) - 1;
@@ -230,5 +235,13 @@ impl<'a> Bmp<'a> {
             }
         }
         Ok(out)
+    }
+}
+
+/// A row of blue, green, red, and what else there is, in whole bytes.
+fn whole<const BYTES: usize>(row: &[u8], pixels: &mut [[u8; 3]]) {
+    let (stored, _) = row.as_chunks::<BYTES>();
+    for (pixel, stored) in pixels.iter_mut().zip(stored) {
+        *pixel = [stored[2], stored[1], stored[0]];
     }
 }
